@@ -1,0 +1,13 @@
+//! What lag means: ids, offsets and the arithmetic between them.
+//!
+//! Pure: no clock, no I/O and no Kafka; whatever depends on time takes `now` as an argument.
+
+pub mod ids;
+pub mod offset;
+pub mod partition;
+
+pub use ids::{BrokerId, ClusterName, GroupId, PartitionId, TopicName, TopicPartition};
+pub use offset::{Committed, Offset, Watermarks};
+pub use partition::{
+    Distance, Isolation, Lag, Unavailable, UncommittedPolicy, partition_lag, readable_end,
+};

@@ -1,0 +1,58 @@
+//! Positions in a partition's log.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A position in a partition's log: 0 or more. Kafka's negative sentinels are no offsets; see [`Offset::new`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Offset(u64);
+
+impl Offset {
+    /// The first offset any log can have.
+    pub const ZERO: Self = Self(0);
+
+    /// Returns the offset, or nothing for a negative number (Kafka's -1 "none", librdkafka's -1001 "invalid").
+    pub fn new(raw: i64) -> Option<Self> {
+        u64::try_from(raw).ok().map(Self)
+    }
+
+    /// Returns the number, 0 to `i64::MAX`.
+    pub fn value(self) -> u64 {
+        self.0
+    }
+
+    /// Returns how many records lie from `earlier` (inclusive) to here (exclusive); 0 where `earlier` is not earlier.
+    pub fn records_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// What a group has committed for a partition.
+///
+/// Source: OffsetFetch answers offset -1 for [`Committed::Never`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Committed {
+    /// The next record the group will read.
+    At(Offset),
+    /// The partition is the group's, but nothing was committed, or the commit has expired.
+    Never,
+}
+
+/// Where a partition's log begins and ends, read in one cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Watermarks {
+    /// The first offset still stored; nothing where only this request failed. What was lost is unknown then.
+    pub log_start: Option<Offset>,
+    /// Exclusive: the offset the next record will get (the high watermark, LOG-END-OFFSET).
+    pub log_end: Offset,
+    /// Exclusive: the end of what a `read_committed` consumer may read; nothing where it was not asked for.
+    pub last_stable: Option<Offset>,
+}

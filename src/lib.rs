@@ -1,0 +1,24 @@
+//! lagwatch tells people how far every Kafka consumer group is behind, why, and what happens next.
+//!
+//! Modules import only from lower layers:
+//!
+//! | layer | modules |
+//! | --- | --- |
+//! | 0 | [`lag`]: pure arithmetic and rules |
+//! | 1 | [`snapshot`]: the world at one instant; [`metrics`]: the table of every metric |
+//! | 2 | [`kafka`]: safe asynchronous Kafka |
+//! | 3 | [`collect`]: pollers; [`task`]: the task consumer; [`exposition`]: values to bytes |
+//! | 4 | [`http`]: the server |
+//! | 5 | [`app`]: wiring |
+//! | 6 | [`cli`]: commands, config files, printing |
+
+pub mod app;
+pub mod cli;
+pub mod collect;
+pub mod exposition;
+pub mod http;
+pub mod kafka;
+pub mod lag;
+pub mod metrics;
+pub mod snapshot;
+pub mod task;

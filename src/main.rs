@@ -1,0 +1,3 @@
+//! The `lagwatch` binary.
+
+fn main() {}

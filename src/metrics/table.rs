@@ -1,0 +1,106 @@
+//! The table: name, type, help, labels and source of every metric.
+//!
+//! Label order is the order of exposition. `cluster` is not listed: it comes first wherever a cluster has a name.
+
+/// One metric family.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The family's name; counters end in `_total`.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// One sentence without a full stop at its end.
+    pub help: &'static str,
+    /// Label names besides `cluster`, in order.
+    pub labels: &'static [&'static str],
+    /// Where its values come from.
+    pub source: Source,
+}
+
+/// The type of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes both ways.
+    Gauge,
+    /// Buckets, sum and count.
+    Histogram,
+}
+
+/// Where the values of a metric come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Rendered from the newest snapshot of each cluster; has the label `cluster` where it is named.
+    Snapshot,
+    /// Counted by this process for each cluster; has the label `cluster` where it is named.
+    Cluster,
+    /// Counted by this process as a whole.
+    Process,
+    /// Counted by the task consumer.
+    Task,
+}
+
+macro_rules! metrics {
+    ($( $id:ident = $kind:ident $source:ident $name:literal [$($label:literal),*] $help:literal; )*) => {
+        $( #[doc = $help] pub static $id: Metric = Metric {
+            name: $name, kind: Kind::$kind, help: $help, labels: &[$($label),*], source: Source::$source,
+        }; )*
+
+        /// Every metric, in the order of exposition.
+        pub static TABLE: &[&Metric] = &[$(&$id),*];
+    };
+}
+
+metrics! {
+    BROKERS = Gauge Snapshot "kafka_brokers" [] "Brokers in the cluster's newest metadata";
+    BROKER_INFO = Gauge Snapshot "kafka_broker_info" ["id", "address"] "A broker and its advertised address; the value is 1";
+    TOPIC_PARTITIONS = Gauge Snapshot "kafka_topic_partitions" ["topic"] "Partitions of the topic";
+    TOPIC_PARTITION_CURRENT_OFFSET = Gauge Snapshot "kafka_topic_partition_current_offset" ["topic", "partition"] "Log end offset: the offset the next record will get";
+    TOPIC_PARTITION_OLDEST_OFFSET = Gauge Snapshot "kafka_topic_partition_oldest_offset" ["topic", "partition"] "Log start offset: the first offset still stored";
+    TOPIC_PARTITION_LAST_STABLE_OFFSET = Gauge Snapshot "kafka_topic_partition_last_stable_offset" ["topic", "partition"] "Last stable offset: the end of what a read_committed consumer may read, where it is asked for";
+    TOPIC_PARTITION_LEADER = Gauge Snapshot "kafka_topic_partition_leader" ["topic", "partition"] "Node id of the partition's leader; absent while it has none";
+    TOPIC_PARTITION_REPLICAS = Gauge Snapshot "kafka_topic_partition_replicas" ["topic", "partition"] "Replicas of the partition";
+    TOPIC_PARTITION_IN_SYNC_REPLICA = Gauge Snapshot "kafka_topic_partition_in_sync_replica" ["topic", "partition"] "Replicas of the partition that are in sync";
+    TOPIC_PARTITION_LEADER_IS_PREFERRED = Gauge Snapshot "kafka_topic_partition_leader_is_preferred" ["topic", "partition"] "1 if the leader is the partition's preferred one, else 0";
+    TOPIC_PARTITION_UNDER_REPLICATED = Gauge Snapshot "kafka_topic_partition_under_replicated_partition" ["topic", "partition"] "1 if a replica of the partition is not in sync, else 0";
+    GROUP_CURRENT_OFFSET = Gauge Snapshot "kafka_consumergroup_current_offset" ["consumergroup", "topic", "partition"] "Committed offset: the next record the group will read";
+    GROUP_LAG = Gauge Snapshot "kafka_consumergroup_lag" ["consumergroup", "topic", "partition"] "Records between the group's committed offset and the log end";
+    GROUP_LOST_RECORDS = Gauge Snapshot "kafka_consumergroup_lost_records" ["consumergroup", "topic", "partition"] "Records deleted from the log before the group read them; present only where there are some";
+    GROUP_CURRENT_OFFSET_SUM = Gauge Snapshot "kafka_consumergroup_current_offset_sum" ["consumergroup", "topic"] "Sum of the group's committed offsets on the topic; absent while any of them is unknown";
+    GROUP_LAG_SUM = Gauge Snapshot "kafka_consumergroup_lag_sum" ["consumergroup", "topic"] "Sum of the group's lag on the topic; absent while the lag of any partition is unknown";
+    GROUP_UNCOMMITTED_PARTITIONS = Gauge Snapshot "kafka_consumergroup_uncommitted_partitions" ["consumergroup", "topic"] "Partitions of the topic that are assigned to the group but have no commit";
+    GROUP_MEMBERS = Gauge Snapshot "kafka_consumergroup_members" ["consumergroup"] "Members of the group";
+    GROUP_INFO = Gauge Snapshot "kafka_consumergroup_info" ["consumergroup", "type", "protocol", "coordinator"] "The group's type, assignor and coordinator; the value is 1";
+    GROUP_STATE = Gauge Snapshot "kafka_consumergroup_state" ["consumergroup", "state"] "The group's state: one series a group, the value is 1";
+    GROUP_PARTITION_OWNER_INFO = Gauge Snapshot "kafka_consumergroup_partition_owner_info" ["consumergroup", "topic", "partition", "member_id", "client_id", "host"] "The member that owns the partition; opt-in; the value is 1";
+    UP = Gauge Snapshot "lagwatch_up" [] "1 if the newest poll cycle could read the cluster: metadata, every broker's groups and log ends; else 0";
+    LAST_SUCCESS_TIMESTAMP = Gauge Snapshot "lagwatch_last_success_timestamp_seconds" [] "When the newest complete poll cycle ended, in seconds since the epoch; absent before the first";
+    SERIES = Gauge Snapshot "lagwatch_series" [] "Series rendered from the cluster's newest snapshot";
+    SERIES_DROPPED = Counter Cluster "lagwatch_series_dropped_total" [] "Series left out because of max-series, added up over snapshots";
+    POLLS = Counter Cluster "lagwatch_polls_total" ["result"] "Poll cycles by how they ended: complete, partial, degraded, failed; skipped for a tick that found the cycle before it still running";
+    POLL_DURATION = Histogram Cluster "lagwatch_poll_duration_seconds" ["phase"] "Seconds a poll cycle spent in each phase: metadata, list_groups, describe_groups, committed_offsets, list_offsets, total";
+    ERRORS = Counter Cluster "lagwatch_errors_total" ["operation", "error"] "Failed fetches by operation and by Kafka's name of the error";
+    GROUP_COLLECTION_ERRORS = Counter Cluster "lagwatch_group_collection_errors_total" [] "Group rows that could not be read in full, added up over cycles";
+    KAFKA_REQUESTS = Counter Cluster "lagwatch_kafka_requests_total" ["api"] "Requests sent to Kafka by API";
+    HTTP_REQUESTS = Counter Process "lagwatch_http_requests_total" ["route", "code"] "HTTP requests answered, by route and status code";
+    HTTP_REQUEST_DURATION = Histogram Process "lagwatch_http_request_duration_seconds" ["route"] "Seconds from a request's head to its answer's body being ready";
+    HTTP_CONNECTIONS = Gauge Process "lagwatch_http_connections" [] "Open HTTP connections";
+    HTTP_REJECTED = Counter Process "lagwatch_http_rejected_connections_total" [] "Connections closed at once because the limit was reached";
+    BUILD_INFO = Gauge Process "lagwatch_build_info" ["version", "librdkafka"] "Versions of lagwatch and of librdkafka; the value is 1";
+    TASK_MESSAGES = Counter Task "lagwatch_task_messages_total" ["topic", "outcome"] "Records the task consumer finished: processed, duplicate, dead_letter";
+    TASK_COMMITS = Counter Task "lagwatch_task_commits_total" ["topic", "mode", "result"] "Offset commits of the task consumer by mode (auto, sync, async) and result (ok, error)";
+    TASK_COMMIT_DURATION = Histogram Task "lagwatch_task_commit_duration_seconds" ["topic"] "Seconds from sending a commit to its answer; auto-commits are not timed";
+    TASK_REBALANCES = Counter Task "lagwatch_task_rebalances_total" ["topic", "event"] "Rebalance events of the task consumer: assigned, revoked, lost";
+    TASK_ASSIGNED_PARTITIONS = Gauge Task "lagwatch_task_assigned_partitions" ["topic"] "Partitions assigned to the task consumer";
+    TASK_PROCESSING = Histogram Task "lagwatch_task_processing_seconds" ["topic"] "Seconds one attempt to process a record took";
+    TASK_DUPLICATES = Counter Task "lagwatch_task_duplicates_total" ["topic"] "Redelivered records that were skipped because their event id was already done";
+    TASK_DEAD_LETTERS = Counter Task "lagwatch_task_dead_letters_total" ["topic"] "Records given up and sent to the dead-letter topic";
+    TASK_RETRIES = Counter Task "lagwatch_task_retries_total" ["topic"] "Attempts to process a record after its first";
+    TASK_ERRORS = Counter Task "lagwatch_task_errors_total" ["code"] "Errors of the task consumer's Kafka client, by Kafka's name";
+}
+
+/// Returns the metric of that name.
+pub fn find(name: &str) -> Option<&'static Metric> {
+    TABLE.iter().copied().find(|metric| metric.name == name)
+}

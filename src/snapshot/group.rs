@@ -1,0 +1,171 @@
+//! A consumer group's row: its members, its state and its partitions.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::lag::{BrokerId, Committed, GroupId, Lag, TopicPartition, Watermarks};
+
+/// One group as the newest cycle left it.
+#[derive(Clone, Debug)]
+pub struct GroupRow {
+    /// The group.
+    pub id: GroupId,
+    /// Its members and state; nothing where the cluster cannot describe groups or the last good answer is too old.
+    pub membership: Option<Arc<Membership>>,
+    /// Every partition that is assigned to a member or has a commit, by topic and number.
+    pub partitions: Arc<[PartitionRow]>,
+    /// What failed for this group in the newest cycle.
+    pub failures: Vec<GroupFailure>,
+}
+
+/// What a describe call says of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// When it was read.
+    pub measured: Instant,
+    /// The group's state.
+    pub state: GroupState,
+    /// Classic or KIP-848.
+    pub group_type: GroupType,
+    /// The assignor of a consumer group (`range`, `cooperative-sticky`, `uniform`); empty where it has none.
+    pub assignor: String,
+    /// The broker that coordinates the group; nothing where the answer names none.
+    pub coordinator: Option<BrokerId>,
+    /// The members, by id.
+    pub members: MemberList,
+}
+
+/// The members of a group, by id.
+pub type MemberList = Arc<[Member]>;
+
+/// One member of a group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Member {
+    /// The id the coordinator gave it (CONSUMER-ID).
+    pub id: Arc<str>,
+    /// Its `client.id`.
+    pub client_id: Arc<str>,
+    /// Where it connects from, as Kafka prints it: `/127.0.0.1`.
+    pub host: Arc<str>,
+    /// Its `group.instance.id`, where it is a static member.
+    pub instance_id: Option<Arc<str>>,
+    /// The partitions assigned to it, sorted.
+    pub assignment: Vec<TopicPartition>,
+}
+
+/// One partition of a group: a commit and watermarks of one and the same cycle.
+#[derive(Clone, Debug)]
+pub struct PartitionRow {
+    /// The partition.
+    pub id: TopicPartition,
+    /// The newest good pair; nothing before the first, and once it is older than the cluster's `stale_after`.
+    pub reading: Option<Reading>,
+    /// The lag of the newest cycle's own fetches, `Unavailable` where one of them failed (even while `reading` is still shown).
+    pub latest: Lag,
+    /// The index in [`Membership::members`] of the member that owns it.
+    pub owner: Option<u32>,
+}
+
+/// A commit, the watermarks read after it in the same cycle, and the lag between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// When the pair was read.
+    pub measured: Instant,
+    /// What the group has committed.
+    pub committed: Committed,
+    /// Where the log begins and ends.
+    pub marks: Watermarks,
+    /// The lag between the two; never `Unavailable`.
+    pub lag: Lag,
+}
+
+/// A fetch of the newest cycle that failed for this group alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupFailure {
+    /// What was tried: `describe_group`, `committed_offsets`.
+    pub operation: &'static str,
+    /// Kafka's name of the error: `GROUP_AUTHORIZATION_FAILED`.
+    pub error: &'static str,
+    /// One line for people.
+    pub message: String,
+}
+
+/// The state of a group.
+///
+/// Source: KIP-518, KIP-848; the words are those of `kafka-consumer-groups --state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GroupState {
+    /// The broker used a word that is not known here.
+    Unknown,
+    /// Waiting for members to join.
+    PreparingRebalance,
+    /// Waiting for the leader's assignment.
+    CompletingRebalance,
+    /// Members have their partitions.
+    Stable,
+    /// It is being removed, or does not exist.
+    Dead,
+    /// No members.
+    Empty,
+    /// KIP-848: the target assignment is being computed.
+    Assigning,
+    /// KIP-848: members are moving to the target assignment.
+    Reconciling,
+}
+
+impl GroupState {
+    /// Every state, in the order of exposition.
+    pub const ALL: [Self; 8] = [
+        Self::Unknown,
+        Self::PreparingRebalance,
+        Self::CompletingRebalance,
+        Self::Stable,
+        Self::Dead,
+        Self::Empty,
+        Self::Assigning,
+        Self::Reconciling,
+    ];
+
+    /// Returns Kafka's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "Unknown",
+            Self::PreparingRebalance => "PreparingRebalance",
+            Self::CompletingRebalance => "CompletingRebalance",
+            Self::Stable => "Stable",
+            Self::Dead => "Dead",
+            Self::Empty => "Empty",
+            Self::Assigning => "Assigning",
+            Self::Reconciling => "Reconciling",
+        }
+    }
+}
+
+impl fmt::Display for GroupState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The protocol family of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GroupType {
+    /// The broker does not say (before KIP-848), or used a word that is not known here.
+    Unknown,
+    /// The original join and sync protocol.
+    Classic,
+    /// KIP-848: the broker assigns.
+    Consumer,
+}
+
+impl GroupType {
+    /// Returns the word in labels and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What the world looked like at one instant: immutable values, published and read without a lock.
+//!
+//! Nothing here fetches, computes a lag or renders. Rows are sorted by their ids, and a row that did not change
+//! between two cycles may be shared by both snapshots.
+
+mod group;
+mod store;
+mod topic;
+
+pub use group::{
+    GroupFailure, GroupRow, GroupState, GroupType, Member, MemberList, Membership, PartitionRow,
+    Reading,
+};
+pub use store::{SnapshotSlot, SnapshotStore, World};
+pub use topic::{TopicPartitionRow, TopicRow};
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::lag::{BrokerId, ClusterName, UncommittedPolicy};
+
+/// One cluster as one poll cycle saw it.
+#[derive(Clone, Debug)]
+pub struct ClusterSnapshot {
+    /// The configured name; nothing while there is only one, unnamed cluster.
+    pub cluster: Option<ClusterName>,
+    /// How the cycle that made this snapshot ended.
+    pub outcome: CycleOutcome,
+    /// When the cycle ended, for people and for timestamps.
+    pub taken_at: SystemTime,
+    /// When the cycle ended, for ages.
+    pub taken: Instant,
+    /// When the newest complete cycle ended; nothing before the first.
+    pub last_complete: Option<SystemTime>,
+    /// How long a row's last good values may be shown after they were measured.
+    pub stale_after: Duration,
+    /// What counts as lag where a group never committed.
+    pub uncommitted: UncommittedPolicy,
+    /// How much of the snapshot becomes series.
+    pub exposure: Exposure,
+    /// The brokers of the newest metadata, by id.
+    pub brokers: Arc<[BrokerRow]>,
+    /// The topics that pass the filters, by name.
+    pub topics: Vec<Arc<TopicRow>>,
+    /// The groups that pass the filters, by id.
+    pub groups: Vec<Arc<GroupRow>>,
+}
+
+/// How much of a cluster's snapshot becomes series, as configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exposure {
+    /// The finest series of a group.
+    pub granularity: Granularity,
+    /// The most series one snapshot may become; the rest is dropped in a fixed order and counted.
+    pub max_series: usize,
+    /// Whether `kafka_consumergroup_partition_owner_info` is exposed.
+    pub owner_info: OwnerInfo,
+}
+
+/// The finest series of a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Granularity {
+    /// One series for each partition, and the sums for each topic.
+    #[default]
+    Partition,
+    /// The sums for each topic alone.
+    Topic,
+    /// Only what a group has once: members, state, status.
+    Group,
+}
+
+/// Whether the owners of partitions are exposed; their member ids change with every rebalance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnerInfo {
+    /// No series.
+    #[default]
+    Hidden,
+    /// One series for each owned partition.
+    Exposed,
+}
+
+impl Default for Exposure {
+    fn default() -> Self {
+        Self {
+            granularity: Granularity::default(),
+            max_series: 2_000_000,
+            owner_info: OwnerInfo::default(),
+        }
+    }
+}
+
+/// How a poll cycle ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CycleOutcome {
+    /// Every fetch succeeded.
+    Complete,
+    /// All brokers answered, but some groups or partitions could not be read; their rows tell why.
+    Partial,
+    /// A fetch that could hide groups or topics failed: metadata, or a broker's listing or log ends.
+    Degraded,
+    /// Nothing could be read.
+    Failed,
+}
+
+impl CycleOutcome {
+    /// Every outcome, from best to worst.
+    pub const ALL: [Self; 4] = [Self::Complete, Self::Partial, Self::Degraded, Self::Failed];
+
+    /// Returns the outcome's word in labels and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Degraded => "degraded",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Tells whether the cluster as a whole could be read: the value of `lagwatch_up`.
+    pub fn is_up(self) -> bool {
+        matches!(self, Self::Complete | Self::Partial)
+    }
+}
+
+/// A broker as the metadata names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerRow {
+    /// Its node id.
+    pub id: BrokerId,
+    /// Its advertised `host:port`.
+    pub address: String,
+}
+
+impl ClusterSnapshot {
+    /// Tells whether values measured at `measured` may still be shown at `now`.
+    pub fn is_fresh(&self, measured: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(measured) <= self.stale_after
+    }
+}

@@ -1,0 +1,3 @@
+//! The integration tests: the public API and the binary, on the embedded cluster and on real Apache Kafka.
+
+mod support;
