@@ -32,12 +32,16 @@ pub struct ClusterSnapshot {
     pub taken: Instant,
     /// When the newest complete cycle ended; nothing before the first.
     pub last_complete: Option<SystemTime>,
+    /// When the newest cycle that [`CycleOutcome::is_up`] ended; nothing before the first.
+    pub last_up: Option<Instant>,
     /// How long a row's last good values may be shown after they were measured.
     pub stale_after: Duration,
     /// What counts as lag where a group never committed.
     pub uncommitted: UncommittedPolicy,
     /// How much of the snapshot becomes series.
     pub exposure: Exposure,
+    /// When `brokers` was read; nothing before the first metadata.
+    pub brokers_measured: Option<Instant>,
     /// The brokers of the newest metadata, by id.
     pub brokers: Arc<[BrokerRow]>,
     /// The topics that pass the filters, by name.
