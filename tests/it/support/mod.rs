@@ -1,1 +1,41 @@
-//! What the tests share: servers, the binary, waiting.
+//! What the tests share: a real Apache Kafka, the binary, a scrape as samples, waiting.
+//!
+//! ```ignore
+//! #[test]
+//! #[ignore = "needs Java 17 and Maven"]
+//! fn lag_is_what_kafka_says() {
+//!     let kafka = Kafka::shared();                          // one node for every test; names must be unique
+//!     let orders = kafka.create_topic(&unique("orders"), 4);
+//!     kafka.produce(&orders, 0, 10);
+//!     let member = kafka.member(&unique("billing")).subscribe(&[&orders]).open();
+//!     member.wait_for_partitions(4);
+//!     member.consume(&orders, 0, 3);                        // reads three records, commits 3
+//!     let lagwatch = Lagwatch::new("serve").args(["--bootstrap-server", &kafka.bootstrap_servers()]).start();
+//!     wait_for("the lag", Duration::from_secs(20), || {
+//!         lagwatch.scrape()?.value("kafka_consumergroup_lag", &[("topic", &orders), ("partition", "0")])
+//!     });
+//! }
+//! ```
+//!
+//! A test that breaks nodes starts its own: `Kafka::builder().nodes(3).start()`, then `kill`, `restart`, `pause`,
+//! `resume`. Everything started here dies with its test, also when the test process itself is killed.
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "a harness offers more than the tests of one day use"
+)]
+
+mod http;
+mod kafka;
+mod lagwatch;
+mod process;
+mod samples;
+mod wait;
+
+pub(crate) use http::{Response, get};
+pub(crate) use kafka::{Kafka, Member, NodeId, Protocol};
+pub(crate) use lagwatch::{Finished, Lagwatch, Running};
+pub(crate) use process::{Scratch, Signal, free_port, unique};
+pub(crate) use samples::{Sample, Samples};
+pub(crate) use wait::{eventually, wait_for};

@@ -1,0 +1,265 @@
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.DescribeClusterOptions;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.Node;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.acl.AccessControlEntry;
+import org.apache.kafka.common.acl.AclBinding;
+import org.apache.kafka.common.acl.AclBindingFilter;
+import org.apache.kafka.common.acl.AclOperation;
+import org.apache.kafka.common.acl.AclPermissionType;
+import org.apache.kafka.common.resource.PatternType;
+import org.apache.kafka.common.resource.ResourcePattern;
+import org.apache.kafka.common.resource.ResourceType;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/** One cluster as the tests change and question it, through Kafka's own admin client, producer and consumer. */
+final class Cluster {
+  private static final Map<String, Cluster> KNOWN = new ConcurrentHashMap<>();
+
+  private final Properties properties;
+  private final Admin admin;
+  private final KafkaProducer<byte[], byte[]> producer;
+
+  private Cluster(Properties properties) {
+    this.properties = properties;
+    admin = Admin.create(properties);
+    producer = new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
+  }
+
+  static Cluster of(JsonNode request) {
+    return KNOWN.computeIfAbsent(request.get("client").toString(), client -> new Cluster(properties(request)));
+  }
+
+  /** Ends the clients of a cluster that is gone; left alone they would try to reach it for ever. */
+  static Object forget(JsonNode request) {
+    String client = request.get("client").toString();
+    Member.abandonAll(client);
+    Cluster cluster = KNOWN.remove(client);
+    if (cluster != null) {
+      cluster.admin.close(Duration.ZERO);
+      cluster.producer.close(Duration.ZERO);
+    }
+    return "forgotten";
+  }
+
+  static Properties properties(JsonNode request) {
+    Properties properties = new Properties();
+    request.get("client").properties().forEach(entry -> properties.put(entry.getKey(), entry.getValue().asText()));
+    return properties;
+  }
+
+  static String bootstrapServers(JsonNode request) {
+    return request.get("client").get("bootstrap.servers").asText();
+  }
+
+  static TopicPartition partition(JsonNode node) {
+    return new TopicPartition(node.get("topic").asText(), node.get("partition").asInt());
+  }
+
+  static List<TopicPartition> partitions(JsonNode pairs) {
+    List<TopicPartition> partitions = new ArrayList<>();
+    pairs.forEach(pair -> partitions.add(new TopicPartition(pair.get(0).asText(), pair.get(1).asInt())));
+    return partitions;
+  }
+
+  /** Waits until the cluster counts exactly these nodes as alive. */
+  Object waitForNodes(JsonNode request) throws Exception {
+    List<Integer> wanted = new ArrayList<>();
+    request.get("nodes").forEach(node -> wanted.add(node.asInt()));
+    long deadline = System.nanoTime() + Duration.ofMillis(request.get("timeout_ms").asLong()).toNanos();
+    while (true) {
+      String seen;
+      try {
+        var options = new DescribeClusterOptions().timeoutMs(1000);
+        List<Integer> alive = admin.describeCluster(options).nodes().get().stream().map(Node::id).sorted().toList();
+        if (alive.equals(wanted)) return alive;
+        seen = alive.toString();
+      } catch (ExecutionException notYet) {
+        seen = notYet.getCause().toString();
+      }
+      if (System.nanoTime() > deadline) throw new IllegalStateException("nodes are " + seen + ", not " + wanted);
+      Thread.sleep(50);
+    }
+  }
+
+  Object createTopic(JsonNode request) throws Exception {
+    Map<String, String> configs = new HashMap<>();
+    request.get("configs").properties().forEach(entry -> configs.put(entry.getKey(), entry.getValue().asText()));
+    String name = request.get("topic").asText();
+    int partitions = request.get("partitions").asInt();
+    var topic = new NewTopic(name, partitions, request.get("replication").numberValue().shortValue());
+    admin.createTopics(List.of(topic.configs(configs))).all().get();
+    while (!hasLeaders(name, partitions)) Thread.sleep(20);
+    return name;
+  }
+
+  /** Creation answers before the brokers have heard of it, which would be noise in what a test sees first. */
+  private boolean hasLeaders(String topic, int partitions) throws Exception {
+    try {
+      var known = admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions();
+      return known.size() == partitions && known.stream().allMatch(partition -> partition.leader() != null);
+    } catch (ExecutionException unknown) {
+      return false;
+    }
+  }
+
+  Object deleteTopic(JsonNode request) throws Exception {
+    admin.deleteTopics(List.of(request.get("topic").asText())).all().get();
+    return "deleted";
+  }
+
+  Object deleteRecords(JsonNode request) throws Exception {
+    var before = RecordsToDelete.beforeOffset(request.get("offset").asLong());
+    return admin.deleteRecords(Map.of(partition(request), before)).lowWatermarks().get(partition(request)).get().lowWatermark();
+  }
+
+  /** Returns the id of the node that leads a partition; null while there is none. */
+  Object leader(JsonNode request) throws Exception {
+    TopicPartition partition = partition(request);
+    var topic = admin.describeTopics(List.of(partition.topic())).allTopicNames().get().get(partition.topic());
+    Node leader = topic.partitions().get(partition.partition()).leader();
+    return leader == null ? null : leader.id();
+  }
+
+  /** Returns the id of the node that coordinates a group. */
+  Object coordinator(JsonNode request) throws Exception {
+    String group = request.get("group").asText();
+    return admin.describeConsumerGroups(List.of(group)).all().get().get(group).coordinator().id();
+  }
+
+  /** Sends records and returns the offset after the last one. A value is text; a key may be absent. */
+  Object produce(JsonNode request) throws Exception {
+    Integer partition = request.hasNonNull("partition") ? request.get("partition").asInt() : null;
+    List<Future<RecordMetadata>> sent = new ArrayList<>();
+    for (JsonNode record : request.get("records")) {
+      byte[] key = record.hasNonNull("key") ? bytes(record.get("key")) : null;
+      sent.add(producer.send(new ProducerRecord<>(request.get("topic").asText(), partition, key, bytes(record.get("value")))));
+    }
+    producer.flush();
+    long end = 0;
+    for (var result : sent) end = Math.max(end, result.get().offset() + 1);
+    return end;
+  }
+
+  private static byte[] bytes(JsonNode text) {
+    return text.asText().getBytes(StandardCharsets.UTF_8);
+  }
+
+  /** Returns every record of a topic as far as it was written when asked: key, value and headers as text. */
+  Object read(JsonNode request) {
+    Properties reader = (Properties) properties.clone();
+    request.get("properties").properties().forEach(entry -> reader.put(entry.getKey(), entry.getValue().asText()));
+    List<Object> records = new ArrayList<>();
+    try (var consumer = new KafkaConsumer<>(reader, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+      List<TopicPartition> partitions = new ArrayList<>();
+      consumer.partitionsFor(request.get("topic").asText())
+          .forEach(info -> partitions.add(new TopicPartition(info.topic(), info.partition())));
+      consumer.assign(partitions);
+      consumer.seekToBeginning(partitions);
+      Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
+      while (partitions.stream().anyMatch(partition -> consumer.position(partition) < ends.get(partition))) {
+        for (var record : consumer.poll(Duration.ofMillis(100))) {
+          Map<String, Object> fields = new HashMap<>();
+          Map<String, String> headers = new HashMap<>();
+          record.headers().forEach(header -> headers.put(header.key(), text(header.value())));
+          fields.put("partition", record.partition());
+          fields.put("offset", record.offset());
+          fields.put("key", text(record.key()));
+          fields.put("value", text(record.value()));
+          fields.put("headers", headers);
+          records.add(fields);
+        }
+      }
+    }
+    return records;
+  }
+
+  private static String text(byte[] bytes) {
+    return bytes == null ? null : new String(bytes, StandardCharsets.UTF_8);
+  }
+
+  Object describeGroup(JsonNode request) throws Exception {
+    String group = request.get("group").asText();
+    var description = admin.describeConsumerGroups(List.of(group)).all().get().get(group);
+    List<Object> members = new ArrayList<>();
+    description.members().forEach(member -> {
+      List<Object> partitions = new ArrayList<>();
+      member.assignment().topicPartitions().forEach(owned -> partitions.add(List.of(owned.topic(), owned.partition())));
+      members.add(Map.of("id", member.consumerId(), "client_id", member.clientId(), "host", member.host(), "assignment", partitions));
+    });
+    return Map.of("state", description.groupState().toString(), "type", description.type().toString(), "members", members);
+  }
+
+  /** Returns the committed offsets of a group as (topic, partition, offset). */
+  Object committed(JsonNode request) throws Exception {
+    List<Object> rows = new ArrayList<>();
+    admin.listConsumerGroupOffsets(request.get("group").asText()).partitionsToOffsetAndMetadata().get().forEach((partition, offset) -> {
+      if (offset != null) rows.add(List.of(partition.topic(), partition.partition(), offset.offset()));
+    });
+    return rows;
+  }
+
+  /** Commits for a group without members, as {@code kafka-consumer-groups --reset-offsets} does. */
+  Object alterOffsets(JsonNode request) throws Exception {
+    var commit = Map.of(partition(request), new OffsetAndMetadata(request.get("offset").asLong()));
+    admin.alterConsumerGroupOffsets(request.get("group").asText(), commit).all().get();
+    return "committed";
+  }
+
+  /** Commits one offset on every partition of a topic for {@code count} groups, many groups at once. */
+  Object fillGroups(JsonNode request) throws Exception {
+    Map<TopicPartition, OffsetAndMetadata> commit = new HashMap<>();
+    for (int partition = 0; partition < request.get("partitions").asInt(); partition++) {
+      commit.put(new TopicPartition(request.get("topic").asText(), partition), new OffsetAndMetadata(request.get("offset").asLong()));
+    }
+    int count = request.get("count").asInt();
+    Semaphore inFlight = new Semaphore(32);
+    List<Future<Void>> answers = new ArrayList<>();
+    for (int index = 0; index < count; index++) {
+      inFlight.acquire();
+      String group = request.get("prefix").asText() + index;
+      var answer = admin.alterConsumerGroupOffsets(group, commit).all();
+      answer.whenComplete((done, failure) -> inFlight.release());
+      answers.add(answer.toCompletionStage().toCompletableFuture());
+    }
+    for (var answer : answers) answer.get();
+    return count;
+  }
+
+  Object deleteGroup(JsonNode request) throws Exception {
+    admin.deleteConsumerGroups(List.of(request.get("group").asText())).all().get();
+    return "deleted";
+  }
+
+  /** Denies an operation on one group to everybody. */
+  Object createAcl(JsonNode request) throws Exception {
+    var pattern = new ResourcePattern(ResourceType.GROUP, request.get("group").asText(), PatternType.LITERAL);
+    var entry = new AccessControlEntry("User:*", "*", AclOperation.fromString(request.get("operation").asText()), AclPermissionType.DENY);
+    admin.createAcls(List.of(new AclBinding(pattern, entry))).all().get();
+    return "created";
+  }
+
+  Object deleteAcls(JsonNode request) throws Exception {
+    return admin.deleteAcls(List.of(AclBindingFilter.ANY)).all().get().size();
+  }
+}

@@ -1,0 +1,306 @@
+//! A real Apache Kafka: its nodes as processes, its clients as Kafka ships them.
+
+mod clients;
+mod driver;
+mod install;
+mod member;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+pub(crate) use self::member::{Member, Protocol};
+use super::process::{Guarded, Scratch, Signal, free_port, show_log_on_panic};
+
+/// The id of a node, from 1.
+pub(crate) type NodeId = i32;
+
+/// Starting three nodes takes seconds; on a machine that compiles at the same time it takes many.
+const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// A cluster of combined KRaft nodes on loopback; its processes die and its folder goes when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Kafka {
+    nodes: BTreeMap<NodeId, Node>,
+    heap_mb: u32,
+    client: BTreeMap<String, String>,
+    // Last: the folder goes after the processes that write there.
+    _scratch: Scratch,
+}
+
+#[derive(Debug)]
+struct Node {
+    port: u16,
+    folder: PathBuf,
+    process: Mutex<Option<Guarded>>,
+}
+
+/// What a cluster is to be.
+#[derive(Debug)]
+pub(crate) struct Builder {
+    nodes: NodeId,
+    properties: BTreeMap<String, String>,
+    client: BTreeMap<String, String>,
+}
+
+impl Kafka {
+    /// Returns the node that every test of this process may use, with names nobody else uses and without harming it.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Kafka> = OnceLock::new();
+        SHARED.get_or_init(|| Self::builder().start())
+    }
+
+    /// Begins a cluster of one node.
+    pub(crate) fn builder() -> Builder {
+        Builder {
+            nodes: 1,
+            properties: BTreeMap::new(),
+            client: BTreeMap::new(),
+        }
+    }
+
+    /// Returns `host:port` of every node, separated by commas.
+    pub(crate) fn bootstrap_servers(&self) -> String {
+        let servers: Vec<String> = self
+            .nodes
+            .values()
+            .map(|node| format!("127.0.0.1:{}", node.port))
+            .collect();
+        servers.join(",")
+    }
+
+    /// Starts every node and waits until the cluster counts them all as alive.
+    pub(crate) fn start(&self) {
+        for id in self.nodes.keys() {
+            self.spawn(*id);
+        }
+        self.wait_for_nodes(&self.running());
+    }
+
+    /// Kills a node with SIGKILL. The others count it as gone after three seconds.
+    pub(crate) fn kill(&self, id: NodeId) {
+        drop(self.node(id).process().take());
+    }
+
+    /// Starts a node that was killed, and waits until the cluster counts it as alive.
+    pub(crate) fn restart(&self, id: NodeId) {
+        self.spawn(id);
+        self.wait_for_nodes(&self.running());
+    }
+
+    /// Freezes a node with SIGSTOP: it accepts connections and answers nothing.
+    pub(crate) fn pause(&self, id: NodeId) {
+        self.signal(id, Signal::Stop);
+    }
+
+    /// Lets a frozen node go on.
+    pub(crate) fn resume(&self, id: NodeId) {
+        self.signal(id, Signal::Continue);
+    }
+
+    /// Waits until the cluster counts exactly these nodes as alive.
+    pub(crate) fn wait_for_nodes(&self, nodes: &[NodeId]) {
+        let limit = u64::try_from(START_LIMIT.as_millis()).expect("it is small");
+        self.call(json!({ "do": "wait-for-nodes", "nodes": nodes, "timeout_ms": limit }));
+    }
+
+    fn running(&self) -> Vec<NodeId> {
+        let running = |node: &Node| node.process().is_some();
+        self.nodes
+            .iter()
+            .filter(|(_, node)| running(node))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    fn spawn(&self, id: NodeId) {
+        let node = self.node(id);
+        let mut process = node.process();
+        assert!(process.is_none(), "node {id} is running");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(node.log())
+            .expect("the folder is writable");
+        let mut java = install::java("Node", self.heap_mb);
+        java.arg("lagwatch-test-clusterQ")
+            .arg(node.folder.join("data"))
+            .arg(node.folder.join("server.properties"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file can be opened twice"))
+            .stderr(log);
+        *process = Some(Guarded::spawn(&mut java));
+    }
+
+    fn signal(&self, id: NodeId, signal: Signal) {
+        let process = self.node(id).process();
+        process
+            .as_ref()
+            .unwrap_or_else(|| panic!("node {id} is down"))
+            .signal(signal);
+    }
+
+    fn node(&self, id: NodeId) -> &Node {
+        self.nodes
+            .get(&id)
+            .unwrap_or_else(|| panic!("there is no node {id}"))
+    }
+
+    /// Sends the driver a request about this cluster; panics with what Kafka's client says is wrong.
+    fn call(&self, request: Value) -> Value {
+        self.try_call(request.clone())
+            .unwrap_or_else(|error| panic!("{request}: {error}"))
+    }
+
+    fn try_call(&self, mut request: Value) -> Result<Value, String> {
+        request["client"] = json!(self.client);
+        request["client"]["bootstrap.servers"] = json!(self.bootstrap_servers());
+        driver::call(&request)
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        for (id, node) in &self.nodes {
+            show_log_on_panic(&format!("Kafka node {id}"), &node.log());
+        }
+        let _ = self.try_call(json!({ "do": "forget" }));
+    }
+}
+
+impl Node {
+    fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    fn process(&self) -> std::sync::MutexGuard<'_, Option<Guarded>> {
+        self.process
+            .lock()
+            .expect("no test panics while it starts or stops a node")
+    }
+}
+
+impl Builder {
+    /// How many nodes; topics and Kafka's own topics are replicated to all of them by default.
+    pub(crate) fn nodes(mut self, nodes: NodeId) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// Sets a server property of every node.
+    pub(crate) fn property(mut self, name: &str, value: &str) -> Self {
+        self.properties.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets a property of Kafka's own clients and tools as the harness uses them.
+    pub(crate) fn client_property(mut self, name: &str, value: &str) -> Self {
+        self.client.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Starts the cluster and waits until all of its nodes are alive.
+    pub(crate) fn start(self) -> Kafka {
+        let kafka = self.create();
+        kafka.start();
+        kafka
+    }
+
+    /// Lays the cluster out without starting a node: its address is known, and nobody is there yet.
+    pub(crate) fn create(self) -> Kafka {
+        let scratch = Scratch::new();
+        let ports: Vec<(NodeId, u16, u16)> = (1..=self.nodes)
+            .map(|id| (id, free_port(), free_port()))
+            .collect();
+        let voters: Vec<String> = ports
+            .iter()
+            .map(|(id, _, controller)| format!("{id}@127.0.0.1:{controller}"))
+            .collect();
+        let nodes = ports
+            .iter()
+            .map(|&(id, port, controller)| {
+                let folder = scratch.path().join(format!("node-{id}"));
+                fs::create_dir(&folder).expect("the folder is writable");
+                let mut properties = defaults(self.nodes);
+                properties.extend([
+                    ("node.id", id.to_string()),
+                    ("controller.quorum.voters", voters.join(",")),
+                    (
+                        "listeners",
+                        format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}"),
+                    ),
+                    (
+                        "advertised.listeners",
+                        format!("PLAINTEXT://127.0.0.1:{port}"),
+                    ),
+                    ("log.dirs", folder.join("data").display().to_string()),
+                ]);
+                let overrides = self
+                    .properties
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.clone()));
+                properties.extend(overrides);
+                let lines: String = properties
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}\n"))
+                    .collect();
+                fs::write(folder.join("server.properties"), lines).expect("the folder is writable");
+                (
+                    id,
+                    Node {
+                        port,
+                        folder,
+                        process: Mutex::new(None),
+                    },
+                )
+            })
+            .collect();
+        Kafka {
+            nodes,
+            heap_mb: if self.nodes == 1 { 384 } else { 256 },
+            client: self.client,
+            _scratch: scratch,
+        }
+    }
+}
+
+/// What every node has in common: as Kafka ships, but small and quick to notice a death.
+fn defaults(nodes: NodeId) -> BTreeMap<&'static str, String> {
+    let fixed = [
+        ("process.roles", "broker,controller"),
+        ("controller.listener.names", "CONTROLLER"),
+        ("inter.broker.listener.name", "PLAINTEXT"),
+        (
+            "listener.security.protocol.map",
+            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        ),
+        ("auto.create.topics.enable", "false"),
+        ("offsets.topic.num.partitions", "12"),
+        ("transaction.state.log.num.partitions", "4"),
+        ("transaction.state.log.min.isr", "1"),
+        ("group.initial.rebalance.delay.ms", "0"),
+        ("group.min.session.timeout.ms", "500"),
+        ("group.consumer.min.session.timeout.ms", "500"),
+        ("group.consumer.heartbeat.interval.ms", "500"),
+        ("group.consumer.min.heartbeat.interval.ms", "100"),
+        ("broker.session.timeout.ms", "3000"),
+        ("broker.heartbeat.interval.ms", "500"),
+    ];
+    let mut properties: BTreeMap<&'static str, String> = fixed
+        .into_iter()
+        .map(|(name, value)| (name, value.to_owned()))
+        .collect();
+    for replicated in [
+        "default.replication.factor",
+        "offsets.topic.replication.factor",
+        "transaction.state.log.replication.factor",
+    ] {
+        properties.insert(replicated, nodes.to_string());
+    }
+    properties
+}
