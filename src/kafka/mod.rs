@@ -1,10 +1,22 @@
 //! Safe, asynchronous Kafka. The only place that names rdkafka; [`native`] is the only place with `unsafe`.
 
 pub mod admin;
+pub mod client;
+pub mod connection;
+mod coordinators;
+pub mod embedded;
 pub mod error;
+mod log;
+mod native;
+pub mod requests;
 
 pub use admin::{
     Admin, Broker, GroupDescription, ListedGroup, ListedOffset, Metadata, OffsetQuery, OffsetSpec,
     PartitionMetadata, TopicSelection,
 };
+pub use client::KafkaAdmin;
+pub use connection::{Connection, ConnectionError};
+pub use embedded::{Api, EmbeddedCluster, TrackedRequest};
 pub use error::{ErrorCode, KafkaError};
+pub use native::librdkafka_version;
+pub use requests::RequestObserver;

@@ -1,0 +1,434 @@
+//! The questions of [`Admin`], answered by librdkafka.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+
+use super::admin::{
+    Admin, GroupDescription, ListedGroup, ListedOffset, Metadata, OffsetQuery, OffsetSpec,
+    TopicSelection,
+};
+use super::connection::{Connection, ConnectionError};
+use super::coordinators::Coordinators;
+use super::error::{ErrorCode, KafkaError};
+use super::log::ClientLog;
+use super::native::client::{Client, Observer};
+use super::requests::{RequestObserver, RequestTotals};
+use crate::lag::{BrokerId, Committed, GroupId, Isolation, TopicName, TopicPartition};
+use crate::snapshot::{GroupState, GroupType};
+
+/// The most partitions of one ListOffsets call: librdkafka merges answers in time quadratic in their number.
+const MOST_PARTITIONS: usize = 2_000;
+
+/// The most topics of one DescribeConfigs call: an answer is some kilobytes a topic.
+const MOST_CONFIGS: usize = 250;
+
+/// How long a client error is offered as the reason of a timeout.
+const RECENT: Duration = Duration::from_secs(60);
+
+/// Properties of this client, unless the connection sets them.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("client.id", "lagwatch"),
+    // A broker that is back is asked again within a poll cycle, not within librdkafka's ten seconds.
+    ("reconnect.backoff.max.ms", "2000"),
+    ("socket.keepalive.enable", "true"),
+    // Every cycle reads the metadata anyway, and nothing else needs it.
+    ("topic.metadata.refresh.interval.ms", "-1"),
+];
+
+/// Properties of this client that are not for the connection to set.
+const OWN: &[(&str, &str)] = &[
+    ("allow.auto.create.topics", "false"),
+    ("log.queue", "true"),
+    ("statistics.interval.ms", "5000"),
+];
+
+/// A client of one cluster that only ever reads.
+///
+/// It connects when it is first asked. Dropping it fails the calls in flight and never blocks.
+pub struct KafkaAdmin {
+    client: Client,
+    coordinators: Coordinators,
+    /// Whose turn it is where any broker would do.
+    turn: AtomicUsize,
+    last_error: Arc<LastError>,
+}
+
+impl KafkaAdmin {
+    /// Starts a client; whether anybody answers shows in its first call.
+    ///
+    /// # Errors
+    ///
+    /// What [`Connection::validate`] finds, and properties that contradict each other.
+    pub fn connect(
+        connection: &Connection,
+        requests: impl RequestObserver,
+    ) -> Result<Self, ConnectionError> {
+        let mut conf = connection.native_conf()?;
+        for (name, value) in DEFAULTS {
+            if !connection.properties.contains_key(*name) {
+                conf.set(name, value).expect("a property of librdkafka");
+            }
+        }
+        for (name, value) in OWN {
+            conf.set(name, value).expect("a property of librdkafka");
+        }
+        let last_error = Arc::new(LastError::default());
+        let observer = ClientObserver {
+            log: ClientLog::default(),
+            totals: RequestTotals::default(),
+            requests: Box::new(requests),
+            last_error: Arc::clone(&last_error),
+        };
+        let client =
+            Client::start(conf, observer).map_err(|reason| ConnectionError::Client { reason })?;
+        Ok(Self {
+            client,
+            coordinators: Coordinators::default(),
+            turn: AtomicUsize::new(0),
+            last_error,
+        })
+    }
+
+    /// Returns the newest thing that went wrong with the client as a whole, such as a host that cannot be resolved,
+    /// if that was less than a minute ago.
+    pub fn last_client_error(&self) -> Option<KafkaError> {
+        self.last_error.recent(Instant::now())
+    }
+
+    /// Returns the groups that each of `brokers` coordinates, in these states and of these types; all where none are
+    /// named.
+    ///
+    /// Filtered by the brokers, where they know how (KIP-518, KIP-848); a group of an unnamed state is then missing.
+    pub async fn list_groups_matching(
+        &self,
+        brokers: &[BrokerId],
+        states: &[GroupState],
+        types: &[GroupType],
+        timeout: Duration,
+    ) -> BTreeMap<BrokerId, Result<Vec<ListedGroup>, KafkaError>> {
+        let listings = brokers.iter().map(async |&broker| {
+            let listing = self.client.list_groups(broker, states, types, timeout);
+            (broker, listing.await.map_err(|error| self.explain(error)))
+        });
+        join_all(listings).await.into_iter().collect()
+    }
+
+    /// Asks a group's coordinator: the known one, or else each of few brokers, or else the one librdkafka looks up.
+    ///
+    /// A broker that turns out not to be the coordinator, or does not answer in half of the remaining time, is
+    /// forgotten.
+    async fn at_coordinator<T, F>(
+        &self,
+        group: &GroupId,
+        timeout: Duration,
+        ask: impl Fn(Option<BrokerId>, Duration) -> F,
+    ) -> Result<T, KafkaError>
+    where
+        F: Future<Output = Result<T, KafkaError>>,
+    {
+        let deadline = Instant::now() + timeout;
+        for broker in self.coordinators.candidates(group) {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            match ask(Some(broker), remaining / 2).await {
+                Ok(answer) => {
+                    self.coordinators.remember(group, broker);
+                    return Ok(answer);
+                }
+                Err(error) if error.code.is_not_coordinator() => {
+                    self.coordinators.forget(group, broker);
+                }
+                Err(error) if is_unreachable(error.code) => {
+                    self.coordinators.forget_broker(broker);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        ask(None, remaining)
+            .await
+            .map_err(|error| self.explain(error))
+    }
+
+    /// Adds the client's own trouble to an error that only says that nobody answered.
+    fn explain(&self, error: KafkaError) -> KafkaError {
+        if !is_unreachable(error.code) {
+            return error;
+        }
+        match self.last_client_error() {
+            Some(cause) if cause.message != error.message => KafkaError {
+                message: format!("{}; {}", error.message, cause.message),
+                ..error
+            },
+            _ => error,
+        }
+    }
+
+    /// Asks some live broker, another one each time: first for half of the time, then another one for the rest.
+    ///
+    /// librdkafka would ask the controller, which not every cluster has.
+    async fn at_some_broker<T, F>(
+        &self,
+        timeout: Duration,
+        ask: impl Fn(BrokerId, Duration) -> F,
+    ) -> Result<T, KafkaError>
+    where
+        F: Future<Output = Result<T, KafkaError>>,
+    {
+        let deadline = Instant::now() + timeout;
+        let mut brokers = self.coordinators.brokers();
+        if brokers.is_empty() {
+            brokers = self.learn_brokers(timeout).await?;
+        }
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let broker = |turn: usize| brokers[turn % brokers.len()];
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        match ask(broker(turn), remaining / 2).await {
+            Err(error) if is_unreachable(error.code) => {}
+            outcome => return outcome,
+        }
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        ask(broker(turn + 1), remaining).await
+    }
+
+    /// Finds out which brokers there are, without knowing any.
+    async fn learn_brokers(&self, timeout: Duration) -> Result<Vec<BrokerId>, KafkaError> {
+        let metadata = self.client.all_topics(timeout).await?;
+        let brokers: Vec<_> = metadata.brokers.iter().map(|broker| broker.id).collect();
+        if brokers.is_empty() {
+            return Err(KafkaError::of(ErrorCode::ALL_BROKERS_DOWN));
+        }
+        self.coordinators.set_brokers(brokers.clone());
+        Ok(brokers)
+    }
+
+    async fn named_topics(
+        &self,
+        topics: &[TopicName],
+        timeout: Duration,
+    ) -> Result<Metadata, KafkaError> {
+        self.at_some_broker(timeout, |broker, timeout| async move {
+            let brokers = self.client.brokers(broker, timeout);
+            if topics.is_empty() {
+                let (brokers, topics) = (brokers.await?, BTreeMap::new());
+                return Ok(Metadata { brokers, topics });
+            }
+            let topics = self.client.topics(topics, broker, timeout);
+            let (brokers, topics) = tokio::try_join!(brokers, topics)?;
+            Ok(Metadata { brokers, topics })
+        })
+        .await
+    }
+
+    /// Asks for the offsets of some partitions of one leader.
+    async fn list_offsets_of(
+        &self,
+        queries: &[(TopicPartition, OffsetSpec)],
+        isolation: Isolation,
+        timeout: Duration,
+    ) -> Vec<(TopicPartition, Result<ListedOffset, KafkaError>)> {
+        match self.client.list_offsets(queries, isolation, timeout).await {
+            Ok(mut offsets) => {
+                for (_, offset) in &mut offsets {
+                    if let Err(error) = offset {
+                        *error = self.explain(error.clone());
+                    }
+                }
+                offsets
+            }
+            Err(error) => {
+                let error = self.explain(error);
+                queries
+                    .iter()
+                    .map(|(partition, _)| (partition.clone(), Err(error.clone())))
+                    .collect()
+            }
+        }
+    }
+}
+
+/// Tells whether a broker could not be asked at all, so that another one, or its own trouble, may say more.
+fn is_unreachable(code: ErrorCode) -> bool {
+    code.is_timeout()
+        || matches!(
+            code,
+            ErrorCode::TRANSPORT
+                | ErrorCode::RESOLVE
+                | ErrorCode::ALL_BROKERS_DOWN
+                | ErrorCode::UNKNOWN_BROKER
+                | ErrorCode::DESTROY_BROKER
+        )
+}
+
+#[async_trait]
+impl Admin for KafkaAdmin {
+    async fn metadata(
+        &self,
+        topics: TopicSelection<'_>,
+        timeout: Duration,
+    ) -> Result<Metadata, KafkaError> {
+        let metadata = match topics {
+            TopicSelection::All => self.client.all_topics(timeout).await,
+            TopicSelection::Named(topics) => self.named_topics(topics, timeout).await,
+        };
+        let metadata = metadata.map_err(|error| self.explain(error))?;
+        self.coordinators
+            .set_brokers(metadata.brokers.iter().map(|broker| broker.id).collect());
+        Ok(metadata)
+    }
+
+    async fn list_groups(
+        &self,
+        brokers: &[BrokerId],
+        timeout: Duration,
+    ) -> BTreeMap<BrokerId, Result<Vec<ListedGroup>, KafkaError>> {
+        let listings = self.list_groups_matching(brokers, &[], &[], timeout).await;
+        for (&broker, listing) in &listings {
+            match listing {
+                Ok(groups) => self
+                    .coordinators
+                    .set_groups(broker, groups.iter().map(|group| &group.id)),
+                Err(error) if is_unreachable(error.code) => self.coordinators.forget_broker(broker),
+                Err(_) => {}
+            }
+        }
+        listings
+    }
+
+    async fn describe_group(
+        &self,
+        group: &GroupId,
+        timeout: Duration,
+    ) -> Result<GroupDescription, KafkaError> {
+        let description = self
+            .at_coordinator(group, timeout, |broker, timeout| {
+                self.client.describe_group(group, broker, timeout)
+            })
+            .await?;
+        if let Some(coordinator) = description.coordinator {
+            self.coordinators.remember(group, coordinator);
+        }
+        Ok(description)
+    }
+
+    async fn committed_offsets(
+        &self,
+        group: &GroupId,
+        partitions: Option<&[TopicPartition]>,
+        timeout: Duration,
+    ) -> Result<Vec<(TopicPartition, Result<Committed, KafkaError>)>, KafkaError> {
+        if partitions.is_some_and(<[_]>::is_empty) {
+            return Ok(Vec::new());
+        }
+        self.at_coordinator(group, timeout, |broker, timeout| {
+            self.client
+                .committed_offsets(group, partitions, broker, timeout)
+        })
+        .await
+    }
+
+    async fn list_offsets(
+        &self,
+        queries: Vec<OffsetQuery>,
+        isolation: Isolation,
+        timeout: Duration,
+    ) -> Vec<(TopicPartition, Result<ListedOffset, KafkaError>)> {
+        // A call of its own for each leader: one that hangs costs only its own partitions.
+        let mut by_leader: BTreeMap<BrokerId, Vec<(TopicPartition, OffsetSpec)>> = BTreeMap::new();
+        for OffsetQuery {
+            partition,
+            leader,
+            spec,
+        } in queries
+        {
+            by_leader.entry(leader).or_default().push((partition, spec));
+        }
+        let calls = by_leader
+            .values()
+            .flat_map(|queries| queries.chunks(MOST_PARTITIONS))
+            .map(|queries| self.list_offsets_of(queries, isolation, timeout));
+        join_all(calls).await.into_iter().flatten().collect()
+    }
+
+    async fn topic_configs(
+        &self,
+        topics: &[TopicName],
+        timeout: Duration,
+    ) -> Result<BTreeMap<TopicName, Result<BTreeMap<String, String>, KafkaError>>, KafkaError> {
+        let mut configs = BTreeMap::new();
+        let deadline = Instant::now() + timeout;
+        for topics in topics.chunks(MOST_CONFIGS) {
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            let answer = self
+                .at_some_broker(remaining, |broker, timeout| {
+                    self.client.topic_configs(topics, broker, timeout)
+                })
+                .await;
+            configs.extend(answer.map_err(|error| self.explain(error))?);
+        }
+        Ok(configs)
+    }
+}
+
+impl fmt::Debug for KafkaAdmin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaAdmin").finish_non_exhaustive()
+    }
+}
+
+/// The newest thing that went wrong with the client as a whole.
+#[derive(Debug, Default)]
+struct LastError(Mutex<Option<(Instant, KafkaError)>>);
+
+impl LastError {
+    fn set(&self, error: KafkaError, now: Instant) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_reason = last
+            .as_ref()
+            .is_some_and(|(when, _)| now.saturating_duration_since(*when) < RECENT);
+        // It follows every other error when there is but one broker, and says less.
+        if error.code == ErrorCode::ALL_BROKERS_DOWN && has_reason {
+            return;
+        }
+        *last = Some((now, error));
+    }
+
+    fn recent(&self, now: Instant) -> Option<KafkaError> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (when, error) = last.as_ref()?;
+        (now.saturating_duration_since(*when) < RECENT).then(|| error.clone())
+    }
+}
+
+/// Hears the client on its own thread.
+struct ClientObserver {
+    log: ClientLog,
+    totals: RequestTotals,
+    requests: Box<dyn RequestObserver>,
+    last_error: Arc<LastError>,
+}
+
+impl Observer for ClientObserver {
+    fn log(&mut self, level: i32, facility: &str, line: &str) {
+        self.log.line(level, facility, line, Instant::now());
+    }
+
+    fn error(&mut self, error: KafkaError) {
+        let now = Instant::now();
+        self.log.line(4, error.code.name(), &error.message, now);
+        self.last_error.set(error, now);
+    }
+
+    fn statistics(&mut self, json: &str) {
+        self.totals.read(json, &*self.requests);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,416 @@
+//! Where a cluster is and how to talk to it: bootstrap servers and librdkafka's properties, checked without connecting.
+//!
+//! Whether a host resolves, answers and lets us in is known only at run time, from a client's own errors.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rdkafka::ClientConfig;
+use thiserror::Error;
+
+use super::native::conf::{self, Conf, Refusal};
+
+/// How similar a known property must be to be offered in place of an unknown one, 0 to 1.
+const SIMILAR: f64 = 0.6;
+
+/// Schemes that librdkafka accepts before a bootstrap server's host.
+const SCHEMES: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+
+/// Properties that decide what lagwatch does rather than how it connects, and what to set instead.
+const RESERVED: &[(&str, &str)] = &[
+    ("allow.auto.create.topics", "lagwatch never creates a topic"),
+    ("auto.commit.enable", "choose a commit strategy instead"),
+    (
+        "auto.offset.reset",
+        "set `auto-offset-reset` of the consumer instead",
+    ),
+    ("bootstrap.servers", "set the bootstrap servers instead"),
+    ("enable.auto.commit", "choose a commit strategy instead"),
+    (
+        "enable.auto.offset.store",
+        "choose a commit strategy instead",
+    ),
+    ("enable.partition.eof", "lagwatch needs it as it is"),
+    ("group.id", "set the group of the consumer instead"),
+    ("log.queue", "lagwatch needs it as it is"),
+    ("metadata.broker.list", "set the bootstrap servers instead"),
+    ("statistics.interval.ms", "lagwatch needs it as it is"),
+    ("test.mock.broker.rtt", "it is for librdkafka's own tests"),
+    ("test.mock.num.brokers", "it is for librdkafka's own tests"),
+    ("topic.blacklist", "set the topic filter instead"),
+];
+
+/// A cluster's address and the properties of every client that connects to it.
+///
+/// `Debug` shows neither secrets nor the value of a property that librdkafka does not know: it may be a misspelt secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Where to begin: `host:port` each.
+    pub bootstrap_servers: Vec<String>,
+    /// librdkafka's properties by name.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Why a [`Connection`] cannot be used. One line; never holds the value of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// There is nowhere to begin.
+    #[error("no bootstrap server")]
+    NoBootstrapServer,
+    /// A bootstrap server is not `host:port`.
+    #[error("bootstrap server `{server}`: {problem}")]
+    BootstrapServer {
+        /// As it was given.
+        server: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// librdkafka has no such property.
+    #[error("unknown librdkafka property `{name}`{}", did_you_mean(.nearest.as_deref()))]
+    UnknownProperty {
+        /// As it was given.
+        name: String,
+        /// The most similar property there is.
+        nearest: Option<String>,
+    },
+    /// The property is there, but cannot have this value.
+    #[error("librdkafka property `{name}`: {reason}")]
+    InvalidProperty {
+        /// The property.
+        name: String,
+        /// librdkafka's words; for a secret, words that do not quote it.
+        reason: String,
+    },
+    /// The property may not be set from outside.
+    #[error("librdkafka property `{name}` cannot be set: {instead}")]
+    ReservedProperty {
+        /// The property.
+        name: String,
+        /// What to set instead, or why.
+        instead: &'static str,
+    },
+    /// The properties contradict each other, or a file they name cannot be used.
+    #[error("librdkafka refuses these properties together: {reason}")]
+    Client {
+        /// librdkafka's words.
+        reason: String,
+    },
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| {
+        format!("; did you mean `{nearest}`?")
+    })
+}
+
+impl Connection {
+    /// Returns a connection without properties: plain text, nobody logs in.
+    pub fn plain(bootstrap_servers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            bootstrap_servers: bootstrap_servers.into_iter().map(Into::into).collect(),
+            properties: BTreeMap::new(),
+        }
+    }
+
+    /// Checks every server's syntax and every property against librdkafka, without connecting.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong: servers in the order given, then properties by name.
+    pub fn validate(&self) -> Result<(), ConnectionError> {
+        self.check_servers()?;
+        self.native_conf().map(drop)
+    }
+
+    /// Returns the configuration of a consumer or a producer of this cluster.
+    #[allow(dead_code, reason = "for the task consumer and producer")]
+    pub(in crate::kafka) fn client_config(&self) -> Result<ClientConfig, ConnectionError> {
+        self.validate()?;
+        let mut config = ClientConfig::new();
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config.set("bootstrap.servers", self.bootstrap_servers.join(","));
+        Ok(config)
+    }
+
+    /// Returns the properties as librdkafka's own object, bootstrap servers included.
+    pub(in crate::kafka) fn native_conf(&self) -> Result<Conf, ConnectionError> {
+        self.check_servers()?;
+        let mut conf = Conf::new();
+        for (name, value) in &self.properties {
+            check_reserved(name)?;
+            conf.set(name, value)
+                .map_err(|refusal| refused(name, refusal))?;
+        }
+        conf.set("bootstrap.servers", &self.bootstrap_servers.join(","))
+            .map_err(|refusal| refused("bootstrap.servers", refusal))?;
+        Ok(conf)
+    }
+
+    fn check_servers(&self) -> Result<(), ConnectionError> {
+        if self.bootstrap_servers.is_empty() {
+            return Err(ConnectionError::NoBootstrapServer);
+        }
+        self.bootstrap_servers.iter().try_for_each(|server| {
+            check_server(server).map_err(|problem| ConnectionError::BootstrapServer {
+                server: server.clone(),
+                problem,
+            })
+        })
+    }
+}
+
+/// Checks `host:port`, `[address]:port`, either behind `SCHEME://`.
+fn check_server(server: &str) -> Result<(), &'static str> {
+    let address = match server.split_once("://") {
+        Some((scheme, address)) if SCHEMES.contains(&scheme) => address,
+        Some(_) => return Err("the scheme is none of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
+        None => server,
+    };
+    let (host, port) = match address.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((host, tail)) => (host, tail.strip_prefix(':').unwrap_or_default()),
+            None => return Err("the bracket is never closed"),
+        },
+        None => address.rsplit_once(':').unwrap_or((address, "")),
+    };
+    let is_host_character =
+        |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '%' | ':');
+    if host.is_empty() {
+        return Err("the host is missing");
+    }
+    if port.is_empty() {
+        return Err("the port is missing, such as in `kafka-1:9092`");
+    }
+    if !host.chars().all(is_host_character) {
+        return Err("the host has a character that no host name has");
+    }
+    if host.contains(':') && !address.starts_with('[') {
+        return Err("an IPv6 address needs brackets, such as `[::1]:9092`");
+    }
+    match port.parse::<u16>() {
+        Ok(1..) => Ok(()),
+        _ => Err("the port is not a number from 1 to 65535"),
+    }
+}
+
+fn check_reserved(name: &str) -> Result<(), ConnectionError> {
+    match RESERVED.iter().find(|(reserved, _)| *reserved == name) {
+        Some(&(_, instead)) => Err(ConnectionError::ReservedProperty {
+            name: name.to_owned(),
+            instead,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn refused(name: &str, refusal: Refusal) -> ConnectionError {
+    match refusal {
+        Refusal::UnknownName => ConnectionError::UnknownProperty {
+            name: name.to_owned(),
+            nearest: nearest_property(name),
+        },
+        Refusal::InvalidValue(reason) => ConnectionError::InvalidProperty {
+            name: name.to_owned(),
+            reason: if is_secret(name) {
+                "the value is not valid".to_owned()
+            } else {
+                reason
+            },
+        },
+    }
+}
+
+fn nearest_property(name: &str) -> Option<String> {
+    conf::properties()
+        .iter()
+        .filter(|known| check_reserved(known).is_ok())
+        .map(|known| (strsim::normalized_damerau_levenshtein(name, known), known))
+        .max_by(|(left, _), (right, _)| left.total_cmp(right))
+        .filter(|(similarity, _)| *similarity >= SIMILAR)
+        .map(|(_, known)| known.clone())
+}
+
+/// Tells whether a property's value must not be shown: what librdkafka marks as sensitive, and all that is named alike.
+fn is_secret(name: &str) -> bool {
+    ["password", "passphrase", "secret", "private.key"]
+        .iter()
+        .any(|word| name.contains(word))
+        || name.ends_with(".pem")
+        || matches!(
+            name,
+            "sasl.oauthbearer.config" | "sasl.oauthbearer.extensions"
+        )
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            bootstrap_servers,
+            properties,
+        } = self;
+        let shown: BTreeMap<_, _> = properties
+            .iter()
+            .map(|(name, value)| {
+                let is_shown = !is_secret(name) && conf::properties().contains(name);
+                (name, if is_shown { value } else { "[redacted]" })
+            })
+            .collect();
+        f.debug_struct("Connection")
+            .field("bootstrap_servers", bootstrap_servers)
+            .field("properties", &shown)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: &str, value: &str) -> Connection {
+        let mut connection = Connection::plain(["localhost:9092"]);
+        connection.properties.insert(name.into(), value.into());
+        connection
+    }
+
+    #[test]
+    fn servers_that_kafka_accepts_are_valid() {
+        for server in [
+            "localhost:9092",
+            "10.0.0.1:1",
+            "[::1]:9092",
+            "kafka_1.prod-eu.example.com:65535",
+            "SASL_SSL://kafka-1:9093",
+        ] {
+            assert_eq!(Connection::plain([server]).validate(), Ok(()), "{server}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_no_host_and_port_is_refused() {
+        for (server, problem) in [
+            ("", "the host is missing"),
+            (":9092", "the host is missing"),
+            ("kafka-1", "the port is missing, such as in `kafka-1:9092`"),
+            ("kafka-1:", "the port is missing, such as in `kafka-1:9092`"),
+            ("kafka-1:port", "the port is not a number from 1 to 65535"),
+            ("kafka-1:0", "the port is not a number from 1 to 65535"),
+            ("kafka-1:65536", "the port is not a number from 1 to 65535"),
+            (
+                "::1:9092",
+                "an IPv6 address needs brackets, such as `[::1]:9092`",
+            ),
+            ("[::1:9092", "the bracket is never closed"),
+            (
+                "kafka 1:9092",
+                "the host has a character that no host name has",
+            ),
+            ("a:1,b:2", "the host has a character that no host name has"),
+            (
+                "http://kafka-1:9092",
+                "the scheme is none of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL",
+            ),
+        ] {
+            let error = Connection::plain([server]).validate();
+            let expected = ConnectionError::BootstrapServer {
+                server: server.to_owned(),
+                problem,
+            };
+            assert_eq!(error, Err(expected), "{server}");
+        }
+        assert_eq!(
+            Connection::plain(Vec::<String>::new()).validate(),
+            Err(ConnectionError::NoBootstrapServer)
+        );
+    }
+
+    #[test]
+    fn an_unknown_property_names_the_nearest_one() {
+        for (name, nearest) in [
+            ("sasl.pasword", "sasl.password"),
+            ("security.protcol", "security.protocol"),
+            ("ssl.ca.locaton", "ssl.ca.location"),
+            ("socket.timeout", "socket.timeout.ms"),
+        ] {
+            let error = with(name, "x")
+                .validate()
+                .expect_err("the name is misspelt");
+            assert_eq!(
+                error.to_string(),
+                format!("unknown librdkafka property `{name}`; did you mean `{nearest}`?")
+            );
+        }
+        let error = with("zzz", "x").validate().expect_err("there is none");
+        assert_eq!(error.to_string(), "unknown librdkafka property `zzz`");
+    }
+
+    #[test]
+    fn an_invalid_value_is_explained_in_librdkafkas_words() {
+        let error = with("security.protocol", "TLS")
+            .validate()
+            .expect_err("there is no such protocol");
+        assert_eq!(
+            error.to_string(),
+            "librdkafka property `security.protocol`: Invalid value \"TLS\" for configuration property \"security.protocol\""
+        );
+        let error = with("socket.timeout.ms", "soon").validate();
+        assert!(matches!(
+            error,
+            Err(ConnectionError::InvalidProperty { .. })
+        ));
+    }
+
+    #[test]
+    fn what_lagwatch_decides_cannot_be_set() {
+        for (name, _) in RESERVED {
+            let error = with(name, "1").validate();
+            assert!(
+                matches!(error, Err(ConnectionError::ReservedProperty { .. })),
+                "{name}: {error:?}"
+            );
+            assert!(
+                conf::properties().contains(*name)
+                    || *name == "auto.commit.enable"
+                    || *name == "auto.offset.reset",
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn secrets_are_shown_nowhere() {
+        for name in [
+            "sasl.password",
+            "ssl.key.password",
+            "ssl.key.pem",
+            "ssl.keystore.password",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.assertion.private.key.passphrase",
+            "sasl.oauthbearer.config",
+            "sasl.pasword",
+        ] {
+            let connection = with(name, "hunter2");
+            assert!(!format!("{connection:?}").contains("hunter2"), "{name}");
+            if let Err(error) = connection.validate() {
+                assert!(!error.to_string().contains("hunter2"), "{name}");
+                assert!(!format!("{error:?}").contains("hunter2"), "{name}");
+            }
+        }
+        let shown = format!("{:?}", with("security.protocol", "SASL_SSL"));
+        assert!(shown.contains("SASL_SSL"));
+    }
+
+    #[test]
+    fn a_client_config_holds_servers_and_properties() {
+        let mut connection = with("client.id", "task");
+        connection.bootstrap_servers.push("localhost:9093".into());
+        let config = connection.client_config().expect("all of it is valid");
+        assert_eq!(
+            config.get("bootstrap.servers"),
+            Some("localhost:9092,localhost:9093")
+        );
+        assert_eq!(config.get("client.id"), Some("task"));
+    }
+}

@@ -1,0 +1,265 @@
+//! A Kafka cluster inside this process: real protocol on loopback, nothing to install.
+//!
+//! For the demo and for tests. It keeps topics, records, commits and consumer groups in memory; it cannot list or
+//! describe groups, and it answers for the committed offsets of named partitions only. What it is asked can be counted,
+//! and brokers can be made slow, wrong and dead.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::error::{ErrorCode, KafkaError};
+use super::native::mock::MockCluster;
+use crate::lag::{BrokerId, GroupId, TopicPartition};
+
+/// An embedded cluster; its brokers have the ids 1, 2, 3 and so on. Ends when dropped.
+///
+/// A topic that a client mentions and nobody has created is created with four partitions, unless the client forbids it.
+pub struct EmbeddedCluster {
+    cluster: MockCluster,
+}
+
+/// A request that a broker received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackedRequest {
+    /// The broker.
+    pub broker: BrokerId,
+    /// What it was asked.
+    pub api: Api,
+}
+
+/// A request of Kafka's protocol.
+///
+/// Source: the protocol's table of API keys.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Api(i16);
+
+macro_rules! apis {
+    ($( $constant:ident = $key:literal $name:literal; )*) => {
+        impl Api {
+            $( #[doc = concat!("`", $name, "`.")] pub const $constant: Self = Self($key); )*
+
+            /// Returns Kafka's name of it.
+            pub fn name(self) -> &'static str {
+                match self.0 {
+                    $( $key => $name, )*
+                    _ => "unknown",
+                }
+            }
+        }
+    };
+}
+
+apis! {
+    PRODUCE = 0 "Produce";
+    FETCH = 1 "Fetch";
+    LIST_OFFSETS = 2 "ListOffsets";
+    METADATA = 3 "Metadata";
+    OFFSET_COMMIT = 8 "OffsetCommit";
+    OFFSET_FETCH = 9 "OffsetFetch";
+    FIND_COORDINATOR = 10 "FindCoordinator";
+    JOIN_GROUP = 11 "JoinGroup";
+    HEARTBEAT = 12 "Heartbeat";
+    LEAVE_GROUP = 13 "LeaveGroup";
+    SYNC_GROUP = 14 "SyncGroup";
+    DESCRIBE_GROUPS = 15 "DescribeGroups";
+    LIST_GROUPS = 16 "ListGroups";
+    SASL_HANDSHAKE = 17 "SaslHandshake";
+    API_VERSIONS = 18 "ApiVersions";
+    INIT_PRODUCER_ID = 22 "InitProducerId";
+    DESCRIBE_CONFIGS = 32 "DescribeConfigs";
+    CONSUMER_GROUP_HEARTBEAT = 68 "ConsumerGroupHeartbeat";
+    CONSUMER_GROUP_DESCRIBE = 69 "ConsumerGroupDescribe";
+}
+
+impl Api {
+    /// Returns the API of that key.
+    pub const fn new(key: i16) -> Self {
+        Self(key)
+    }
+
+    /// Returns its key in the protocol.
+    pub const fn key(self) -> i16 {
+        self.0
+    }
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", self.name(), self.0)
+    }
+}
+
+impl EmbeddedCluster {
+    /// Starts a cluster of so many brokers on free ports.
+    ///
+    /// # Errors
+    ///
+    /// `_FAIL` where there are no ports, or no brokers to start.
+    pub fn start(brokers: i32) -> Result<Self, KafkaError> {
+        let cluster = MockCluster::start(brokers)?;
+        Ok(Self { cluster })
+    }
+
+    /// Returns where its brokers listen: `127.0.0.1:PORT`, separated by commas.
+    pub fn bootstrap_servers(&self) -> String {
+        self.cluster.bootstrap_servers()
+    }
+
+    /// Returns a connection to it.
+    pub fn connection(&self) -> Connection {
+        Connection::plain(self.bootstrap_servers().split(','))
+    }
+
+    /// Creates a topic.
+    ///
+    /// # Errors
+    ///
+    /// `TOPIC_ALREADY_EXISTS`; `INVALID_REPLICATION_FACTOR` beyond the number of brokers.
+    pub fn create_topic(
+        &self,
+        name: &str,
+        partitions: i32,
+        replication: i32,
+    ) -> Result<(), KafkaError> {
+        self.cluster.create_topic(name, partitions, replication)
+    }
+
+    /// Makes the next requests of `api` fail, one error each, whichever broker they reach.
+    ///
+    /// `_TRANSPORT` closes the connection instead of answering.
+    pub fn push_request_errors(&self, api: Api, errors: &[ErrorCode]) {
+        self.cluster.push_errors(api.key(), errors);
+    }
+
+    /// Forgets the errors that no request has met yet.
+    pub fn clear_request_errors(&self, api: Api) {
+        self.cluster.clear_errors(api.key());
+    }
+
+    /// Makes the next request of `api` to one broker fail after `delay`.
+    ///
+    /// # Errors
+    ///
+    /// `_UNKNOWN_BROKER`.
+    pub fn push_broker_error(
+        &self,
+        broker: BrokerId,
+        api: Api,
+        error: ErrorCode,
+        delay: Duration,
+    ) -> Result<(), KafkaError> {
+        self.cluster
+            .push_broker_error(broker.0, api.key(), error, milliseconds(delay))
+    }
+
+    /// Makes the next request of `api` to one broker succeed, but only after `delay`.
+    ///
+    /// # Errors
+    ///
+    /// `_UNKNOWN_BROKER`.
+    pub fn push_broker_delay(
+        &self,
+        broker: BrokerId,
+        api: Api,
+        delay: Duration,
+    ) -> Result<(), KafkaError> {
+        self.push_broker_error(broker, api, ErrorCode::NONE, delay)
+    }
+
+    /// Closes a broker's connections and accepts no more of them. Its partitions keep it as their leader.
+    ///
+    /// # Errors
+    ///
+    /// `_UNKNOWN_BROKER`.
+    pub fn set_broker_down(&self, broker: BrokerId) -> Result<(), KafkaError> {
+        self.cluster.set_broker_down(broker.0)
+    }
+
+    /// Lets a broker accept connections again.
+    ///
+    /// # Errors
+    ///
+    /// `_UNKNOWN_BROKER`.
+    pub fn set_broker_up(&self, broker: BrokerId) -> Result<(), KafkaError> {
+        self.cluster.set_broker_up(broker.0)
+    }
+
+    /// Makes a broker answer every request only after `round_trip`.
+    ///
+    /// # Errors
+    ///
+    /// `_UNKNOWN_BROKER`.
+    pub fn set_round_trip(&self, broker: BrokerId, round_trip: Duration) -> Result<(), KafkaError> {
+        self.cluster
+            .set_round_trip(broker.0, milliseconds(round_trip))
+    }
+
+    /// Makes a broker, which need not exist, the coordinator of a group.
+    ///
+    /// # Errors
+    ///
+    /// None that a valid group could meet.
+    pub fn set_coordinator(&self, group: &GroupId, broker: BrokerId) -> Result<(), KafkaError> {
+        self.cluster.set_coordinator(group.as_str(), broker.0)
+    }
+
+    /// Makes a broker the leader of a partition; nothing leaves it without one.
+    ///
+    /// # Errors
+    ///
+    /// `UNKNOWN_TOPIC_OR_PART`; `_UNKNOWN_BROKER`.
+    pub fn set_leader(
+        &self,
+        partition: &TopicPartition,
+        leader: Option<BrokerId>,
+    ) -> Result<(), KafkaError> {
+        let leader = leader.map_or(-1, |BrokerId(id)| id);
+        self.cluster
+            .set_leader(partition.topic.as_str(), partition.partition.0, leader)
+    }
+
+    /// Remembers every request from now on.
+    pub fn start_tracking(&self) {
+        self.cluster.start_tracking();
+    }
+
+    /// Stops remembering; what is remembered stays.
+    pub fn stop_tracking(&self) {
+        self.cluster.stop_tracking();
+    }
+
+    /// Returns the requests remembered, in the order they arrived.
+    pub fn requests(&self) -> Vec<TrackedRequest> {
+        let requests = self.cluster.requests().into_iter();
+        requests
+            .map(|(broker, api)| TrackedRequest {
+                broker: BrokerId(broker),
+                api: Api(api),
+            })
+            .collect()
+    }
+
+    /// Forgets the requests remembered.
+    pub fn clear_requests(&self) {
+        self.cluster.clear_requests();
+    }
+}
+
+fn milliseconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
+impl fmt::Debug for EmbeddedCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedCluster")
+            .field("bootstrap_servers", &self.bootstrap_servers())
+            .finish()
+    }
+}

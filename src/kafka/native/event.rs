@@ -1,0 +1,106 @@
+//! An owned event: an answer to a call, or something the client says of its own accord.
+
+use std::ptr::{self, NonNull};
+
+use rdkafka_sys as sys;
+
+use super::{codes, text};
+use crate::kafka::error::KafkaError;
+
+/// An event taken from a queue; destroyed when dropped, with everything that points into it.
+pub(super) struct Event(NonNull<sys::rd_kafka_event_t>);
+
+/// What an event is.
+pub(super) enum Kind {
+    /// The answer to the call of this id.
+    Answer(usize),
+    /// A line of librdkafka's log, with syslog's level, 0 to 7.
+    Log {
+        level: i32,
+        facility: String,
+        line: String,
+    },
+    /// Something is wrong with the client as a whole, such as a broker that cannot be reached.
+    Error(KafkaError),
+    /// The client's own statistics, as JSON.
+    Statistics(String),
+    /// Nothing anybody waits for.
+    Other,
+}
+
+impl Event {
+    /// Takes ownership of an event; nothing for null.
+    pub(super) fn from_ptr(event: *mut sys::rd_kafka_event_t) -> Option<Self> {
+        NonNull::new(event).map(Self)
+    }
+
+    /// Returns the pointer, valid while `self` lives.
+    pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_event_t {
+        self.0.as_ptr()
+    }
+
+    /// Returns the error of the event as a whole, where it carries one.
+    pub(super) fn error(&self) -> Result<(), KafkaError> {
+        // SAFETY: the event is live.
+        unsafe { codes::of_event(self.as_ptr()) }
+    }
+
+    /// Tells what the event is; its texts are copied.
+    pub(super) fn kind(&self) -> Kind {
+        // SAFETY: the event is live.
+        let kind = unsafe { sys::rd_kafka_event_type(self.as_ptr()) };
+        match kind {
+            sys::RD_KAFKA_EVENT_LOG => self.log(),
+            sys::RD_KAFKA_EVENT_ERROR => match self.error() {
+                Err(error) => Kind::Error(error),
+                Ok(()) => Kind::Other,
+            },
+            sys::RD_KAFKA_EVENT_STATS => {
+                // SAFETY: the event is live and of this type.
+                let json = unsafe { sys::rd_kafka_event_stats(self.as_ptr()) };
+                // SAFETY: a string owned by the event, copied here.
+                Kind::Statistics(unsafe { text::lossy(json) })
+            }
+            _ => {
+                // SAFETY: the event is live; null for every event that is not the answer to a call.
+                let opaque = unsafe { sys::rd_kafka_event_opaque(self.as_ptr()) };
+                match opaque.addr() {
+                    0 => Kind::Other,
+                    call => Kind::Answer(call),
+                }
+            }
+        }
+    }
+
+    fn log(&self) -> Kind {
+        let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the event is live; the pointers written are owned by it.
+        let outcome = unsafe {
+            sys::rd_kafka_event_log(
+                self.as_ptr(),
+                &raw mut facility,
+                &raw mut line,
+                &raw mut level,
+            )
+        };
+        if outcome != 0 {
+            return Kind::Other;
+        }
+        // SAFETY: written by the call above, owned by the event, copied here.
+        let facility = unsafe { text::lossy(facility) };
+        // SAFETY: as above.
+        let line = unsafe { text::lossy(line) };
+        Kind::Log {
+            level,
+            facility,
+            line,
+        }
+    }
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        // SAFETY: owned, and destroyed once.
+        unsafe { sys::rd_kafka_event_destroy(self.0.as_ptr()) };
+    }
+}

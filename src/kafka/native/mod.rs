@@ -1,0 +1,28 @@
+//! The border to librdkafka: the only place with `unsafe`.
+//!
+//! Owned Rust values cross it in both directions and nothing stays borrowed: what librdkafka returns is copied out
+//! and destroyed in the function that received it. No opinion on what to ask, when, or what an answer means.
+#![allow(unsafe_code)]
+
+mod array;
+mod calls;
+pub(super) mod client;
+pub(super) mod codes;
+pub(super) mod conf;
+mod event;
+mod groups;
+mod handle;
+pub(super) mod mock;
+mod offsets;
+mod options;
+mod partitions;
+mod text;
+mod topics;
+
+/// Returns the version of the librdkafka that is linked in, such as `2.12.1`.
+pub fn librdkafka_version() -> String {
+    // SAFETY: takes no argument and returns a string that lives as long as the process.
+    let version = unsafe { rdkafka_sys::rd_kafka_version_str() };
+    // SAFETY: the pointer above is a C string that is never freed.
+    unsafe { text::lossy(version) }
+}
