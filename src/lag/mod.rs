@@ -2,10 +2,12 @@
 //!
 //! Pure: no clock, no I/O and no Kafka; whatever depends on time takes `now` as an argument.
 
+pub mod group;
 pub mod ids;
 pub mod offset;
 pub mod partition;
 
+pub use group::TopicTotals;
 pub use ids::{BrokerId, ClusterName, GroupId, PartitionId, TopicName, TopicPartition};
 pub use offset::{Committed, Offset, Watermarks};
 pub use partition::{

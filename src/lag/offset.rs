@@ -56,3 +56,34 @@ pub struct Watermarks {
     /// Exclusive: the end of what a `read_committed` consumer may read; nothing where it was not asked for.
     pub last_stable: Option<Offset>,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sentinels_of_kafka_and_librdkafka_are_no_offsets() {
+        for raw in [-1, -2, -3, -1000, -1001, i64::MIN] {
+            assert_eq!(Offset::new(raw), None, "{raw}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_number_from_zero_is_the_offset_it_says(raw in 0..=i64::MAX) {
+            prop_assert_eq!(Offset::new(raw).map(Offset::value), u64::try_from(raw).ok());
+        }
+
+        #[test]
+        fn a_distance_counts_one_way_only(a in 0..=i64::MAX, b in 0..=i64::MAX) {
+            let (low, high) = (a.min(b), a.max(b));
+            let (Some(first), Some(second)) = (Offset::new(low), Offset::new(high)) else {
+                return Err(TestCaseError::fail("offsets from 0"));
+            };
+            prop_assert_eq!(second.records_since(first), high.abs_diff(low));
+            prop_assert_eq!(first.records_since(second), 0);
+        }
+    }
+}
