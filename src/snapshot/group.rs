@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::lag::{BrokerId, Committed, GroupId, Lag, TopicPartition, Watermarks};
+use crate::lag::{BrokerId, Committed, GroupId, Lag, TopicName, TopicPartition, Watermarks};
 
 /// One group as the newest cycle left it.
 #[derive(Clone, Debug)]
@@ -17,6 +17,21 @@ pub struct GroupRow {
     pub partitions: Arc<[PartitionRow]>,
     /// What failed for this group in the newest cycle.
     pub failures: Vec<GroupFailure>,
+}
+
+impl GroupRow {
+    /// Returns the partitions of each topic, by name; the partitions by number.
+    pub fn by_topic(&self) -> impl Iterator<Item = (&TopicName, &[PartitionRow])> {
+        self.partitions
+            .chunk_by(|one, next| one.id.topic == next.id.topic)
+            .map(|partitions| (&partitions[0].id.topic, partitions))
+    }
+
+    /// Tells whether the newest cycle could read everything about the group.
+    pub fn is_read_in_full(&self) -> bool {
+        let has_gap = |row: &PartitionRow| matches!(row.latest, Lag::Unavailable(_));
+        self.failures.is_empty() && !self.partitions.iter().any(has_gap)
+    }
 }
 
 /// What a describe call says of a group.

@@ -1,0 +1,364 @@
+//! Rows of groups: which partitions are a group's, what is shown for each, and when a group is gone.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::config::PollConfig;
+use super::super::failure::Operation;
+use super::super::fetch::groups::{Described, GroupAnswer};
+use super::super::fetch::listing::{Coverage, Listed};
+use super::super::fetch::topology::{Currency, Topology};
+use super::is_fresh;
+use crate::kafka::{GroupDescription, KafkaError};
+use crate::lag::{
+    Committed, GroupId, Lag, TopicName, TopicPartition, Unavailable, Watermarks, partition_lag,
+};
+use crate::snapshot::{GroupFailure, GroupRow, Membership, PartitionRow, Reading};
+
+/// What a cycle found besides the group's own answer.
+#[derive(Clone, Copy)]
+pub(super) struct Evidence<'a> {
+    pub(super) topology: Option<&'a Topology>,
+    pub(super) currency: Currency,
+    pub(super) coverage: Coverage,
+    pub(super) marks: &'a HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
+    pub(super) config: &'a PollConfig,
+    pub(super) now: Instant,
+}
+
+/// A group's partitions, each with its commit as far as it could be read.
+type Commits = BTreeMap<TopicPartition, Result<Committed, Unavailable>>;
+
+/// Returns the group's row; nothing where the group does not exist.
+pub(super) fn row(
+    id: GroupId,
+    before: Option<&GroupRow>,
+    answer: GroupAnswer,
+    evidence: Evidence<'_>,
+) -> Option<GroupRow> {
+    let membership = membership(before, &answer, evidence);
+    let commits = commits(before, &answer, membership.as_deref(), evidence);
+    let partitions = partition_rows(&id, before, commits, membership.as_deref(), evidence);
+    let row = GroupRow {
+        id,
+        membership,
+        partitions,
+        failures: failures(&answer),
+    };
+    (!is_gone(&row, &answer, evidence)).then_some(row)
+}
+
+/// Returns the row of a group that was not asked about, without what is too old.
+pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
+    let unread = |row: &PartitionRow| PartitionRow {
+        id: row.id.clone(),
+        reading: evidence.kept(row),
+        latest: Lag::Unavailable(Unavailable::Committed),
+        owner: row.owner,
+    };
+    GroupRow {
+        id: before.id.clone(),
+        membership: evidence.kept_membership(Some(before)),
+        partitions: before
+            .partitions
+            .iter()
+            .filter(|row| evidence.config.watches_topic(row.id.topic.as_str()))
+            .map(unread)
+            .collect(),
+        failures: before.failures.clone(),
+    }
+}
+
+/// Tells whether the group is gone: its coordinator does not know it, and it has no commits.
+///
+/// A listing that may have holes takes nothing away. A group that a whole listing leaves out and about which nobody
+/// can say anything goes once there is nothing left of it to show, or at once where it may no longer be seen.
+fn is_gone(row: &GroupRow, answer: &GroupAnswer, evidence: Evidence<'_>) -> bool {
+    if answer.listed.is_some() || evidence.coverage == Coverage::InPart {
+        return false;
+    }
+    let is_unknown = match &answer.description {
+        Described::NotFound => true,
+        Described::Unsupported => row.partitions.is_empty(),
+        Described::Answered(_) | Described::Memberless(_) | Described::Failed(_) => false,
+    };
+    match &answer.committed {
+        Ok(commits) => {
+            let is_committed = commits
+                .iter()
+                .any(|(_, commit)| !matches!(commit, Ok(Committed::Never)));
+            is_unknown && !is_committed
+        }
+        Err(_) if evidence.coverage == Coverage::Named => false,
+        Err(error) => {
+            let has_something =
+                row.membership.is_some() || row.partitions.iter().any(|row| row.reading.is_some());
+            error.code.is_authorization() || !has_something
+        }
+    }
+}
+
+fn membership(
+    before: Option<&GroupRow>,
+    answer: &GroupAnswer,
+    evidence: Evidence<'_>,
+) -> Option<Arc<Membership>> {
+    match &answer.description {
+        Described::Answered(description) => Some(Arc::new(described(description, evidence))),
+        Described::Memberless(listed) => Some(Arc::new(memberless(*listed, evidence.now))),
+        Described::Failed(_) => evidence.kept_membership(before),
+        Described::NotFound | Described::Unsupported => None,
+    }
+}
+
+fn described(description: &GroupDescription, evidence: Evidence<'_>) -> Membership {
+    let GroupDescription {
+        state,
+        group_type,
+        assignor,
+        coordinator,
+        members,
+    } = description;
+    let mut members = members.clone();
+    members.sort();
+    for partition in members.iter_mut().flat_map(|member| &mut member.assignment) {
+        partition.topic = evidence.name(&partition.topic);
+    }
+    Membership {
+        measured: evidence.now,
+        state: *state,
+        group_type: *group_type,
+        assignor: assignor.clone(),
+        coordinator: *coordinator,
+        members: members.into(),
+    }
+}
+
+fn memberless(listed: Listed, now: Instant) -> Membership {
+    let Listed {
+        state,
+        group_type,
+        coordinator,
+    } = listed;
+    Membership {
+        measured: now,
+        state,
+        group_type,
+        assignor: String::new(),
+        coordinator: Some(coordinator),
+        members: Arc::from([]),
+    }
+}
+
+/// Returns the group's partitions: those with a commit, and those assigned to a member.
+fn commits(
+    before: Option<&GroupRow>,
+    answer: &GroupAnswer,
+    membership: Option<&Membership>,
+    evidence: Evidence<'_>,
+) -> Commits {
+    let assigned = membership
+        .into_iter()
+        .flat_map(|membership| membership.members.iter())
+        .flat_map(|member| &member.assignment);
+    let rows = before.map_or(&[][..], |before| &before.partitions);
+    let mut commits = match &answer.committed {
+        Ok(read) => {
+            let mut commits = read_commits(read, rows, &answer.description, evidence);
+            for id in assigned {
+                commits.entry(id.clone()).or_insert(Ok(Committed::Never));
+            }
+            if matches!(answer.description, Described::Failed(_)) {
+                // Whose they are cannot be read now; those that were the group's by assignment stay so.
+                for row in rows.iter().filter(|row| is_held_without_commit(row)) {
+                    let id = row.id.clone();
+                    commits.entry(id).or_insert(Ok(Committed::Never));
+                }
+            }
+            commits
+        }
+        Err(_) => {
+            let known = rows.iter().map(|row| &row.id).chain(assigned);
+            known
+                .map(|id| (id.clone(), Err(Unavailable::Committed)))
+                .collect()
+        }
+    };
+    commits
+        .retain(|id, _| evidence.config.watches_topic(id.topic.as_str()) && evidence.may_exist(id));
+    commits
+}
+
+fn is_held_without_commit(row: &PartitionRow) -> bool {
+    let is_uncommitted = row
+        .reading
+        .is_some_and(|reading| reading.committed == Committed::Never);
+    row.owner.is_some() || is_uncommitted || matches!(row.latest, Lag::NoCommit { .. })
+}
+
+/// Returns the partitions that the commits themselves make the group's.
+///
+/// A partition that the request named and that was never committed is the group's only by assignment. Where the
+/// cluster cannot tell assignments, it counts as the group's if the group has committed on its topic, or nowhere yet:
+/// a group that has just begun is seen waiting, and the other named topics are not held against it.
+fn read_commits(
+    read: &[(TopicPartition, Result<Committed, KafkaError>)],
+    rows: &[PartitionRow],
+    description: &Described,
+    evidence: Evidence<'_>,
+) -> Commits {
+    let was_named = !evidence.config.topic_names.is_empty();
+    let topics = CommittedTopics::of(read);
+    let mut commits = Commits::new();
+    for (id, commit) in read {
+        let is_ours = match (commit, description) {
+            (Ok(Committed::At(_)), _) => true,
+            (Ok(Committed::Never), Described::Unsupported) => topics.admit(&id.topic),
+            (Ok(Committed::Never), _) => false,
+            (Err(_), _) => !was_named || rows.binary_search_by(|row| row.id.cmp(id)).is_ok(),
+        };
+        if is_ours {
+            let id = TopicPartition {
+                topic: evidence.name(&id.topic),
+                partition: id.partition,
+            };
+            let commit = commit.as_ref().map_err(|_| Unavailable::Committed);
+            commits.insert(id, commit.copied());
+        }
+    }
+    commits
+}
+
+/// The topics a group has committed on.
+struct CommittedTopics<'a>(Vec<&'a TopicName>);
+
+impl<'a> CommittedTopics<'a> {
+    fn of(read: &'a [(TopicPartition, Result<Committed, KafkaError>)]) -> Self {
+        let committed = read
+            .iter()
+            .filter(|(_, commit)| !matches!(commit, Ok(Committed::Never)));
+        let mut topics: Vec<&TopicName> = committed.map(|(id, _)| &id.topic).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        Self(topics)
+    }
+
+    fn admit(&self, topic: &TopicName) -> bool {
+        self.0.is_empty() || self.0.binary_search(&topic).is_ok()
+    }
+}
+
+fn partition_rows(
+    group: &GroupId,
+    before: Option<&GroupRow>,
+    commits: Commits,
+    membership: Option<&Membership>,
+    evidence: Evidence<'_>,
+) -> Arc<[PartitionRow]> {
+    let owners = membership.map(owners).unwrap_or_default();
+    let isolation = evidence.config.isolation(group);
+    let rows = before.map_or(&[][..], |before| &before.partitions);
+    let row = |(id, committed): (TopicPartition, Result<Committed, Unavailable>)| {
+        let kept = rows
+            .binary_search_by(|row| row.id.cmp(&id))
+            .ok()
+            .and_then(|index| evidence.kept(&rows[index]));
+        let marks = evidence.marks(&id);
+        let latest = partition_lag(committed, marks, isolation);
+        PartitionRow {
+            owner: owners.get(&id).copied(),
+            reading: reading(committed, marks, latest, evidence.now).or(kept),
+            latest,
+            id,
+        }
+    };
+    commits.into_iter().map(row).collect()
+}
+
+/// Returns the pair of one cycle; nothing unless both halves were read.
+fn reading(
+    committed: Result<Committed, Unavailable>,
+    marks: Result<Watermarks, Unavailable>,
+    lag: Lag,
+    now: Instant,
+) -> Option<Reading> {
+    if matches!(lag, Lag::Unavailable(_)) {
+        return None;
+    }
+    Some(Reading {
+        measured: now,
+        committed: committed.ok()?,
+        marks: marks.ok()?,
+        lag,
+    })
+}
+
+/// Returns the member that owns each partition: the first by id, should two claim it in the middle of a rebalance.
+fn owners(membership: &Membership) -> HashMap<&TopicPartition, u32> {
+    let mut owners = HashMap::new();
+    for (member, index) in membership.members.iter().zip(0_u32..) {
+        for partition in &member.assignment {
+            owners.entry(partition).or_insert(index);
+        }
+    }
+    owners
+}
+
+fn failures(answer: &GroupAnswer) -> Vec<GroupFailure> {
+    let failure = |operation: Operation, error: &KafkaError| GroupFailure {
+        operation: operation.as_str(),
+        error: error.code.name(),
+        message: error.message.clone(),
+    };
+    let mut failures = Vec::new();
+    if let Described::Failed(error) = &answer.description {
+        failures.push(failure(Operation::DescribeGroup, error));
+    }
+    let unread = match &answer.committed {
+        Err(error) => Some(error),
+        Ok(commits) => commits.iter().find_map(|(_, commit)| commit.as_ref().err()),
+    };
+    failures.extend(unread.map(|error| failure(Operation::CommittedOffsets, error)));
+    failures
+}
+
+impl Evidence<'_> {
+    /// Tells whether the partition may exist: whole metadata of this cycle that do not name it say no.
+    fn may_exist(&self, id: &TopicPartition) -> bool {
+        let Some(topology) = self.topology else {
+            return true;
+        };
+        match topology.topics.get(&id.topic) {
+            Some(Err(_)) => true,
+            Some(Ok(_)) | None => {
+                self.currency == Currency::Kept
+                    || topology.partition(&id.topic, id.partition).is_some()
+            }
+        }
+    }
+
+    fn marks(&self, id: &TopicPartition) -> Result<Watermarks, Unavailable> {
+        self.marks
+            .get(id)
+            .copied()
+            .unwrap_or(Err(Unavailable::EndOffset))
+    }
+
+    /// Returns the row's last good pair while it may be shown.
+    fn kept(&self, row: &PartitionRow) -> Option<Reading> {
+        row.reading
+            .filter(|reading| is_fresh(reading.measured, self.config, self.now))
+    }
+
+    fn kept_membership(&self, before: Option<&GroupRow>) -> Option<Arc<Membership>> {
+        let membership = before?.membership.as_ref()?;
+        is_fresh(membership.measured, self.config, self.now).then(|| Arc::clone(membership))
+    }
+
+    /// Returns the allocation of the name that every row shares.
+    fn name(&self, topic: &TopicName) -> TopicName {
+        let known = self.topology.and_then(|topology| topology.name(topic));
+        known.unwrap_or(topic).clone()
+    }
+}

@@ -1,0 +1,177 @@
+//! Turning what one cycle fetched into a snapshot: pure, so that every rule of keeping and dropping can be tested.
+//!
+//! A row's figures come from one and the same cycle. Where a cycle could not read them, the last good ones are kept
+//! until they are `stale_after` old, then they are absent. Rows go only by evidence: a group that its coordinator
+//! does not know and that has no commits, a topic that whole metadata do not name.
+
+mod group;
+mod topic;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use self::group::Evidence;
+use super::config::PollConfig;
+use super::failure::{self, Contact, Failure};
+use super::fetch::groups::GroupAnswer;
+use super::fetch::listing::Coverage;
+use super::fetch::topology::{Currency, Topology};
+use crate::lag::{GroupId, TopicPartition, Unavailable, Watermarks};
+use crate::snapshot::{BrokerRow, ClusterSnapshot, CycleOutcome, GroupRow};
+
+/// Everything one cycle fetched.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    pub(super) contact: Contact,
+    /// The newest topology; nothing where none was ever read.
+    pub(super) topology: Option<Arc<Topology>>,
+    pub(super) currency: Currency,
+    pub(super) coverage: Coverage,
+    /// One entry for each group that was to be asked about; none where the cycle never came to that.
+    pub(super) groups: BTreeMap<GroupId, GroupAnswer>,
+    /// One entry for each partition whose leader was to be asked.
+    pub(super) marks: HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
+    pub(super) failures: Vec<Failure>,
+}
+
+/// The instant of a snapshot, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    pub(super) instant: Instant,
+    pub(super) time: SystemTime,
+}
+
+impl Fetched {
+    /// Returns a cycle that has asked for its topology alone.
+    pub(super) fn begin(
+        topology: Option<Arc<Topology>>,
+        currency: Currency,
+        failures: Vec<Failure>,
+    ) -> Self {
+        Self {
+            contact: match currency {
+                Currency::Current => Contact::Made,
+                Currency::Kept => Contact::None,
+            },
+            topology,
+            currency,
+            coverage: Coverage::InPart,
+            groups: BTreeMap::new(),
+            marks: HashMap::new(),
+            failures,
+        }
+    }
+
+    /// Adds what another phase came to.
+    pub(super) fn note(&mut self, contact: Contact, failures: Vec<Failure>) {
+        if contact == Contact::Made {
+            self.contact = contact;
+        }
+        self.failures.extend(failures);
+    }
+}
+
+/// Returns the snapshot before the first cycle: nothing is known.
+pub(super) fn blank(config: &PollConfig, now: Now) -> ClusterSnapshot {
+    ClusterSnapshot {
+        cluster: config.cluster.clone(),
+        outcome: CycleOutcome::Failed,
+        taken_at: now.time,
+        taken: now.instant,
+        last_complete: None,
+        last_up: None,
+        stale_after: config.stale_after,
+        uncommitted: config.uncommitted,
+        exposure: config.exposure,
+        brokers_measured: None,
+        brokers: Arc::from([]),
+        topics: Vec::new(),
+        groups: Vec::new(),
+    }
+}
+
+/// Returns the snapshot that follows `previous` by what was fetched.
+///
+/// `now` is when the cycle ended. It becomes the age of every figure read in it; a figure cannot be older than its
+/// cycle, and cycles are short against `stale_after`.
+pub(super) fn build(
+    previous: &ClusterSnapshot,
+    fetched: Fetched,
+    config: &PollConfig,
+    now: Now,
+) -> ClusterSnapshot {
+    let outcome = failure::outcome(fetched.contact, &fetched.failures);
+    let topology = fetched.topology.as_deref();
+    let (brokers_measured, brokers) = topology.map_or_else(
+        || (previous.brokers_measured, Arc::clone(&previous.brokers)),
+        |topology| (Some(topology.measured), brokers(topology)),
+    );
+    let topics = topic::rows(previous, topology, &fetched.marks, config, now.instant);
+    let evidence = Evidence {
+        topology,
+        currency: fetched.currency,
+        coverage: fetched.coverage,
+        marks: &fetched.marks,
+        config,
+        now: now.instant,
+    };
+    let groups = group_rows(previous, fetched.groups, evidence);
+    ClusterSnapshot {
+        outcome,
+        last_complete: match outcome {
+            CycleOutcome::Complete => Some(now.time),
+            _ => previous.last_complete,
+        },
+        last_up: if outcome.is_up() {
+            Some(now.instant)
+        } else {
+            previous.last_up
+        },
+        brokers_measured,
+        brokers,
+        topics,
+        groups,
+        ..blank(config, now)
+    }
+}
+
+/// Returns a row for each group asked about that exists, or the rows of before where none was asked about.
+fn group_rows(
+    previous: &ClusterSnapshot,
+    answers: BTreeMap<GroupId, GroupAnswer>,
+    evidence: Evidence<'_>,
+) -> Vec<Arc<GroupRow>> {
+    let mut known: HashMap<&GroupId, &GroupRow> = previous
+        .groups
+        .iter()
+        .map(|row| (&row.id, row.as_ref()))
+        .collect();
+    let mut rows: BTreeMap<GroupId, Arc<GroupRow>> = BTreeMap::new();
+    for (id, answer) in answers {
+        let before = known.remove(&id);
+        if let Some(row) = group::row(id.clone(), before, answer, evidence) {
+            rows.insert(id, Arc::new(row));
+        }
+    }
+    // Left over are the groups of a cycle that ended before its groups were asked about.
+    for (id, before) in known {
+        if evidence.config.watches_group(id) {
+            rows.insert(id.clone(), Arc::new(group::aged(before, evidence)));
+        }
+    }
+    rows.into_values().collect()
+}
+
+fn brokers(topology: &Topology) -> Arc<[BrokerRow]> {
+    let rows = topology.brokers.iter().map(|broker| BrokerRow {
+        id: broker.id,
+        address: format!("{}:{}", broker.host, broker.port),
+    });
+    rows.collect()
+}
+
+/// Tells whether something measured at `measured` may still be shown.
+fn is_fresh(measured: Instant, config: &PollConfig, now: Instant) -> bool {
+    now.saturating_duration_since(measured) <= config.stale_after
+}

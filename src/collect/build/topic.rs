@@ -1,0 +1,109 @@
+//! Rows of topics: metadata and watermarks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::super::config::PollConfig;
+use super::super::fetch::topology::Topology;
+use super::is_fresh;
+use crate::kafka::PartitionMetadata;
+use crate::lag::{PartitionId, TopicName, TopicPartition, Unavailable, Watermarks};
+use crate::snapshot::{ClusterSnapshot, TopicPartitionRow, TopicRow};
+
+type Marks = HashMap<TopicPartition, Result<Watermarks, Unavailable>>;
+
+/// Returns a row for each watched topic, by name.
+///
+/// A topic that could not be read keeps its row of before; its metadata age by [`TopicRow::measured`].
+pub(super) fn rows(
+    previous: &ClusterSnapshot,
+    topology: Option<&Topology>,
+    marks: &Marks,
+    config: &PollConfig,
+    now: Instant,
+) -> Vec<Arc<TopicRow>> {
+    let Some(topology) = topology else {
+        let watched = previous
+            .topics
+            .iter()
+            .filter(|row| config.watches_topic(row.name.as_str()));
+        return watched
+            .map(|row| Arc::new(aged(row, config, now)))
+            .collect();
+    };
+    let known: HashMap<&TopicName, &TopicRow> = previous
+        .topics
+        .iter()
+        .map(|row| (&row.name, row.as_ref()))
+        .collect();
+    let rows = topology.topics.iter().filter_map(|(name, partitions)| {
+        let before = known.get(name).copied();
+        let row = match partitions {
+            Err(_) => aged(before?, config, now),
+            Ok(partitions) => TopicRow {
+                name: name.clone(),
+                measured: topology.measured,
+                partitions: partitions
+                    .iter()
+                    .map(|partition| partition_row(name, partition, before, marks, config, now))
+                    .collect(),
+            },
+        };
+        Some(Arc::new(row))
+    });
+    rows.collect()
+}
+
+fn partition_row(
+    topic: &TopicName,
+    metadata: &PartitionMetadata,
+    before: Option<&TopicRow>,
+    marks: &Marks,
+    config: &PollConfig,
+    now: Instant,
+) -> TopicPartitionRow {
+    let PartitionMetadata {
+        id,
+        leader,
+        replicas,
+        in_sync,
+    } = metadata;
+    let partition = TopicPartition {
+        topic: topic.clone(),
+        partition: *id,
+    };
+    let kept = || {
+        let row = find(before?, *id)?;
+        row.marks
+            .filter(|(measured, _)| is_fresh(*measured, config, now))
+    };
+    TopicPartitionRow {
+        id: *id,
+        leader: *leader,
+        replicas: replicas.clone(),
+        in_sync: in_sync.clone(),
+        marks: match marks.get(&partition) {
+            Some(Ok(read)) => Some((now, *read)),
+            Some(Err(_)) | None => kept(),
+        },
+    }
+}
+
+fn find(row: &TopicRow, partition: PartitionId) -> Option<&TopicPartitionRow> {
+    let index = row
+        .partitions
+        .binary_search_by_key(&partition, |partition| partition.id);
+    index.ok().map(|index| &row.partitions[index])
+}
+
+/// Returns the row without the watermarks that are too old.
+fn aged(row: &TopicRow, config: &PollConfig, now: Instant) -> TopicRow {
+    let mut row = row.clone();
+    for partition in &mut row.partitions {
+        partition.marks = partition
+            .marks
+            .filter(|(measured, _)| is_fresh(*measured, config, now));
+    }
+    row
+}

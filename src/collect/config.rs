@@ -1,0 +1,91 @@
+//! What a poller is told: which cluster, which groups and topics, how often and how patiently.
+
+use std::time::Duration;
+
+use super::filter::{Filter, Patterns};
+use crate::lag::{ClusterName, GroupId, Isolation, TopicName, UncommittedPolicy};
+use crate::snapshot::Exposure;
+
+/// The settings of one cluster's poller.
+#[derive(Clone, Debug)]
+pub struct PollConfig {
+    /// The cluster's name, where it has one.
+    pub cluster: Option<ClusterName>,
+    /// From the start of one cycle to the start of the next. More than 0.
+    pub poll_interval: Duration,
+    /// The most one request may take; a whole cycle takes at most [`PollConfig::cycle_limit`]. More than 0.
+    pub request_timeout: Duration,
+    /// How long a last good figure may be shown after it was measured.
+    pub stale_after: Duration,
+    /// Which of the listed groups are watched.
+    pub groups: Filter,
+    /// Groups to watch without listing any; `groups` is not asked then. Empty: the cluster's groups are listed.
+    pub group_names: Vec<GroupId>,
+    /// Which of the cluster's topics are watched.
+    pub topics: Filter,
+    /// Topics to watch without asking for others; `topics` is not asked then, and every commit request names
+    /// their partitions. Empty: the cluster's topics are read.
+    pub topic_names: Vec<TopicName>,
+    /// What counts as lag where a group never committed.
+    pub uncommitted: UncommittedPolicy,
+    /// Groups whose lag is measured to the last stable offset.
+    pub read_committed: Patterns,
+    /// The most describe requests, and the most commit requests, under way at once. 0 counts as 1.
+    pub max_in_flight: usize,
+    /// How much of each snapshot becomes series.
+    pub exposure: Exposure,
+}
+
+impl Default for PollConfig {
+    fn default() -> Self {
+        let poll_interval = Duration::from_secs(10);
+        Self {
+            cluster: None,
+            poll_interval,
+            request_timeout: Duration::from_secs(5),
+            stale_after: 3 * poll_interval,
+            groups: Filter::default(),
+            group_names: Vec::new(),
+            topics: Filter::default(),
+            topic_names: Vec::new(),
+            uncommitted: UncommittedPolicy::default(),
+            read_committed: Patterns::default(),
+            max_in_flight: 64,
+            exposure: Exposure::default(),
+        }
+    }
+}
+
+impl PollConfig {
+    /// Returns the most a whole cycle may take: four request timeouts, or the poll interval where that is longer.
+    pub fn cycle_limit(&self) -> Duration {
+        self.poll_interval.max(4 * self.request_timeout)
+    }
+
+    /// Tells whether a topic of this name is watched.
+    pub(super) fn watches_topic(&self, topic: &str) -> bool {
+        if self.topic_names.is_empty() {
+            self.topics.admits(topic)
+        } else {
+            self.topic_names.iter().any(|name| name.as_str() == topic)
+        }
+    }
+
+    /// Tells whether a group of this id is watched.
+    pub(super) fn watches_group(&self, group: &GroupId) -> bool {
+        if self.group_names.is_empty() {
+            self.groups.admits(group.as_str())
+        } else {
+            self.group_names.contains(group)
+        }
+    }
+
+    /// Returns how far the group's consumers read.
+    pub(super) fn isolation(&self, group: &GroupId) -> Isolation {
+        if self.read_committed.matches(group.as_str()) {
+            Isolation::ReadCommitted
+        } else {
+            Isolation::ReadUncommitted
+        }
+    }
+}

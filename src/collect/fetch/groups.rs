@@ -1,0 +1,264 @@
+//! Phase 3: members and committed offsets of each group, a bounded number at a time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::{Instant, timeout_at};
+
+use super::super::config::PollConfig;
+use super::super::failure::{Contact, Failure, Operation, Subject, is_answer};
+use super::listing::{Listed, Prospect, Target};
+use super::topology::Topology;
+use super::{Budget, within};
+use crate::kafka::{Admin, ErrorCode, GroupDescription, KafkaError};
+use crate::lag::{Committed, GroupId, TopicPartition};
+use crate::snapshot::GroupState;
+
+/// What a group's coordinator answered in one cycle.
+#[derive(Debug)]
+pub(in crate::collect) struct GroupAnswer {
+    /// What the listing says of the group; nothing where it was not listed.
+    pub(in crate::collect) listed: Option<Listed>,
+    pub(in crate::collect) description: Described,
+    pub(in crate::collect) committed: Result<Commits, KafkaError>,
+}
+
+/// Committed offsets as the coordinator answered them.
+pub(in crate::collect) type Commits = Vec<(TopicPartition, Result<Committed, KafkaError>)>;
+
+/// What is known of a group's members.
+#[derive(Debug)]
+pub(in crate::collect) enum Described {
+    /// The coordinator's description.
+    Answered(GroupDescription),
+    /// The listing says that it has no members; nobody was asked.
+    Memberless(Listed),
+    /// The coordinator knows no such group.
+    NotFound,
+    /// The cluster cannot describe groups.
+    Unsupported,
+    /// The call failed.
+    Failed(KafkaError),
+}
+
+/// Whether a cluster can describe groups; once it says no, it is not asked again.
+#[derive(Debug, Default)]
+pub(in crate::collect) struct DescribeSupport {
+    is_missing: AtomicBool,
+}
+
+/// What phase 3 found.
+#[derive(Debug, Default)]
+pub(in crate::collect) struct GroupsAnswer {
+    pub(in crate::collect) groups: BTreeMap<GroupId, GroupAnswer>,
+    pub(in crate::collect) failures: Vec<Failure>,
+    pub(in crate::collect) describing: Duration,
+    pub(in crate::collect) reading_commits: Duration,
+}
+
+/// The questions of phase 3 and what they need.
+#[derive(Clone, Copy)]
+pub(in crate::collect) struct GroupPhase<'a> {
+    pub(in crate::collect) admin: &'a dyn Admin,
+    pub(in crate::collect) config: &'a PollConfig,
+    pub(in crate::collect) budget: Budget,
+    pub(in crate::collect) support: &'a DescribeSupport,
+    /// The partitions of the topics that the configuration names; nothing where it names none.
+    pub(in crate::collect) named_partitions: Option<&'a [TopicPartition]>,
+}
+
+impl DescribeSupport {
+    /// Tells whether the cluster said that it cannot describe groups.
+    pub(in crate::collect) fn is_missing(&self) -> bool {
+        self.is_missing.load(Ordering::Relaxed)
+    }
+}
+
+/// Returns every partition of the topics that the configuration names; nothing where it names none.
+pub(in crate::collect) fn named_partitions(
+    config: &PollConfig,
+    topology: &Topology,
+) -> Option<Vec<TopicPartition>> {
+    let is_named = !config.topic_names.is_empty();
+    is_named.then(|| topology.partitions().map(|(id, _)| id).collect())
+}
+
+impl GroupPhase<'_> {
+    /// Asks about every target: the doubtful last and within one request timeout altogether, so that the groups of a
+    /// dead coordinator cost the others nothing.
+    pub(in crate::collect) async fn fetch(self, targets: Vec<Target>) -> GroupsAnswer {
+        let (good, doubtful): (Vec<_>, Vec<_>) = targets
+            .into_iter()
+            .partition(|target| target.prospect == Prospect::Good);
+        let mut answer = GroupsAnswer::default();
+        let end = self.budget.groups_end();
+        self.wave(good, end, &mut answer).await;
+        let doubtful_end = end.min(Instant::now() + self.budget.request_timeout);
+        self.wave(doubtful, doubtful_end, &mut answer).await;
+        answer
+    }
+
+    async fn wave(self, targets: Vec<Target>, end: Instant, answer: &mut GroupsAnswer) {
+        let ((mut descriptions, describing), (mut commits, reading_commits)) = tokio::join!(
+            timed(
+                self.fan_out(self.to_describe(&targets), end, move |id| async move {
+                    self.describe(&id, end).await
+                })
+            ),
+            timed(self.fan_out(ids(&targets), end, move |id| async move {
+                self.read_commits(&id, end).await
+            })),
+        );
+        answer.describing += describing;
+        answer.reading_commits += reading_commits;
+        for target in targets {
+            let Target { id, listed, .. } = target;
+            let group = GroupAnswer {
+                listed,
+                description: match memberless(listed) {
+                    Some(listed) => Described::Memberless(listed),
+                    None => descriptions
+                        .remove(&id)
+                        .unwrap_or_else(|| Described::Failed(out_of_time())),
+                },
+                committed: commits.remove(&id).unwrap_or_else(|| Err(out_of_time())),
+            };
+            answer.failures.extend(group.failures(&id));
+            answer.groups.insert(id, group);
+        }
+    }
+
+    fn to_describe(self, targets: &[Target]) -> Vec<GroupId> {
+        let asked = targets
+            .iter()
+            .filter(|target| memberless(target.listed).is_none());
+        asked.map(|target| target.id.clone()).collect()
+    }
+
+    async fn describe(self, group: &GroupId, end: Instant) -> Described {
+        if self.support.is_missing() {
+            return Described::Unsupported;
+        }
+        let Some(limit) = self.budget.request(end) else {
+            return Described::Failed(out_of_time());
+        };
+        let call = within(limit, self.admin.describe_group(group, limit));
+        match call.await.and_then(|answer| answer) {
+            Ok(description) if description.state == GroupState::Dead => Described::NotFound,
+            Ok(description) => Described::Answered(description),
+            Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => Described::NotFound,
+            Err(error) if error.code.is_unsupported() => {
+                self.support.is_missing.store(true, Ordering::Relaxed);
+                Described::Unsupported
+            }
+            Err(error) => Described::Failed(error),
+        }
+    }
+
+    async fn read_commits(self, group: &GroupId, end: Instant) -> Result<Commits, KafkaError> {
+        if self.named_partitions.is_some_and(<[_]>::is_empty) {
+            return Ok(Vec::new());
+        }
+        let limit = self.budget.request(end).ok_or_else(out_of_time)?;
+        let call = self
+            .admin
+            .committed_offsets(group, self.named_partitions, limit);
+        match within(limit, call).await.and_then(|answer| answer) {
+            Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => Ok(Vec::new()),
+            answer => answer,
+        }
+    }
+
+    /// Calls `ask` for each group, at most `max_in_flight` at a time, until `end`. Who is missing was not answered.
+    async fn fan_out<T, F>(
+        self,
+        groups: Vec<GroupId>,
+        end: Instant,
+        ask: impl Fn(GroupId) -> F,
+    ) -> HashMap<GroupId, T>
+    where
+        F: Future<Output = T>,
+    {
+        let mut answers = HashMap::with_capacity(groups.len());
+        let calls = stream::iter(groups).map(|id| {
+            let call = ask(id.clone());
+            async move { (id, call.await) }
+        });
+        let mut calls = std::pin::pin!(calls.buffer_unordered(self.config.max_in_flight.max(1)));
+        // A call that began in time ends within the grace of `within`.
+        let end = end + super::GRACE;
+        while let Ok(Some((id, answer))) = timeout_at(end, calls.next()).await {
+            answers.insert(id, answer);
+        }
+        answers
+    }
+}
+
+impl GroupsAnswer {
+    /// Tells whether any broker said anything.
+    pub(in crate::collect) fn contact(&self) -> Contact {
+        if self.groups.values().any(GroupAnswer::is_answered) {
+            Contact::Made
+        } else {
+            Contact::None
+        }
+    }
+}
+
+impl GroupAnswer {
+    /// Tells whether a broker said anything about the group.
+    fn is_answered(&self) -> bool {
+        let is_described = match &self.description {
+            Described::Answered(_) | Described::NotFound => true,
+            Described::Memberless(_) | Described::Unsupported => false,
+            Described::Failed(error) => is_answer(error.code),
+        };
+        let is_read = match &self.committed {
+            Ok(_) => true,
+            Err(error) => is_answer(error.code),
+        };
+        is_described || is_read
+    }
+
+    /// Returns the calls that failed, and one failure for the partitions that did.
+    fn failures(&self, id: &GroupId) -> Vec<Failure> {
+        let failure = |operation, error| Failure::new(operation, Subject::Group(id.clone()), error);
+        let mut failures = Vec::new();
+        if let Described::Failed(error) = &self.description {
+            failures.push(failure(Operation::DescribeGroup, error));
+        }
+        match &self.committed {
+            Err(error) => failures.push(failure(Operation::CommittedOffsets, error)),
+            Ok(commits) => {
+                let broken = commits.iter().find_map(|(_, commit)| commit.as_ref().err());
+                failures.extend(broken.map(|error| failure(Operation::CommittedOffsets, error)));
+            }
+        }
+        failures
+    }
+}
+
+fn ids(targets: &[Target]) -> Vec<GroupId> {
+    targets.iter().map(|target| target.id.clone()).collect()
+}
+
+/// Returns the listing of a group that, by it, has no members to describe.
+fn memberless(listed: Option<Listed>) -> Option<Listed> {
+    listed.filter(|listed| matches!(listed.state, GroupState::Empty | GroupState::Dead))
+}
+
+fn out_of_time() -> KafkaError {
+    KafkaError {
+        code: ErrorCode::TIMED_OUT,
+        message: "the poll cycle had no time left to ask".to_owned(),
+    }
+}
+
+async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
+    let start = Instant::now();
+    let answer = call.await;
+    (answer, start.elapsed())
+}

@@ -1,0 +1,173 @@
+//! Phase 4: where the logs begin and end, asked after every commit of the cycle was read.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::super::config::PollConfig;
+use super::super::failure::{Failure, Operation, Subject, is_answer};
+use super::topology::Topology;
+use super::{Budget, within};
+use crate::kafka::{Admin, ErrorCode, KafkaError, ListedOffset, OffsetQuery, OffsetSpec};
+use crate::lag::{BrokerId, Isolation, Offset, TopicPartition, Unavailable, Watermarks};
+
+/// What phase 4 found.
+#[derive(Debug)]
+pub(in crate::collect) struct MarksAnswer {
+    /// One entry for each partition of the topology.
+    pub(in crate::collect) marks: HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
+    pub(in crate::collect) failures: Vec<Failure>,
+}
+
+type Offsets = HashMap<TopicPartition, Result<Offset, KafkaError>>;
+
+/// Reads log starts, log ends and, where a group needs them, last stable offsets: one request a broker for each.
+pub(in crate::collect) async fn fetch(
+    admin: &dyn Admin,
+    config: &PollConfig,
+    budget: Budget,
+    topology: &Topology,
+) -> MarksAnswer {
+    let leaders: HashMap<TopicPartition, Option<BrokerId>> = topology
+        .partitions()
+        .map(|(id, partition)| (id, partition.leader))
+        .collect();
+    let ask = |spec, isolation| ask(admin, budget, &leaders, spec, isolation);
+    let (starts, ends, stable) = tokio::join!(
+        ask(OffsetSpec::Earliest, Isolation::ReadUncommitted),
+        ask(OffsetSpec::Latest, Isolation::ReadUncommitted),
+        async {
+            if config.read_committed.is_empty() {
+                Offsets::new()
+            } else {
+                ask(OffsetSpec::Latest, Isolation::ReadCommitted).await
+            }
+        },
+    );
+    let mut failures = leaderless(&leaders);
+    for offsets in [&ends, &starts, &stable] {
+        failures.extend(broker_failures(offsets, &leaders));
+    }
+    MarksAnswer {
+        marks: join(leaders, &starts, ends, &stable),
+        failures,
+    }
+}
+
+/// Asks every leader for one kind of offset. A partition without an answer has an error.
+async fn ask(
+    admin: &dyn Admin,
+    budget: Budget,
+    leaders: &HashMap<TopicPartition, Option<BrokerId>>,
+    spec: OffsetSpec,
+    isolation: Isolation,
+) -> Offsets {
+    let queries: Vec<OffsetQuery> = leaders
+        .iter()
+        .filter_map(|(partition, leader)| {
+            Some(OffsetQuery {
+                partition: partition.clone(),
+                leader: (*leader)?,
+                spec,
+            })
+        })
+        .collect();
+    if queries.is_empty() {
+        return Offsets::new();
+    }
+    let silent = || Err(KafkaError::of(ErrorCode::TIMED_OUT));
+    let mut offsets: Offsets = queries
+        .iter()
+        .map(|query| (query.partition.clone(), silent()))
+        .collect();
+    let limit = budget.request_timeout;
+    let answers = within(limit, admin.list_offsets(queries, isolation, limit)).await;
+    for (partition, answer) in answers.into_iter().flatten() {
+        if let Some(offset) = offsets.get_mut(&partition) {
+            *offset = answer.and_then(offset_of);
+        }
+    }
+    offsets
+}
+
+fn offset_of(listed: ListedOffset) -> Result<Offset, KafkaError> {
+    listed.offset.ok_or_else(|| KafkaError {
+        code: ErrorCode::NO_OFFSET,
+        message: "the broker answered without an offset".to_owned(),
+    })
+}
+
+/// Brings the halves together. Only a missing log end makes watermarks unavailable.
+fn join(
+    leaders: HashMap<TopicPartition, Option<BrokerId>>,
+    starts: &Offsets,
+    mut ends: Offsets,
+    stable: &Offsets,
+) -> HashMap<TopicPartition, Result<Watermarks, Unavailable>> {
+    leaders
+        .into_iter()
+        .map(|(id, leader)| {
+            let marks = match (leader, ends.remove(&id)) {
+                (None, _) => Err(Unavailable::NoLeader),
+                (Some(_), Some(Ok(log_end))) => Ok(Watermarks {
+                    log_start: known(starts, &id),
+                    log_end,
+                    last_stable: known(stable, &id),
+                }),
+                (Some(_), _) => Err(Unavailable::EndOffset),
+            };
+            (id, marks)
+        })
+        .collect()
+}
+
+fn known(offsets: &Offsets, id: &TopicPartition) -> Option<Offset> {
+    offsets.get(id)?.as_ref().ok().copied()
+}
+
+fn leaderless(leaders: &HashMap<TopicPartition, Option<BrokerId>>) -> Vec<Failure> {
+    let count = leaders.values().filter(|leader| leader.is_none()).count();
+    let error = KafkaError {
+        code: ErrorCode::LEADER_NOT_AVAILABLE,
+        message: format!("{count} partitions have no leader to ask"),
+    };
+    let failure = Failure::new(Operation::ListOffsets, Subject::Leaderless, &error);
+    (count > 0).then_some(failure).into_iter().collect()
+}
+
+/// What one leader answered to one kind of query.
+#[derive(Default)]
+struct LeaderTally<'a> {
+    answered: usize,
+    /// The first error of each code.
+    errors: BTreeMap<ErrorCode, &'a KafkaError>,
+}
+
+/// Returns one failure for each leader and error, however many partitions it is about.
+fn broker_failures(
+    offsets: &Offsets,
+    leaders: &HashMap<TopicPartition, Option<BrokerId>>,
+) -> Vec<Failure> {
+    let mut tallies: BTreeMap<BrokerId, LeaderTally<'_>> = BTreeMap::new();
+    for (id, offset) in offsets {
+        let Some(Some(leader)) = leaders.get(id) else {
+            continue;
+        };
+        let tally = tallies.entry(*leader).or_default();
+        match offset {
+            Ok(_) => tally.answered += 1,
+            Err(error) => {
+                tally.answered += usize::from(is_answer(error.code));
+                tally.errors.entry(error.code).or_insert(error);
+            }
+        }
+    }
+    let failures = tallies.into_iter().flat_map(|(leader, tally)| {
+        let subject = if tally.answered == 0 {
+            Subject::Broker(leader)
+        } else {
+            Subject::Partitions(leader)
+        };
+        let errors = tally.errors.into_values();
+        errors.map(move |error| Failure::new(Operation::ListOffsets, subject.clone(), error))
+    });
+    failures.collect()
+}

@@ -1,0 +1,184 @@
+//! What the log says of a cluster: one line when its condition changes, not one a cycle.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tracing::{debug, info, warn};
+
+use super::config::PollConfig;
+use super::failure::{Failure, Subject};
+use super::fetch::groups::DescribeSupport;
+use crate::lag::{GroupId, TopicName};
+use crate::snapshot::{ClusterSnapshot, CycleOutcome};
+
+/// Remembers what was last said of a cluster.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    cluster: String,
+    told: Option<Condition>,
+    support: Support,
+    /// The topics and groups the configuration names, as the log spells them.
+    named: BTreeSet<Named>,
+    /// Those of them that were last said not to exist.
+    absent: BTreeSet<Named>,
+}
+
+/// Something the configuration names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    Topic(TopicName),
+    Group(GroupId),
+}
+
+/// What is worth a line when it changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Condition {
+    outcome: CycleOutcome,
+    /// The groups that could not be read, where that is all that is wrong.
+    failing: BTreeSet<GroupId>,
+}
+
+/// Whether it was said that the cluster cannot describe groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Support {
+    Assumed,
+    SaidMissing,
+}
+
+impl Reporter {
+    /// Returns a reporter that has said nothing yet.
+    pub(super) fn new(config: &PollConfig) -> Self {
+        let topics = config.topic_names.iter().cloned().map(Named::Topic);
+        let groups = config.group_names.iter().cloned().map(Named::Group);
+        Self {
+            cluster: config.cluster.as_ref().map_or_else(
+                || "the cluster".to_owned(),
+                |cluster| format!("cluster `{cluster}`"),
+            ),
+            told: None,
+            support: Support::Assumed,
+            named: topics.chain(groups).collect(),
+            absent: BTreeSet::new(),
+        }
+    }
+
+    /// Says what is new since the cycle before.
+    pub(super) fn tell(
+        &mut self,
+        snapshot: &ClusterSnapshot,
+        failures: &[Failure],
+        support: &DescribeSupport,
+        took: Duration,
+    ) {
+        let cluster = &self.cluster;
+        if support.is_missing() && self.support == Support::Assumed {
+            self.support = Support::SaidMissing;
+            info!(%cluster, "{cluster} cannot describe groups: members and states are not shown");
+        }
+        let duration_ms = took.as_millis();
+        debug!(%cluster, duration_ms, outcome = snapshot.outcome.as_str(), "polled {cluster}");
+        if snapshot.outcome.is_up() {
+            self.tell_absent(snapshot, failures);
+        }
+        let cluster = &self.cluster;
+        let condition = Condition::of(snapshot.outcome, failures);
+        if self.told.as_ref() == Some(&condition) {
+            return;
+        }
+        match condition.outcome {
+            CycleOutcome::Complete => info!(
+                %cluster,
+                duration_ms,
+                groups = snapshot.groups.len(),
+                topics = snapshot.topics.len(),
+                "{cluster} is read in full: {} groups, {} topics",
+                snapshot.groups.len(),
+                snapshot.topics.len(),
+            ),
+            CycleOutcome::Partial if !condition.is_news(self.told.as_ref()) => {
+                info!(%cluster, failing = condition.failing.len(), "some groups of {cluster} can be read again");
+            }
+            CycleOutcome::Partial => {
+                warn!(%cluster, "parts of {cluster} cannot be read: {}", why(failures));
+            }
+            CycleOutcome::Degraded => {
+                warn!(%cluster, "{cluster} is read with gaps: {}", why(failures));
+            }
+            CycleOutcome::Failed => {
+                warn!(%cluster, "{cluster} cannot be read: {}", why(failures));
+            }
+        }
+        self.told = Some(condition);
+    }
+
+    /// Says which of the names in the configuration do not exist, as far as that is new.
+    fn tell_absent(&mut self, snapshot: &ClusterSnapshot, failures: &[Failure]) {
+        let Self { cluster, named, .. } = self;
+        if named.is_empty() {
+            return;
+        }
+        let unreadable = failures
+            .iter()
+            .filter_map(|failure| match &failure.subject {
+                Subject::Topic(topic) => Some(Named::Topic(topic.clone())),
+                _ => None,
+            });
+        let topics = snapshot
+            .topics
+            .iter()
+            .map(|row| Named::Topic(row.name.clone()));
+        let groups = snapshot
+            .groups
+            .iter()
+            .map(|row| Named::Group(row.id.clone()));
+        let present: BTreeSet<Named> = topics.chain(groups).chain(unreadable).collect();
+        let absent: BTreeSet<Named> = named.difference(&present).cloned().collect();
+        for name in absent.difference(&self.absent) {
+            match name {
+                Named::Topic(topic) => {
+                    warn!(%cluster, %topic, "{cluster} has no topic `{topic}`, which the configuration names");
+                }
+                Named::Group(group) => {
+                    info!(%cluster, %group, "{cluster} has no group `{group}` yet, which the configuration names");
+                }
+            }
+        }
+        self.absent = absent;
+    }
+}
+
+impl Condition {
+    fn of(outcome: CycleOutcome, failures: &[Failure]) -> Self {
+        let failing = failures
+            .iter()
+            .filter_map(|failure| match &failure.subject {
+                Subject::Group(group) => Some(group.clone()),
+                _ => None,
+            });
+        Self {
+            outcome,
+            failing: if outcome == CycleOutcome::Partial {
+                failing.collect()
+            } else {
+                BTreeSet::new()
+            },
+        }
+    }
+
+    /// Tells whether something fails that did not fail when `before` was told.
+    fn is_news(&self, before: Option<&Self>) -> bool {
+        before.is_none_or(|before| {
+            before.outcome != self.outcome || !self.failing.is_subset(&before.failing)
+        })
+    }
+}
+
+/// Returns the first failure, the gravest kind first, and how many more there are.
+fn why(failures: &[Failure]) -> String {
+    let grave = failures.iter().find(|failure| failure.hides_rows());
+    match (grave.or_else(|| failures.first()), failures.len()) {
+        (None, _) => "nobody answered".to_owned(),
+        (Some(failure), 1) => failure.to_string(),
+        (Some(failure), count) => format!("{failure}; and {} more failures", count - 1),
+    }
+}
