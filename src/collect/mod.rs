@@ -15,3 +15,6 @@ mod schedule;
 pub use config::PollConfig;
 pub use filter::{Filter, PatternError, PatternList, Patterns};
 pub use poller::Poller;
+
+#[cfg(test)]
+mod tests;
