@@ -29,6 +29,7 @@
 mod http;
 mod kafka;
 mod lagwatch;
+mod offsets_table;
 mod process;
 mod samples;
 mod wait;
@@ -36,6 +37,7 @@ mod wait;
 pub(crate) use http::{Response, get};
 pub(crate) use kafka::{Kafka, Member, NodeId, Protocol};
 pub(crate) use lagwatch::{Finished, Lagwatch, Running};
+pub(crate) use offsets_table::{OffsetsRow, offsets_table};
 pub(crate) use process::{Scratch, Signal, free_port, unique};
 pub(crate) use samples::{Sample, Samples};
 pub(crate) use wait::{eventually, wait_for};

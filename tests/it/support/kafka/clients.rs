@@ -122,9 +122,31 @@ impl Kafka {
 
     /// Commits for a group that has no members; the group need not exist.
     pub(crate) fn commit_for(&self, group: &str, topic: &str, partition: i32, offset: i64) {
-        self.call(json!({
+        self.try_commit_for(group, topic, partition, offset)
+            .unwrap_or_else(|error| panic!("committing for {group}: {error}"));
+    }
+
+    /// As [`Kafka::commit_for`], for clusters that may refuse.
+    ///
+    /// # Errors
+    ///
+    /// What Kafka's client says.
+    pub(crate) fn try_commit_for(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<(), String> {
+        let request = json!({
             "do": "alter-offsets", "group": group, "topic": topic, "partition": partition, "offset": offset,
-        }));
+        });
+        self.try_call(request).map(|_| ())
+    }
+
+    /// Makes a node the coordinator of a group, by making it the leader of the group's offsets.
+    pub(crate) fn move_coordinator(&self, group: &str, to: NodeId) {
+        self.call(json!({ "do": "move-coordinator", "group": group, "to": to }));
     }
 
     /// Commits `offset` on partitions 0 to `partitions` of a topic for the groups `prefix0`, `prefix1`, … `count`.

@@ -5,13 +5,16 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Properties;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.DescribeClusterOptions;
+import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -19,6 +22,7 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.acl.AccessControlEntry;
@@ -145,6 +149,33 @@ final class Cluster {
   Object coordinator(JsonNode request) throws Exception {
     String group = request.get("group").asText();
     return admin.describeConsumerGroups(List.of(group)).all().get().get(group).coordinator().id();
+  }
+
+  /** Makes a node the first replica of the group's partition of the offsets topic, and then its leader. */
+  Object moveCoordinator(JsonNode request) throws Exception {
+    String group = request.get("group").asText();
+    int to = request.get("to").asInt();
+    String offsets = "__consumer_offsets";
+    var partitions = admin.describeTopics(List.of(offsets)).allTopicNames().get().get(offsets).partitions();
+    int number = (group.hashCode() & 0x7fffffff) % partitions.size();
+    TopicPartition partition = new TopicPartition(offsets, number);
+    List<Integer> replicas = new ArrayList<>(partitions.get(number).replicas().stream().map(Node::id).toList());
+    replicas.remove((Integer) to);
+    replicas.add(0, to);
+    admin.alterPartitionReassignments(Map.of(partition, Optional.of(new NewPartitionReassignment(replicas)))).all().get();
+    while (!admin.listPartitionReassignments(Set.of(partition)).reassignments().get().isEmpty()) Thread.sleep(20);
+    // An answer per partition, which is an error where it is the leader already: the loop below tells.
+    admin.electLeaders(ElectionType.PREFERRED, Set.of(partition)).partitions().get();
+    while (!coordinatorOf(group).equals(to)) Thread.sleep(20);
+    return to;
+  }
+
+  private Integer coordinatorOf(String group) throws Exception {
+    try {
+      return admin.describeConsumerGroups(List.of(group)).all().get().get(group).coordinator().id();
+    } catch (ExecutionException moving) {
+      return -1;
+    }
   }
 
   /** Sends records and returns the offset after the last one. A value is text; a key may be absent. */

@@ -69,6 +69,7 @@ final class Driver {
       case "delete-records" -> Cluster.of(request).deleteRecords(request);
       case "leader" -> Cluster.of(request).leader(request);
       case "coordinator" -> Cluster.of(request).coordinator(request);
+      case "move-coordinator" -> Cluster.of(request).moveCoordinator(request);
       case "produce" -> Cluster.of(request).produce(request);
       case "read" -> Cluster.of(request).read(request);
       case "describe-group" -> Cluster.of(request).describeGroup(request);
