@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -42,28 +43,30 @@ fn install(folder: &Path) -> String {
     fs::create_dir_all(folder).expect("the cache is writable");
     let lock = File::create(folder.join("lock")).expect("the cache is writable");
     lock.lock().expect("the cache can be locked");
-    let jars = folder.join("jars");
-    build_once(&jars, POM, fetch_jars);
-    let classes = folder.join("classes");
+    let jars = build_once(folder, "jars", POM, fetch_jars);
     let sources: String = SOURCES.iter().map(|(_, text)| *text).collect();
-    build_once(&classes, &(sources + POM), |target| {
+    let classes = build_once(folder, "classes", &(sources + POM), |target| {
         compile(&jars, target);
     });
     format!("{}:{}/*", classes.display(), jars.display())
 }
 
-/// Fills `target` with `build` unless it was filled from the same `input` before.
-fn build_once(target: &Path, input: &str, build: impl FnOnce(&Path)) {
-    let stamp = target.with_extension("input");
-    if target.is_dir() && fs::read_to_string(&stamp).is_ok_and(|text| text == input) {
-        return;
+/// Returns the folder that `build` has filled from `input`, now or in an earlier run.
+///
+/// Its name tells the input: test runs of different checkouts share the cache without harming each other.
+fn build_once(folder: &Path, name: &str, input: &str, build: impl FnOnce(&Path)) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    input.hash(&mut hasher);
+    let target = folder.join(format!("{name}-{:016x}", hasher.finish()));
+    if !target.is_dir() {
+        let unfinished = target.with_extension("unfinished");
+        let _ = fs::remove_dir_all(&unfinished);
+        fs::create_dir_all(&unfinished).expect("the cache is writable");
+        build(&unfinished);
+        // Renamed last: a build that was cut short is no build.
+        fs::rename(&unfinished, &target).expect("the cache is writable");
     }
-    let _ = fs::remove_file(&stamp);
-    let _ = fs::remove_dir_all(target);
-    fs::create_dir_all(target).expect("the cache is writable");
-    build(target);
-    // Written last: a build that was cut short is no build.
-    fs::write(&stamp, input).expect("the cache is writable");
+    target
 }
 
 fn fetch_jars(target: &Path) {
