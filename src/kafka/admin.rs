@@ -13,7 +13,8 @@ use crate::lag::{BrokerId, Committed, GroupId, Offset, PartitionId, TopicName, T
 
 /// Read-only questions to one cluster.
 ///
-/// Every call ends within its `timeout`, with [`KafkaError`] `TIMED_OUT` at the latest. Calls may overlap freely.
+/// Every call ends within its `timeout` (and a quarter of a second, where the client itself is stuck), with
+/// [`KafkaError`] `_TIMED_OUT` at the latest. Calls may overlap freely.
 ///
 /// # Cancel safety
 ///
@@ -27,18 +28,23 @@ pub trait Admin: Send + Sync + 'static {
         timeout: Duration,
     ) -> Result<Metadata, KafkaError>;
 
-    /// Returns every group each of `brokers` coordinates: one request a broker, all at once.
+    /// Returns every consumer group each of `brokers` coordinates: one request a broker, all at once.
+    ///
+    /// A listing is complete or an error. Groups of other protocols (Connect, share, Streams) are not among them.
     async fn list_groups(
         &self,
         brokers: &[BrokerId],
         timeout: Duration,
     ) -> BTreeMap<BrokerId, Result<Vec<ListedGroup>, KafkaError>>;
 
-    /// Returns the state and the members of a group.
+    /// Returns the state and the members of a group; one that does not exist is `Dead` and has none.
+    ///
+    /// Costs one request to the group's coordinator, or two for a classic group: librdkafka asks the KIP-848 way first.
     ///
     /// # Errors
     ///
-    /// `is_unsupported` where the cluster cannot describe groups at all.
+    /// `is_unsupported` where the cluster cannot describe groups at all; `NOT_COORDINATOR` before the cluster has its
+    /// first group, whose consumer makes the cluster create `__consumer_offsets`. This client never does.
     async fn describe_group(
         &self,
         group: &GroupId,

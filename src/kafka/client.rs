@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +34,8 @@ const RECENT: Duration = Duration::from_secs(60);
 /// Properties of this client, unless the connection sets them.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "lagwatch"),
+    // Brokers that collect metrics of their clients (KIP-714) would be sent some of a client that only asks.
+    ("enable.metrics.push", "false"),
     // A broker that is back is asked again within a poll cycle, not within librdkafka's ten seconds.
     ("reconnect.backoff.max.ms", "2000"),
     ("socket.keepalive.enable", "true"),
@@ -55,8 +56,6 @@ const OWN: &[(&str, &str)] = &[
 pub struct KafkaAdmin {
     client: Client,
     coordinators: Coordinators,
-    /// Whose turn it is where any broker would do.
-    turn: AtomicUsize,
     last_error: Arc<LastError>,
 }
 
@@ -91,7 +90,6 @@ impl KafkaAdmin {
         Ok(Self {
             client,
             coordinators: Coordinators::default(),
-            turn: AtomicUsize::new(0),
             last_error,
         })
     }
@@ -120,7 +118,7 @@ impl KafkaAdmin {
         join_all(listings).await.into_iter().collect()
     }
 
-    /// Asks a group's coordinator: the known one, or else each of few brokers, or else the one librdkafka looks up.
+    /// Asks a group's coordinator: the known one, or else every live broker in turn until one does not send us away.
     ///
     /// A broker that turns out not to be the coordinator, or does not answer in half of the remaining time, is
     /// forgotten.
@@ -128,32 +126,35 @@ impl KafkaAdmin {
         &self,
         group: &GroupId,
         timeout: Duration,
-        ask: impl Fn(Option<BrokerId>, Duration) -> F,
+        ask: impl Fn(BrokerId, Duration) -> F,
     ) -> Result<T, KafkaError>
     where
         F: Future<Output = Result<T, KafkaError>>,
     {
-        let deadline = Instant::now() + timeout;
-        for broker in self.coordinators.candidates(group) {
-            let remaining = deadline.saturating_duration_since(Instant::now());
-            match ask(Some(broker), remaining / 2).await {
+        let deadline = Deadline::after(timeout);
+        let mut candidates = self.coordinators.candidates(group);
+        if candidates.is_empty() {
+            candidates = self.learn_brokers(timeout).await?;
+        }
+        let mut failure = KafkaError::of(ErrorCode::COORDINATOR_NOT_AVAILABLE);
+        for (index, &broker) in candidates.iter().enumerate() {
+            let share = deadline.share(candidates.len() - index);
+            failure = match ask(broker, share).await {
                 Ok(answer) => {
                     self.coordinators.remember(group, broker);
                     return Ok(answer);
                 }
-                Err(error) if error.code.is_not_coordinator() => {
-                    self.coordinators.forget(group, broker);
-                }
-                Err(error) if is_unreachable(error.code) => {
-                    self.coordinators.forget_broker(broker);
-                }
-                Err(error) => return Err(error),
+                Err(error) => error,
+            };
+            if failure.code.is_not_coordinator() {
+                self.coordinators.forget(group, broker);
+            } else if is_unreachable(failure.code) {
+                self.coordinators.forget_broker(broker);
+            } else {
+                break;
             }
         }
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        ask(None, remaining)
-            .await
-            .map_err(|error| self.explain(error))
+        Err(self.explain(failure))
     }
 
     /// Adds the client's own trouble to an error that only says that nobody answered.
@@ -170,9 +171,9 @@ impl KafkaAdmin {
         }
     }
 
-    /// Asks some live broker, another one each time: first for half of the time, then another one for the rest.
+    /// Asks some live broker, beginning with another one each time, until one answers.
     ///
-    /// librdkafka would ask the controller, which not every cluster has.
+    /// librdkafka would ask the controller, which not every cluster names.
     async fn at_some_broker<T, F>(
         &self,
         timeout: Duration,
@@ -181,20 +182,19 @@ impl KafkaAdmin {
     where
         F: Future<Output = Result<T, KafkaError>>,
     {
-        let deadline = Instant::now() + timeout;
-        let mut brokers = self.coordinators.brokers();
+        let deadline = Deadline::after(timeout);
+        let mut brokers = self.coordinators.brokers_in_turn();
         if brokers.is_empty() {
             brokers = self.learn_brokers(timeout).await?;
         }
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let broker = |turn: usize| brokers[turn % brokers.len()];
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        match ask(broker(turn), remaining / 2).await {
-            Err(error) if is_unreachable(error.code) => {}
-            outcome => return outcome,
+        let mut failure = KafkaError::of(ErrorCode::ALL_BROKERS_DOWN);
+        for (index, &broker) in brokers.iter().enumerate() {
+            match ask(broker, deadline.share(brokers.len() - index)).await {
+                Err(error) if is_unreachable(error.code) => failure = error,
+                outcome => return outcome,
+            }
         }
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        ask(broker(turn + 1), remaining).await
+        Err(failure)
     }
 
     /// Finds out which brokers there are, without knowing any.
@@ -253,6 +253,26 @@ impl KafkaAdmin {
     }
 }
 
+/// When a call of several attempts has to end.
+#[derive(Clone, Copy, Debug)]
+struct Deadline(Instant);
+
+impl Deadline {
+    fn after(timeout: Duration) -> Self {
+        Self(Instant::now() + timeout)
+    }
+
+    /// Returns the time for the next of `attempts`: half of what remains, or all of it for the last one.
+    fn share(self, attempts: usize) -> Duration {
+        let remaining = self.0.saturating_duration_since(Instant::now());
+        if attempts > 1 {
+            remaining / 2
+        } else {
+            remaining
+        }
+    }
+}
+
 /// Tells whether a broker could not be asked at all, so that another one, or its own trouble, may say more.
 fn is_unreachable(code: ErrorCode) -> bool {
     code.is_timeout()
@@ -306,15 +326,10 @@ impl Admin for KafkaAdmin {
         group: &GroupId,
         timeout: Duration,
     ) -> Result<GroupDescription, KafkaError> {
-        let description = self
-            .at_coordinator(group, timeout, |broker, timeout| {
-                self.client.describe_group(group, broker, timeout)
-            })
-            .await?;
-        if let Some(coordinator) = description.coordinator {
-            self.coordinators.remember(group, coordinator);
-        }
-        Ok(description)
+        self.at_coordinator(group, timeout, |broker, timeout| {
+            self.client.describe_group(group, broker, timeout)
+        })
+        .await
     }
 
     async fn committed_offsets(
@@ -362,11 +377,10 @@ impl Admin for KafkaAdmin {
         timeout: Duration,
     ) -> Result<BTreeMap<TopicName, Result<BTreeMap<String, String>, KafkaError>>, KafkaError> {
         let mut configs = BTreeMap::new();
-        let deadline = Instant::now() + timeout;
+        let deadline = Deadline::after(timeout);
         for topics in topics.chunks(MOST_CONFIGS) {
-            let remaining = deadline.saturating_duration_since(Instant::now());
             let answer = self
-                .at_some_broker(remaining, |broker, timeout| {
+                .at_some_broker(deadline.share(1), |broker, timeout| {
                     self.client.topic_configs(topics, broker, timeout)
                 })
                 .await;

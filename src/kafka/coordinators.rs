@@ -1,16 +1,15 @@
 //! Which broker coordinates which group, as far as answers have told.
 //!
-//! A group's requests go to its coordinator. librdkafka looks it up with a request of its own and remembers ten or so;
-//! a listing tells it for every group at no cost, so it is remembered here, and every group costs one request.
+//! A group's requests go to its coordinator. A listing tells it for every group at no cost; for a group that was not
+//! listed, brokers are asked in turn until one does not send us away. It is remembered, so a group costs one request.
+//!
+//! librdkafka's own lookup is not used: it costs a request for nearly every call, because it remembers ten groups, and
+//! a lookup that fails may end the process (librdkafka#4605, #5397).
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::lag::{BrokerId, GroupId};
-
-/// Up to how many brokers are asked in turn for a group of unknown coordinator, rather than looking it up.
-const FEW_BROKERS: usize = 5;
 
 /// What is known of groups' coordinators.
 #[derive(Debug, Default)]
@@ -23,6 +22,10 @@ struct Known {
     coordinators: HashMap<GroupId, BrokerId>,
     /// The brokers that were alive in the newest metadata.
     brokers: Vec<BrokerId>,
+    /// Brokers that did not answer when they were last asked; they are asked last.
+    silent: HashSet<BrokerId>,
+    /// Whose turn it is to be asked first.
+    turn: usize,
 }
 
 impl Coordinators {
@@ -36,12 +39,10 @@ impl Coordinators {
         known
             .coordinators
             .retain(|_, broker| brokers.binary_search(broker).is_ok());
+        known
+            .silent
+            .retain(|broker| brokers.binary_search(broker).is_ok());
         known.brokers = brokers;
-    }
-
-    /// Returns the brokers that were alive in the newest metadata, by id.
-    pub(super) fn brokers(&self) -> Vec<BrokerId> {
-        self.lock().brokers.clone()
     }
 
     /// Takes over a complete listing of the groups that `broker` coordinates.
@@ -51,6 +52,7 @@ impl Coordinators {
         groups: impl Iterator<Item = &'a GroupId>,
     ) {
         let mut known = self.lock();
+        known.silent.remove(&broker);
         known.coordinators.retain(|_, other| *other != broker);
         known
             .coordinators
@@ -60,6 +62,7 @@ impl Coordinators {
     /// Remembers a group's coordinator.
     pub(super) fn remember(&self, group: &GroupId, broker: BrokerId) {
         let mut known = self.lock();
+        known.silent.remove(&broker);
         if known.coordinators.get(group) != Some(&broker) {
             known.coordinators.insert(group.clone(), broker);
         }
@@ -75,25 +78,30 @@ impl Coordinators {
 
     /// Forgets every group of a broker that does not answer.
     pub(super) fn forget_broker(&self, broker: BrokerId) {
-        self.lock().coordinators.retain(|_, other| *other != broker);
+        let mut known = self.lock();
+        known.coordinators.retain(|_, other| *other != broker);
+        known.silent.insert(broker);
     }
 
-    /// Returns the brokers to ask for a group, in order; empty where librdkafka has to look its coordinator up.
+    /// Returns the brokers to ask for a group, in order: its coordinator first, where it is known, then every other.
     pub(super) fn candidates(&self, group: &GroupId) -> Vec<BrokerId> {
-        let known = self.lock();
-        if let Some(&coordinator) = known.coordinators.get(group) {
-            return vec![coordinator];
-        }
-        if known.brokers.len() > FEW_BROKERS {
-            return Vec::new();
-        }
-        let mut brokers = known.brokers.clone();
-        if !brokers.is_empty() {
-            // Not every unknown group begins at the same broker.
-            let first = hash(group) % brokers.len() as u64;
-            brokers.rotate_left(usize::try_from(first).expect("less than the number of brokers"));
-        }
-        brokers
+        let mut known = self.lock();
+        let coordinator = known.coordinators.get(group).copied();
+        let mut candidates: Vec<_> = coordinator.into_iter().collect();
+        // Only a group that has to be found takes a turn: the order of the others hardly ever matters.
+        let others = if coordinator.is_some() {
+            known.brokers.clone()
+        } else {
+            known.next_turn()
+        };
+        candidates.extend(others.into_iter().filter(|id| Some(*id) != coordinator));
+        candidates
+    }
+
+    /// Returns every live broker, beginning with another one each time, those that did not answer last; empty before the
+    /// first metadata.
+    pub(super) fn brokers_in_turn(&self) -> Vec<BrokerId> {
+        self.lock().next_turn()
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -102,10 +110,16 @@ impl Coordinators {
     }
 }
 
-fn hash(group: &GroupId) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    group.hash(&mut hasher);
-    hasher.finish()
+impl Known {
+    fn next_turn(&mut self) -> Vec<BrokerId> {
+        let mut brokers = self.brokers.clone();
+        if !brokers.is_empty() {
+            self.turn = (self.turn + 1) % brokers.len();
+            brokers.rotate_left(self.turn);
+        }
+        brokers.sort_by_key(|broker| self.silent.contains(broker));
+        brokers
+    }
 }
 
 #[cfg(test)]
@@ -119,26 +133,24 @@ mod tests {
     #[test]
     fn a_listing_tells_the_coordinator_of_every_group() {
         let coordinators = Coordinators::default();
-        coordinators.set_brokers(brokers(1..=9));
+        coordinators.set_brokers(brokers([3, 1, 2]));
         let groups = [GroupId::from("a"), GroupId::from("b")];
-        coordinators.set_groups(BrokerId(4), groups.iter());
-        assert_eq!(coordinators.candidates(&groups[0]), brokers([4]));
-        coordinators.set_groups(BrokerId(4), groups[1..].iter());
-        assert_eq!(coordinators.candidates(&groups[0]), brokers([]));
-        assert_eq!(coordinators.candidates(&groups[1]), brokers([4]));
+        coordinators.set_groups(BrokerId(2), groups.iter());
+        assert_eq!(coordinators.candidates(&groups[0]), brokers([2, 1, 3]));
+        coordinators.set_groups(BrokerId(2), groups[1..].iter());
+        assert!(!coordinators.lock().coordinators.contains_key(&groups[0]));
+        assert_eq!(coordinators.candidates(&groups[1]), brokers([2, 1, 3]));
     }
 
     #[test]
-    fn an_unknown_group_is_asked_for_at_every_one_of_few_brokers() {
+    fn an_unknown_group_is_asked_for_everywhere_and_begins_elsewhere_each_time() {
         let coordinators = Coordinators::default();
         let group = GroupId::from("a");
         assert_eq!(coordinators.candidates(&group), brokers([]));
-        coordinators.set_brokers(brokers(1..=5));
-        let mut candidates = coordinators.candidates(&group);
-        candidates.sort();
-        assert_eq!(candidates, brokers(1..=5));
-        coordinators.set_brokers(brokers(1..=6));
-        assert_eq!(coordinators.candidates(&group), brokers([]));
+        coordinators.set_brokers(brokers([1, 2, 3]));
+        assert_eq!(coordinators.candidates(&group), brokers([2, 3, 1]));
+        assert_eq!(coordinators.candidates(&group), brokers([3, 1, 2]));
+        assert_eq!(coordinators.brokers_in_turn(), brokers([1, 2, 3]));
     }
 
     #[test]
@@ -152,10 +164,22 @@ mod tests {
     }
 
     #[test]
+    fn a_broker_that_did_not_answer_is_asked_last_until_it_does() {
+        let coordinators = Coordinators::default();
+        let group = GroupId::from("a");
+        coordinators.set_brokers(brokers([1, 2, 3]));
+        coordinators.forget_broker(BrokerId(2));
+        for _ in 0..3 {
+            assert_eq!(coordinators.candidates(&group)[2], BrokerId(2));
+        }
+        coordinators.set_groups(BrokerId(2), [].into_iter());
+        assert_eq!(coordinators.candidates(&group), brokers([2, 3, 1]));
+    }
+
+    #[test]
     fn only_what_turned_out_wrong_is_forgotten() {
         let coordinators = Coordinators::default();
         let group = GroupId::from("a");
-        coordinators.set_brokers(brokers(1..=9));
         coordinators.remember(&group, BrokerId(2));
         coordinators.forget(&group, BrokerId(1));
         coordinators.forget_broker(BrokerId(3));

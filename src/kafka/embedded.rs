@@ -70,6 +70,8 @@ apis! {
     DESCRIBE_CONFIGS = 32 "DescribeConfigs";
     CONSUMER_GROUP_HEARTBEAT = 68 "ConsumerGroupHeartbeat";
     CONSUMER_GROUP_DESCRIBE = 69 "ConsumerGroupDescribe";
+    GET_TELEMETRY_SUBSCRIPTIONS = 71 "GetTelemetrySubscriptions";
+    PUSH_TELEMETRY = 72 "PushTelemetry";
 }
 
 impl Api {

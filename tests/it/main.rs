@@ -1,5 +1,6 @@
 //! The integration tests: the public API and the binary, on the embedded cluster and on real Apache Kafka.
 
+mod admin_kafka;
 mod describe_kafka;
 mod faults_kafka;
 mod support;

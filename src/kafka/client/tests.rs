@@ -235,11 +235,13 @@ async fn a_leader_that_moved_is_found_once_the_metadata_was_read_again() {
             .await;
         let offset = offsets[0].1.as_ref().expect("the leader answers").offset;
         assert_eq!(offset, listed(0));
+        let mut requests = fixture.cluster.requests();
+        requests.retain(|request| request.api == Api::LIST_OFFSETS);
         let asked = TrackedRequest {
             broker: leader,
             api: Api::LIST_OFFSETS,
         };
-        assert_eq!(fixture.cluster.requests(), [asked]);
+        assert_eq!(requests, [asked]);
     }
 }
 
@@ -336,6 +338,55 @@ async fn an_injected_error_touches_one_call_alone() {
         .map(|error| error.code)
         .collect();
     assert_eq!(codes, [ErrorCode::GROUP_AUTHORIZATION_FAILED]);
+}
+
+#[tokio::test]
+async fn a_coordinator_that_moved_is_found_within_the_call() {
+    let fixture = Fixture::start(3);
+    let partitions = fixture.create_topic("orders", 1);
+    let group = GroupId::from("billing");
+    fixture.commit(&group, &[(partitions[0].clone(), 7)]);
+    fixture.know_the_brokers().await;
+    for code in [
+        ErrorCode::NOT_COORDINATOR,
+        ErrorCode::COORDINATOR_NOT_AVAILABLE,
+        ErrorCode::TRANSPORT,
+    ] {
+        let committed = fixture
+            .admin
+            .committed_offsets(&group, Some(&partitions), TIMEOUT)
+            .await;
+        committed.expect("the coordinator is known");
+        fixture.cluster.start_tracking();
+        fixture.cluster.clear_requests();
+        fixture
+            .cluster
+            .push_request_errors(Api::OFFSET_FETCH, &[code]);
+        let committed = fixture
+            .admin
+            .committed_offsets(&group, Some(&partitions), TIMEOUT)
+            .await
+            .expect("another broker answers");
+        assert_eq!(committed, [(partitions[0].clone(), Ok(at(7)))], "{code}");
+        assert_eq!(fixture.requests(Api::OFFSET_FETCH), 2, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_belongs_to_no_group() {
+    let fixture = Fixture::start(1);
+    let partitions = fixture.create_topic("orders", 1);
+    fixture.cluster.start_tracking();
+    fixture.know_the_brokers().await;
+    let group = GroupId::from("billing");
+    let committed = fixture
+        .admin
+        .committed_offsets(&group, Some(&partitions), TIMEOUT)
+        .await;
+    committed.expect("the coordinator answers");
+    for api in [Api::FIND_COORDINATOR, Api::JOIN_GROUP, Api::HEARTBEAT] {
+        assert_eq!(fixture.requests(api), 0, "{api}");
+    }
 }
 
 #[tokio::test]
@@ -491,6 +542,56 @@ async fn dropping_the_client_fails_nothing_else_and_ends_it() {
     eventually("the end of the client", || !is_alive()).await;
     assert!(Instant::now() < deadline);
     drop(cluster);
+}
+
+/// librdkafka ends the process when some of its calls are abandoned at a bad moment, so every kind is, at many moments.
+#[tokio::test]
+async fn a_client_may_be_dropped_at_any_moment_of_any_call() {
+    let fixture = Fixture::start(3);
+    let partitions = fixture.create_topic("orders", 6);
+    let queries = fixture.spread(&partitions, 3, OffsetSpec::Latest);
+    let slow = Duration::from_millis(15);
+    fixture
+        .cluster
+        .set_round_trip(BrokerId(3), slow)
+        .expect("it exists");
+    let names = [TopicName::from("orders")];
+    let brokers = [1, 2, 3].map(BrokerId);
+    for moment in 0..40 {
+        let changed = if moment % 2 == 0 {
+            fixture.cluster.set_broker_down(BrokerId(2))
+        } else {
+            fixture.cluster.set_broker_up(BrokerId(2))
+        };
+        changed.expect("it exists");
+        let admin = KafkaAdmin::connect(&fixture.cluster.connection(), ()).expect("it is valid");
+        let is_alive = admin.client.liveness();
+        let groups: Vec<_> = (0..20)
+            .map(|id| GroupId::from(format!("group-{id}")))
+            .collect();
+        let everything = async {
+            let committed = join_all(
+                groups
+                    .iter()
+                    .map(|group| admin.committed_offsets(group, Some(&partitions), TIMEOUT)),
+            );
+            let _ = tokio::join!(
+                admin.metadata(TopicSelection::All, TIMEOUT),
+                admin.metadata(TopicSelection::Named(&names), TIMEOUT),
+                committed,
+                admin.describe_group(&groups[0], TIMEOUT),
+                admin.list_groups(&brokers, TIMEOUT),
+                admin.topic_configs(&names, TIMEOUT),
+                admin.list_offsets(queries.clone(), Isolation::ReadUncommitted, TIMEOUT),
+            );
+        };
+        let limit = Duration::from_millis(2 * moment);
+        // How far it got is not the point.
+        let _ = tokio::time::timeout(limit, everything).await;
+        assert_eq!(admin.client.in_flight(), 0);
+        drop(admin);
+        eventually("the end of the client", || !is_alive()).await;
+    }
 }
 
 #[tokio::test]

@@ -21,6 +21,9 @@ use crate::kafka::error::{ErrorCode, KafkaError};
 /// How long the thread waits for an event before it looks around; an event or a drop wakes it at once.
 const POLL_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The group that a client belongs to in name only: it never asks for its coordinator, and never joins.
+const CLOSED_GROUP: &str = "lagwatch-closed";
+
 /// Hears what a client says of its own accord. Called on the client's thread; must not block.
 pub(in crate::kafka) trait Observer: Send + 'static {
     /// A line of librdkafka's log, with syslog's level: 0 to 3 errors, 4 warnings, 5 and 6 information, 7 debugging.
@@ -53,7 +56,13 @@ impl Client {
     /// # Errors
     ///
     /// librdkafka's words where properties contradict each other or a file they name cannot be used.
-    pub(in crate::kafka) fn start(conf: Conf, observer: impl Observer) -> Result<Self, String> {
+    pub(in crate::kafka) fn start(mut conf: Conf, observer: impl Observer) -> Result<Self, String> {
+        // An OffsetFetch that is answered by NOT_COORDINATOR makes librdkafka look for the coordinator of the client's
+        // own group, and crash where it has none (librdkafka#5040). So there is one, closed before it does anything.
+        conf.set("group.id", CLOSED_GROUP)
+            .expect("a property of librdkafka");
+        conf.set("enable.auto.commit", "false")
+            .expect("a property of librdkafka");
         let events =
             sys::RD_KAFKA_EVENT_LOG | sys::RD_KAFKA_EVENT_ERROR | sys::RD_KAFKA_EVENT_STATS;
         // SAFETY: the configuration is live and no client uses it yet.
@@ -157,6 +166,7 @@ fn serve(
     mut observer: impl Observer,
     closing: &mpsc::Receiver<Arc<Live>>,
 ) {
+    live.handle.close_membership();
     while !live.is_closing.load(Ordering::Acquire) {
         let Some(event) = live.queue.poll(POLL_TIMEOUT) else {
             continue;

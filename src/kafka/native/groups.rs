@@ -35,23 +35,23 @@ impl Client {
         call.answer(timeout).await
     }
 
-    /// Returns a group as `broker`, or else the coordinator that librdkafka looks up, describes it.
+    /// Returns a group as `broker`, its coordinator, describes it.
     pub(in crate::kafka) async fn describe_group(
         &self,
         group: &GroupId,
-        broker: Option<BrokerId>,
+        broker: BrokerId,
         timeout: Duration,
     ) -> Result<GroupDescription, KafkaError> {
         let call = self.send_describe_group(group, broker, timeout)?;
         call.answer(timeout).await
     }
 
-    /// Returns what a group has committed, as `broker`, or else the coordinator that librdkafka looks up, tells it.
+    /// Returns what a group has committed, as `broker`, its coordinator, tells it.
     pub(in crate::kafka) async fn committed_offsets(
         &self,
         group: &GroupId,
         partitions: Option<&[TopicPartition]>,
-        broker: Option<BrokerId>,
+        broker: BrokerId,
         timeout: Duration,
     ) -> Result<CommittedOffsets, KafkaError> {
         let call = self.send_committed_offsets(group, partitions, broker, timeout)?;
@@ -75,7 +75,7 @@ impl Client {
             .collect();
         let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS;
         let options = Options::new(self, kind, timeout)?
-            .at_broker(Some(broker))?
+            .at_broker(broker)?
             .in_states(&states)?
             .of_types(&types)?;
         self.call(&options, copy_listing, |live, options| {
@@ -93,7 +93,7 @@ impl Client {
     fn send_describe_group(
         &self,
         group: &GroupId,
-        broker: Option<BrokerId>,
+        broker: BrokerId,
         timeout: Duration,
     ) -> Result<Call<GroupDescription>, KafkaError> {
         let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
@@ -118,7 +118,7 @@ impl Client {
         &self,
         group: &GroupId,
         partitions: Option<&[TopicPartition]>,
-        broker: Option<BrokerId>,
+        broker: BrokerId,
         timeout: Duration,
     ) -> Result<Call<CommittedOffsets>, KafkaError> {
         let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;

@@ -10,7 +10,7 @@ use super::conf::Conf;
 use super::event::Event;
 use super::text::ErrorText;
 
-/// `RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE`: these clients are no members of any group, so there is nothing to close.
+/// `RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE`: no client here is a member of a group when it is destroyed.
 const NO_CONSUMER_CLOSE: i32 = 0x8;
 
 /// What a client is for. It decides only which requests librdkafka sends of its own accord.
@@ -51,6 +51,14 @@ impl Handle {
         // A client that was made owns its configuration.
         mem::forget(conf);
         Ok(Self(handle))
+    }
+
+    /// Ends the client's membership in the group of its `group.id` before it began: it never looks for a coordinator.
+    ///
+    /// Blocks until librdkafka's main thread has done so; that thread waits for nothing.
+    pub(super) fn close_membership(&self) {
+        // SAFETY: the client is live.
+        unsafe { sys::rd_kafka_consumer_close(self.as_ptr()) };
     }
 
     /// Returns the pointer, valid while `self` lives.

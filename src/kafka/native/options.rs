@@ -53,10 +53,7 @@ impl<'a> Options<'a> {
     }
 
     /// Sends the call to this broker, whichever librdkafka would choose.
-    pub(super) fn at_broker(self, broker: Option<BrokerId>) -> Result<Self, KafkaError> {
-        let Some(BrokerId(broker)) = broker else {
-            return Ok(self);
-        };
+    pub(super) fn at_broker(self, BrokerId(broker): BrokerId) -> Result<Self, KafkaError> {
         let mut reason = ErrorText::new();
         // SAFETY: the options are live; the buffer has the size it says.
         let code = unsafe {

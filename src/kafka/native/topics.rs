@@ -90,7 +90,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<Call<Vec<Broker>>, KafkaError> {
         let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER;
-        let options = Options::new(self, kind, timeout)?.at_broker(Some(broker))?;
+        let options = Options::new(self, kind, timeout)?.at_broker(broker)?;
         self.call(&options, copy_brokers, |live, options| {
             // SAFETY: client, options and queue are live; options are copied.
             unsafe {
@@ -106,7 +106,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<Call<Topics>, KafkaError> {
         let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-        let options = Options::new(self, kind, timeout)?.at_broker(Some(broker))?;
+        let options = Options::new(self, kind, timeout)?.at_broker(broker)?;
         let collection = TopicCollection::new(topics);
         self.call(&options, copy_topics, |live, options| {
             // SAFETY: client, collection, options and queue are live; collection and options are copied.
@@ -128,7 +128,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<Call<Configs>, KafkaError> {
         let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS;
-        let options = Options::new(self, kind, timeout)?.at_broker(Some(broker))?;
+        let options = Options::new(self, kind, timeout)?.at_broker(broker)?;
         let mut resources: Vec<_> = topics.iter().map(ConfigResource::topic).collect();
         let mut pointers: Vec<_> = resources.iter_mut().map(|resource| resource.0).collect();
         self.call(&options, copy_configs, |live, options| {
