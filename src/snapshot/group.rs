@@ -184,3 +184,54 @@ impl GroupType {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lag::Unavailable;
+
+    fn row(partitions: &[(&str, i32, Lag)]) -> GroupRow {
+        let partition = |&(topic, number, latest): &(&str, i32, Lag)| PartitionRow {
+            id: TopicPartition::new(topic, number),
+            reading: None,
+            latest,
+            owner: None,
+        };
+        GroupRow {
+            id: "g".into(),
+            membership: None,
+            partitions: partitions.iter().map(partition).collect(),
+            failures: Vec::new(),
+        }
+    }
+
+    const WAITING: Lag = Lag::NoCommit { backlog: None };
+    const UNREAD: Lag = Lag::Unavailable(Unavailable::EndOffset);
+
+    #[test]
+    fn partitions_are_told_topic_by_topic() {
+        let row = row(&[("a", 0, WAITING), ("a", 1, WAITING), ("b", 0, WAITING)]);
+        let topics: Vec<(&str, usize)> = row
+            .by_topic()
+            .map(|(topic, partitions)| (topic.as_str(), partitions.len()))
+            .collect();
+        assert_eq!(topics, [("a", 2), ("b", 1)]);
+    }
+
+    #[test]
+    fn a_row_is_read_in_full_without_failures_and_gaps() {
+        let full = row(&[("a", 0, WAITING)]);
+        assert!(full.is_read_in_full());
+        assert!(!row(&[("a", 0, WAITING), ("a", 1, UNREAD)]).is_read_in_full());
+        let failure = GroupFailure {
+            operation: "describe_group",
+            error: "_TIMED_OUT",
+            message: String::new(),
+        };
+        let failed = GroupRow {
+            failures: vec![failure],
+            ..full
+        };
+        assert!(!failed.is_read_in_full());
+    }
+}

@@ -87,3 +87,69 @@ impl SnapshotSlot {
         self.newest.load_full()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant, SystemTime};
+
+    use super::*;
+    use crate::lag::UncommittedPolicy;
+    use crate::snapshot::{CycleOutcome, Exposure};
+
+    fn snapshot(outcome: CycleOutcome) -> Arc<ClusterSnapshot> {
+        Arc::new(ClusterSnapshot {
+            cluster: None,
+            outcome,
+            taken_at: SystemTime::UNIX_EPOCH,
+            taken: Instant::now(),
+            last_complete: None,
+            last_up: None,
+            stale_after: Duration::from_secs(30),
+            uncommitted: UncommittedPolicy::Absent,
+            exposure: Exposure::default(),
+            brokers_measured: None,
+            brokers: Arc::from([]),
+            topics: Vec::new(),
+            groups: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_world_holds_the_newest_snapshot_of_each_cluster_in_order() {
+        let store = SnapshotStore::new([Some("a".into()), Some("b".into())]);
+        store.slots()[1].publish(snapshot(CycleOutcome::Failed));
+        store.slots()[1].publish(snapshot(CycleOutcome::Complete));
+        let world = store.load();
+        let outcomes: Vec<_> = world
+            .clusters
+            .iter()
+            .map(|(cluster, newest)| {
+                let name = cluster.as_ref().map(ClusterName::as_str);
+                (name, newest.as_ref().map(|snapshot| snapshot.outcome))
+            })
+            .collect();
+        let expected = [(Some("a"), None), (Some("b"), Some(CycleOutcome::Complete))];
+        assert_eq!(outcomes, expected);
+    }
+
+    #[test]
+    fn every_publication_makes_a_new_generation() {
+        let store = SnapshotStore::new([None, Some("b".into())]);
+        let before = store.load().generation;
+        assert_eq!(store.load().generation, before, "reading changes nothing");
+        for slot in store.slots() {
+            slot.publish(snapshot(CycleOutcome::Complete));
+        }
+        assert_eq!(store.load().generation, before + 2);
+    }
+
+    #[test]
+    fn a_reader_keeps_the_world_it_loaded() {
+        let store = SnapshotStore::new([None]);
+        store.slots()[0].publish(snapshot(CycleOutcome::Complete));
+        let world = store.load();
+        store.slots()[0].publish(snapshot(CycleOutcome::Failed));
+        let kept = world.clusters[0].1.as_ref().map(|kept| kept.outcome);
+        assert_eq!(kept, Some(CycleOutcome::Complete));
+    }
+}

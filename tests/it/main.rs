@@ -3,5 +3,6 @@
 mod admin_kafka;
 mod describe_kafka;
 mod faults_kafka;
+mod poller_embedded;
 mod support;
 mod support_kafka;

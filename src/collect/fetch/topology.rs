@@ -128,6 +128,18 @@ fn topic_failures(metadata: &Metadata, config: &PollConfig) -> Vec<Failure> {
         .collect()
 }
 
+/// Returns the partitions by number, each without a leader that is not among the live brokers and cannot be asked.
+fn alive(mut partitions: Vec<PartitionMetadata>, brokers: &[Broker]) -> Vec<PartitionMetadata> {
+    partitions.sort_by_key(|partition| partition.id);
+    for partition in &mut partitions {
+        partition.leader = partition.leader.filter(|leader| {
+            let found = brokers.binary_search_by_key(leader, |broker| broker.id);
+            found.is_ok()
+        });
+    }
+    partitions
+}
+
 impl Topology {
     /// Keeps the watched topics that exist, under the names `previous` already holds.
     fn new(
@@ -148,10 +160,7 @@ impl Topology {
             })
             .map(|(topic, partitions)| {
                 let known = previous.and_then(|previous| previous.name(&topic).cloned());
-                let partitions = partitions.map(|mut partitions| {
-                    partitions.sort_by_key(|partition| partition.id);
-                    partitions
-                });
+                let partitions = partitions.map(|partitions| alive(partitions, &brokers));
                 (known.unwrap_or(topic), partitions)
             })
             .collect();

@@ -166,6 +166,18 @@ async fn a_partition_without_a_leader_is_not_asked_about() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_leader_that_is_not_among_the_live_brokers_is_none() {
+    let mut watch = two_groups();
+    watch.world().brokers.remove(&2);
+    let snapshot = watch.poll().await;
+    assert_eq!(
+        latest(&snapshot, "billing", "orders", 1),
+        Some(Lag::Unavailable(Unavailable::NoLeader))
+    );
+    assert_eq!(snapshot.topics[0].partitions[1].leader, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unknown_log_start_hides_only_what_needs_it() {
     let mut watch = two_groups();
     watch.world().faults.starts = Some(ErrorCode::UNKNOWN_TOPIC_OR_PART);
