@@ -179,6 +179,133 @@ fn why(failures: &[Failure]) -> String {
     match (grave.or_else(|| failures.first()), failures.len()) {
         (None, _) => "nobody answered".to_owned(),
         (Some(failure), 1) => failure.to_string(),
+        (Some(failure), 2) => format!("{failure}; and 1 more failure"),
         (Some(failure), count) => format!("{failure}; and {} more failures", count - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use std::time::{Instant, SystemTime};
+
+    use super::super::build::{Now, blank};
+    use super::super::failure::Operation;
+    use super::*;
+    use crate::kafka::{ErrorCode, KafkaError};
+    use crate::lag::BrokerId;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut buffer = self.0.lock().expect("one thread writes");
+            buffer.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn failure(operation: Operation, subject: Subject) -> Failure {
+        let error = KafkaError {
+            code: ErrorCode::TIMED_OUT,
+            message: "too late".to_owned(),
+        };
+        Failure::new(operation, subject, &error)
+    }
+
+    fn group(id: &str) -> Failure {
+        failure(Operation::CommittedOffsets, Subject::Group(id.into()))
+    }
+
+    /// Returns what is logged from `info` up over these cycles, without times and fields.
+    fn told(config: &PollConfig, cycles: &[(CycleOutcome, Vec<Failure>)]) -> Vec<String> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_max_level(tracing::Level::INFO)
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .finish();
+        let now = Now {
+            instant: Instant::now(),
+            time: SystemTime::now(),
+        };
+        tracing::subscriber::with_default(subscriber, || {
+            let mut reporter = Reporter::new(config);
+            for (outcome, failures) in cycles {
+                let mut snapshot = blank(config, now);
+                snapshot.outcome = *outcome;
+                let support = DescribeSupport::default();
+                reporter.tell(&snapshot, failures, &support, Duration::ZERO);
+            }
+        });
+        let bytes = lines.0.lock().expect("nobody writes any more").clone();
+        let text = String::from_utf8(bytes).expect("lines are text");
+        let line = |line: &str| {
+            let end = line.find(" cluster=").unwrap_or(line.len());
+            line[..end].trim().to_owned()
+        };
+        text.lines().map(line).collect()
+    }
+
+    #[test]
+    fn each_change_is_told_once() {
+        use CycleOutcome::{Complete, Degraded, Failed, Partial};
+        let lost = || vec![failure(Operation::Metadata, Subject::Cluster)];
+        let silent = || {
+            let subject = Subject::Broker(BrokerId(2));
+            vec![group("a"), failure(Operation::ListGroups, subject)]
+        };
+        let cycles = [
+            (Failed, lost()),
+            (Failed, lost()),
+            (Complete, vec![]),
+            (Complete, vec![]),
+            (Degraded, silent()),
+            (Degraded, silent()),
+            (Partial, vec![group("a")]),
+            (Partial, vec![group("a")]),
+            (Partial, vec![group("a"), group("b")]),
+            (Partial, vec![group("b")]),
+            (Complete, vec![]),
+        ];
+        let expected = [
+            "WARN the cluster cannot be read: metadata: too late (`_TIMED_OUT`)",
+            "INFO the cluster is read in full: 0 groups, 0 topics",
+            "WARN the cluster is read with gaps: list_groups of broker 2: too late (`_TIMED_OUT`); and 1 more failure",
+            "WARN parts of the cluster cannot be read: committed_offsets of group `a`: too late (`_TIMED_OUT`)",
+            "WARN parts of the cluster cannot be read: committed_offsets of group `a`: too late (`_TIMED_OUT`); and 1 more failure",
+            "INFO some groups of the cluster can be read again",
+            "INFO the cluster is read in full: 0 groups, 0 topics",
+        ];
+        assert_eq!(told(&PollConfig::default(), &cycles), expected);
+    }
+
+    #[test]
+    fn names_of_the_configuration_that_do_not_exist_are_told_once() {
+        let config = PollConfig {
+            cluster: Some("prod".into()),
+            topic_names: vec!["orders".into()],
+            group_names: vec!["billing".into()],
+            ..PollConfig::default()
+        };
+        let cycles = [
+            (CycleOutcome::Complete, vec![]),
+            (CycleOutcome::Complete, vec![]),
+        ];
+        let expected = [
+            "WARN cluster `prod` has no topic `orders`, which the configuration names",
+            "INFO cluster `prod` has no group `billing` yet, which the configuration names",
+            "INFO cluster `prod` is read in full: 0 groups, 0 topics",
+        ];
+        assert_eq!(told(&config, &cycles), expected);
     }
 }
