@@ -4,5 +4,6 @@ mod admin_kafka;
 mod describe_kafka;
 mod faults_kafka;
 mod poller_embedded;
+mod poller_kafka;
 mod support;
 mod support_kafka;
