@@ -1,1 +1,19 @@
-//! To be written.
+//! Values to bytes: snapshots and this process's registry as Prometheus text, OpenMetrics, JSON and HTML.
+//!
+//! Rendering is pure: whatever is fresh is decided by an instant given as an argument, and nothing here computes a
+//! lag or talks to Kafka. [`Scrapes`] keeps the bytes made from the newest snapshots, for every scraper to share.
+
+mod cache;
+mod families;
+mod gzip;
+pub mod html;
+pub mod json;
+mod output;
+mod own;
+mod writer;
+
+pub use cache::Scrapes;
+pub use families::{Rendering, render};
+pub use output::{Encoding, Part, body};
+pub use own::render_own;
+pub use writer::Format;

@@ -1,13 +1,15 @@
 //! The table: name, type, help, labels and source of every metric.
 //!
 //! Label order is the order of exposition. `cluster` is not listed: it comes first wherever a cluster has a name.
+//! Rows stand in the order of exposition, and what comes from a snapshot from the most to the least important: where
+//! a cluster has more series than its limit allows, series are dropped from the end.
 
 /// One metric family.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Metric {
     /// The family's name; counters end in `_total`.
     pub name: &'static str,
-    /// Counter, gauge or histogram.
+    /// Counter, gauge, histogram or untyped.
     pub kind: Kind,
     /// One sentence without a full stop at its end.
     pub help: &'static str,
@@ -26,6 +28,8 @@ pub enum Kind {
     Gauge,
     /// Buckets, sum and count.
     Histogram,
+    /// Goes both ways, under a name whose ending is reserved for histograms, so that it may not be called a gauge.
+    Untyped,
 }
 
 /// Where the values of a metric come from.
@@ -53,30 +57,30 @@ macro_rules! metrics {
 }
 
 metrics! {
+    UP = Gauge Snapshot "lagwatch_up" [] "1 if the newest poll cycle could read the cluster (metadata, every broker's groups and log ends) and is not older than stale-after; else 0";
+    LAST_SUCCESS_TIMESTAMP = Gauge Snapshot "lagwatch_last_success_timestamp_seconds" [] "When the newest complete poll cycle ended, in seconds since the epoch; absent before the first";
     BROKERS = Gauge Snapshot "kafka_brokers" [] "Brokers in the cluster's newest metadata";
     BROKER_INFO = Gauge Snapshot "kafka_broker_info" ["id", "address"] "A broker and its advertised address; the value is 1";
+    GROUP_MEMBERS = Gauge Snapshot "kafka_consumergroup_members" ["consumergroup"] "Members of the group";
+    GROUP_STATE = Gauge Snapshot "kafka_consumergroup_state" ["consumergroup", "state"] "The group's state: one series a group, the value is 1";
+    GROUP_INFO = Gauge Snapshot "kafka_consumergroup_info" ["consumergroup", "type", "protocol", "coordinator"] "The group's type, assignor and coordinator; the value is 1";
+    GROUP_LAG_SUM = Untyped Snapshot "kafka_consumergroup_lag_sum" ["consumergroup", "topic"] "Sum of the group's lag on the topic; absent while the lag of any partition is unknown, and where none is committed";
+    GROUP_CURRENT_OFFSET_SUM = Untyped Snapshot "kafka_consumergroup_current_offset_sum" ["consumergroup", "topic"] "Sum of the group's committed offsets on the topic; absent while any of them is unknown";
+    GROUP_UNCOMMITTED_PARTITIONS = Gauge Snapshot "kafka_consumergroup_uncommitted_partitions" ["consumergroup", "topic"] "Partitions of the topic that are assigned to the group but have no commit";
+    GROUP_LAG = Gauge Snapshot "kafka_consumergroup_lag" ["consumergroup", "topic", "partition"] "Records between the group's committed offset and the log end";
+    GROUP_CURRENT_OFFSET = Gauge Snapshot "kafka_consumergroup_current_offset" ["consumergroup", "topic", "partition"] "Committed offset: the next record the group will read";
+    GROUP_LOST_RECORDS = Gauge Snapshot "kafka_consumergroup_lost_records" ["consumergroup", "topic", "partition"] "Records deleted from the log before the group read them; present only where there are some";
     TOPIC_PARTITIONS = Gauge Snapshot "kafka_topic_partitions" ["topic"] "Partitions of the topic";
     TOPIC_PARTITION_CURRENT_OFFSET = Gauge Snapshot "kafka_topic_partition_current_offset" ["topic", "partition"] "Log end offset: the offset the next record will get";
     TOPIC_PARTITION_OLDEST_OFFSET = Gauge Snapshot "kafka_topic_partition_oldest_offset" ["topic", "partition"] "Log start offset: the first offset still stored";
     TOPIC_PARTITION_LAST_STABLE_OFFSET = Gauge Snapshot "kafka_topic_partition_last_stable_offset" ["topic", "partition"] "Last stable offset: the end of what a read_committed consumer may read, where it is asked for";
-    TOPIC_PARTITION_LEADER = Gauge Snapshot "kafka_topic_partition_leader" ["topic", "partition"] "Node id of the partition's leader; absent while it has none";
-    TOPIC_PARTITION_REPLICAS = Gauge Snapshot "kafka_topic_partition_replicas" ["topic", "partition"] "Replicas of the partition";
-    TOPIC_PARTITION_IN_SYNC_REPLICA = Gauge Snapshot "kafka_topic_partition_in_sync_replica" ["topic", "partition"] "Replicas of the partition that are in sync";
-    TOPIC_PARTITION_LEADER_IS_PREFERRED = Gauge Snapshot "kafka_topic_partition_leader_is_preferred" ["topic", "partition"] "1 if the leader is the partition's preferred one, else 0";
     TOPIC_PARTITION_UNDER_REPLICATED = Gauge Snapshot "kafka_topic_partition_under_replicated_partition" ["topic", "partition"] "1 if a replica of the partition is not in sync, else 0";
-    GROUP_CURRENT_OFFSET = Gauge Snapshot "kafka_consumergroup_current_offset" ["consumergroup", "topic", "partition"] "Committed offset: the next record the group will read";
-    GROUP_LAG = Gauge Snapshot "kafka_consumergroup_lag" ["consumergroup", "topic", "partition"] "Records between the group's committed offset and the log end";
-    GROUP_LOST_RECORDS = Gauge Snapshot "kafka_consumergroup_lost_records" ["consumergroup", "topic", "partition"] "Records deleted from the log before the group read them; present only where there are some";
-    GROUP_CURRENT_OFFSET_SUM = Gauge Snapshot "kafka_consumergroup_current_offset_sum" ["consumergroup", "topic"] "Sum of the group's committed offsets on the topic; absent while any of them is unknown";
-    GROUP_LAG_SUM = Gauge Snapshot "kafka_consumergroup_lag_sum" ["consumergroup", "topic"] "Sum of the group's lag on the topic; absent while the lag of any partition is unknown";
-    GROUP_UNCOMMITTED_PARTITIONS = Gauge Snapshot "kafka_consumergroup_uncommitted_partitions" ["consumergroup", "topic"] "Partitions of the topic that are assigned to the group but have no commit";
-    GROUP_MEMBERS = Gauge Snapshot "kafka_consumergroup_members" ["consumergroup"] "Members of the group";
-    GROUP_INFO = Gauge Snapshot "kafka_consumergroup_info" ["consumergroup", "type", "protocol", "coordinator"] "The group's type, assignor and coordinator; the value is 1";
-    GROUP_STATE = Gauge Snapshot "kafka_consumergroup_state" ["consumergroup", "state"] "The group's state: one series a group, the value is 1";
+    TOPIC_PARTITION_LEADER = Gauge Snapshot "kafka_topic_partition_leader" ["topic", "partition"] "Node id of the partition's leader; absent while it has none";
+    TOPIC_PARTITION_LEADER_IS_PREFERRED = Gauge Snapshot "kafka_topic_partition_leader_is_preferred" ["topic", "partition"] "1 if the leader is the partition's preferred one, else 0";
+    TOPIC_PARTITION_IN_SYNC_REPLICA = Gauge Snapshot "kafka_topic_partition_in_sync_replica" ["topic", "partition"] "Replicas of the partition that are in sync";
+    TOPIC_PARTITION_REPLICAS = Gauge Snapshot "kafka_topic_partition_replicas" ["topic", "partition"] "Replicas of the partition";
     GROUP_PARTITION_OWNER_INFO = Gauge Snapshot "kafka_consumergroup_partition_owner_info" ["consumergroup", "topic", "partition", "member_id", "client_id", "host"] "The member that owns the partition; opt-in; the value is 1";
-    UP = Gauge Snapshot "lagwatch_up" [] "1 if the newest poll cycle could read the cluster: metadata, every broker's groups and log ends; else 0";
-    LAST_SUCCESS_TIMESTAMP = Gauge Snapshot "lagwatch_last_success_timestamp_seconds" [] "When the newest complete poll cycle ended, in seconds since the epoch; absent before the first";
-    SERIES = Gauge Snapshot "lagwatch_series" [] "Series rendered from the cluster's newest snapshot";
+    SERIES = Gauge Snapshot "lagwatch_series" [] "Series of kafka_* rendered from the cluster's newest snapshot";
     SERIES_DROPPED = Counter Cluster "lagwatch_series_dropped_total" [] "Series left out because of max-series, added up over snapshots";
     POLLS = Counter Cluster "lagwatch_polls_total" ["result"] "Poll cycles by how they ended: complete, partial, degraded, failed; skipped for a tick that found the cycle before it still running";
     POLL_DURATION = Histogram Cluster "lagwatch_poll_duration_seconds" ["phase"] "Seconds a poll cycle spent in each phase: metadata, list_groups, describe_groups, committed_offsets, list_offsets, total";
@@ -103,4 +107,134 @@ metrics! {
 /// Returns the metric of that name.
 pub fn find(name: &str) -> Option<&'static Metric> {
     TABLE.iter().copied().find(|metric| metric.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every label, in the one order that all families keep.
+    const LABEL_ORDER: &[&str] = &[
+        "consumergroup",
+        "topic",
+        "partition",
+        "id",
+        "address",
+        "state",
+        "type",
+        "protocol",
+        "coordinator",
+        "member_id",
+        "client_id",
+        "host",
+        "mode",
+        "result",
+        "phase",
+        "operation",
+        "error",
+        "api",
+        "route",
+        "version",
+        "librdkafka",
+        "outcome",
+        "event",
+        "code",
+    ];
+
+    fn is_name(name: &str) -> bool {
+        name.starts_with(|char: char| char.is_ascii_lowercase())
+            && name
+                .chars()
+                .all(|char| char.is_ascii_lowercase() || char.is_ascii_digit() || char == '_')
+    }
+
+    /// Returns every name that the samples of a family have.
+    fn sample_names(metric: &Metric) -> Vec<String> {
+        let suffixes: &[&str] = match metric.kind {
+            Kind::Counter | Kind::Gauge | Kind::Untyped => &[""],
+            Kind::Histogram => &["_bucket", "_sum", "_count"],
+        };
+        let names = suffixes
+            .iter()
+            .map(|suffix| format!("{}{suffix}", metric.name));
+        names.collect()
+    }
+
+    #[test]
+    fn names_follow_the_conventions() {
+        for metric in TABLE {
+            let name = metric.name;
+            assert!(is_name(name), "{name}");
+            assert!(
+                name.starts_with("kafka_") || name.starts_with("lagwatch_"),
+                "{name}"
+            );
+            assert_eq!(
+                metric.kind == Kind::Counter,
+                name.ends_with("_total"),
+                "{name}: `_total` is for counters, and for all of them"
+            );
+            let is_reserved = ["_sum", "_count", "_bucket"]
+                .iter()
+                .any(|end| name.ends_with(end));
+            assert_eq!(
+                metric.kind == Kind::Untyped,
+                is_reserved,
+                "{name}: an ending of histograms needs the untyped kind, which nothing else has"
+            );
+        }
+    }
+
+    #[test]
+    fn help_is_one_sentence() {
+        for Metric { name, help, .. } in TABLE {
+            assert!(
+                help.starts_with(|char: char| char.is_uppercase() || char.is_ascii_digit()),
+                "{name}: {help}"
+            );
+            assert!(
+                !help.ends_with('.') && !help.contains('\n') && help.trim() == *help,
+                "{name}: {help}"
+            );
+        }
+    }
+
+    #[test]
+    fn labels_stand_in_one_order() {
+        for Metric { name, labels, .. } in TABLE {
+            let position = |label: &&str| {
+                LABEL_ORDER
+                    .iter()
+                    .position(|known| known == label)
+                    .unwrap_or_else(|| panic!("{name}: label `{label}` has no place in the order"))
+            };
+            let positions: Vec<_> = labels.iter().map(position).collect();
+            assert!(
+                positions.is_sorted_by(|one, next| one < next),
+                "{name}: {labels:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_two_families_share_a_name() {
+        let mut seen = BTreeSet::new();
+        for metric in TABLE {
+            // OpenMetrics names the family of a counter without its suffix.
+            let family = metric.name.strip_suffix("_total").unwrap_or(metric.name);
+            let mut names: BTreeSet<_> = sample_names(metric).into_iter().collect();
+            names.insert(family.to_owned());
+            for name in names {
+                assert!(seen.insert(name.clone()), "{name} is there twice");
+            }
+        }
+    }
+
+    #[test]
+    fn a_metric_is_found_by_its_name() {
+        assert_eq!(find("kafka_consumergroup_lag"), Some(&GROUP_LAG));
+        assert_eq!(find("kafka_consumergroup"), None);
+    }
 }

@@ -51,6 +51,14 @@ pub struct Membership {
     pub members: MemberList,
 }
 
+impl Membership {
+    /// Returns the member that owns a partition of the same group's row; nothing where none does.
+    pub fn owner(&self, row: &PartitionRow) -> Option<&Member> {
+        let index = usize::try_from(row.owner?).ok()?;
+        self.members.get(index)
+    }
+}
+
 /// The members of a group, by id.
 pub type MemberList = Arc<[Member]>;
 

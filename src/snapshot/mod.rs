@@ -121,7 +121,7 @@ impl CycleOutcome {
         }
     }
 
-    /// Tells whether the cluster as a whole could be read: the value of `lagwatch_up`.
+    /// Tells whether the cluster as a whole could be read.
     pub fn is_up(self) -> bool {
         matches!(self, Self::Complete | Self::Partial)
     }
@@ -140,5 +140,32 @@ impl ClusterSnapshot {
     /// Tells whether values measured at `measured` may still be shown at `now`.
     pub fn is_fresh(&self, measured: Instant, now: Instant) -> bool {
         now.saturating_duration_since(measured) <= self.stale_after
+    }
+
+    /// Tells whether the cluster could be read and this was not too long before `now`: the value of `lagwatch_up`.
+    pub fn is_up(&self, now: Instant) -> bool {
+        self.outcome.is_up() && self.is_fresh(self.taken, now)
+    }
+
+    /// Returns the pair of a group's partition that may be shown at `now`.
+    pub fn fresh_reading<'a>(&self, row: &'a PartitionRow, now: Instant) -> Option<&'a Reading> {
+        let reading = row.reading.as_ref();
+        reading.filter(|reading| self.is_fresh(reading.measured, now))
+    }
+
+    /// Returns the members and the state of a group that may be shown at `now`.
+    pub fn fresh_membership<'a>(
+        &self,
+        group: &'a GroupRow,
+        now: Instant,
+    ) -> Option<&'a Membership> {
+        let membership = group.membership.as_deref();
+        membership.filter(|membership| self.is_fresh(membership.measured, now))
+    }
+
+    /// Returns the brokers that may be shown at `now`; nothing where the newest metadata is too old.
+    pub fn fresh_brokers(&self, now: Instant) -> Option<&[BrokerRow]> {
+        let measured = self.brokers_measured?;
+        self.is_fresh(measured, now).then_some(&*self.brokers)
     }
 }

@@ -3,6 +3,9 @@
 mod admin_kafka;
 mod describe_kafka;
 mod faults_kafka;
+mod http_golden;
+mod http_render;
+mod http_world;
 mod poller_embedded;
 mod poller_kafka;
 mod support;

@@ -1,0 +1,137 @@
+//! The bytes of the newest snapshots, made once and shared by all scrapers.
+//!
+//! A rendering is kept for as long as nothing is published and nothing in it has become too old to be shown.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::task::JoinError;
+
+use super::families::{Rendering, render};
+use super::output::{Encoding, body};
+use super::own::render_own;
+use super::writer::Format;
+use crate::metrics::OwnMetrics;
+use crate::snapshot::{SnapshotStore, World};
+
+/// Answers scrapes of everything this process knows.
+#[derive(Clone, Debug)]
+pub struct Scrapes {
+    store: Arc<SnapshotStore>,
+    own: OwnMetrics,
+    cache: Arc<Mutex<Cache>>,
+}
+
+/// A rendering that everybody who asks for it waits for together.
+type Pending = Shared<BoxFuture<'static, Result<Arc<Rendering>, Arc<JoinError>>>>;
+
+#[derive(Debug, Default)]
+struct Cache {
+    generation: u64,
+    entries: Vec<(Format, Encoding, Pending)>,
+    /// For each cluster, the end of the cycle whose dropped series have been counted.
+    counted: Vec<Option<Instant>>,
+}
+
+impl Scrapes {
+    /// Returns scrapes of `store` and of `own`.
+    pub fn new(store: Arc<SnapshotStore>, own: OwnMetrics) -> Self {
+        Self {
+            store,
+            own,
+            cache: Arc::default(),
+        }
+    }
+
+    /// Returns the chunks of a scrape's body.
+    ///
+    /// All that comes from a cluster comes from one snapshot. Nothing is rendered on the caller's thread.
+    ///
+    /// # Errors
+    ///
+    /// Where rendering panicked, or the runtime is shutting down.
+    ///
+    /// # Cancel safety
+    ///
+    /// A rendering that was begun is finished for those who wait for it too.
+    pub async fn scrape(
+        &self,
+        format: Format,
+        encoding: Encoding,
+    ) -> Result<Vec<Bytes>, Arc<JoinError>> {
+        let world = self.rendering(format, encoding).await?;
+        let registry = self.own.registry().clone();
+        // `process_*` is read from files.
+        tokio::task::spawn_blocking(move || {
+            body(&world.part, &render_own(&registry, format, encoding))
+        })
+        .await
+        .map_err(Arc::new)
+    }
+
+    /// Returns the newest rendering, or joins those who wait for it; the first to ask starts it.
+    fn rendering(&self, format: Format, encoding: Encoding) -> Pending {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        // Loaded under the lock, so that the cache never goes back to an older world.
+        let world = self.store.load();
+        let now = Instant::now();
+        if cache.generation < world.generation {
+            cache.generation = world.generation;
+            // Also what other formats had: a large world should not be held in memory four times.
+            cache.entries.clear();
+        }
+        cache
+            .entries
+            .retain(|(.., pending)| is_usable(pending, now));
+        let known = cache.entries.iter().find(|(its_format, its_encoding, _)| {
+            (*its_format, *its_encoding) == (format, encoding)
+        });
+        if let Some((.., pending)) = known {
+            return pending.clone();
+        }
+        let pending = self.start(world, now, format, encoding);
+        cache.entries.push((format, encoding, pending.clone()));
+        pending
+    }
+
+    fn start(&self, world: World, now: Instant, format: Format, encoding: Encoding) -> Pending {
+        let scrapes = self.clone();
+        let rendering = tokio::task::spawn_blocking(move || {
+            let rendering = render(&world, now, format, encoding);
+            scrapes.count_dropped(&world, &rendering.dropped);
+            Arc::new(rendering)
+        });
+        rendering
+            .map(|done| done.map_err(Arc::new))
+            .boxed()
+            .shared()
+    }
+
+    /// Counts the series that a snapshot lost to the limit, once however often it is rendered.
+    fn count_dropped(&self, world: &World, dropped: &[u64]) {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        cache.counted.resize(world.clusters.len(), None);
+        for (index, ((name, snapshot), dropped)) in world.clusters.iter().zip(dropped).enumerate() {
+            let taken = snapshot.as_ref().map(|snapshot| snapshot.taken);
+            if cache.counted[index] < taken {
+                cache.counted[index] = taken;
+                self.own
+                    .cluster(name.as_ref())
+                    .series_dropped()
+                    .inc_by(*dropped);
+            }
+        }
+    }
+}
+
+/// Tells whether a rendering is still being made or is still true.
+fn is_usable(pending: &Pending, now: Instant) -> bool {
+    match pending.peek() {
+        None => true,
+        Some(Ok(rendering)) => rendering.valid_until.is_none_or(|until| now <= until),
+        Some(Err(_)) => false,
+    }
+}

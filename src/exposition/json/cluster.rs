@@ -1,0 +1,78 @@
+//! The clusters and how their newest cycle went.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{age_seconds, timestamp};
+use crate::lag::ClusterName;
+use crate::snapshot::{BrokerRow, ClusterSnapshot, World};
+
+/// The answer of `/api/v1/clusters`.
+#[derive(Debug, Serialize)]
+pub struct Clusters<'a> {
+    clusters: Vec<ClusterBody<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ClusterBody<'a> {
+    cluster: Option<&'a ClusterName>,
+    up: bool,
+    #[serde(flatten)]
+    newest: Newest<'a>,
+}
+
+/// What the newest snapshot tells; nothing before the first.
+#[derive(Debug, Default, Serialize)]
+struct Newest<'a> {
+    outcome: Option<&'static str>,
+    taken_at: Option<String>,
+    age_seconds: Option<f64>,
+    last_complete_at: Option<String>,
+    stale_after_seconds: Option<f64>,
+    brokers: Option<Vec<BrokerBody<'a>>>,
+    topics: Option<usize>,
+    groups: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct BrokerBody<'a> {
+    id: i32,
+    address: &'a str,
+}
+
+/// Returns every configured cluster as it is to be seen at `now`.
+pub fn clusters(world: &World, now: Instant) -> Clusters<'_> {
+    let clusters = world.clusters.iter().map(|(name, snapshot)| ClusterBody {
+        cluster: name.as_ref(),
+        up: snapshot
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.is_up(now)),
+        newest: snapshot
+            .as_deref()
+            .map(|snapshot| newest(snapshot, now))
+            .unwrap_or_default(),
+    });
+    Clusters {
+        clusters: clusters.collect(),
+    }
+}
+
+fn newest(snapshot: &ClusterSnapshot, now: Instant) -> Newest<'_> {
+    let brokers = snapshot.fresh_brokers(now);
+    Newest {
+        outcome: Some(snapshot.outcome.as_str()),
+        taken_at: timestamp(snapshot.taken_at),
+        age_seconds: Some(age_seconds(snapshot.taken, now)),
+        last_complete_at: snapshot.last_complete.and_then(timestamp),
+        stale_after_seconds: Some(snapshot.stale_after.as_secs_f64()),
+        brokers: brokers.map(|brokers| brokers.iter().map(broker_body).collect()),
+        topics: Some(snapshot.topics.len()),
+        groups: Some(snapshot.groups.len()),
+    }
+}
+
+fn broker_body(broker: &BrokerRow) -> BrokerBody<'_> {
+    let BrokerRow { id, address } = broker;
+    BrokerBody { id: id.0, address }
+}

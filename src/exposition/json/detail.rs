@@ -1,0 +1,158 @@
+//! One group with its members, topics and partitions.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::summary::{GroupSummary, group_summary};
+use super::{Absence, absence, age_seconds, sum_absence, totals};
+use crate::lag::{ClusterName, Committed, Lag, Offset, TopicName};
+use crate::snapshot::{ClusterSnapshot, GroupRow, Member, Membership, PartitionRow};
+
+/// The answer of `/api/v1/groups/{group}`.
+#[derive(Debug, Serialize)]
+pub struct GroupDetail<'a> {
+    #[serde(flatten)]
+    summary: GroupSummary<'a>,
+    member_list: Option<Vec<MemberBody<'a>>>,
+    topic_list: Vec<TopicBody<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct MemberBody<'a> {
+    member_id: &'a str,
+    client_id: &'a str,
+    host: &'a str,
+    instance_id: Option<&'a str>,
+    assignment: Vec<Assigned<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Assigned<'a> {
+    topic: &'a TopicName,
+    partitions: Vec<i32>,
+}
+
+#[derive(Debug, Serialize)]
+struct TopicBody<'a> {
+    topic: &'a TopicName,
+    lag: Option<u64>,
+    lag_reason: Option<Absence>,
+    current_offset_sum: Option<u64>,
+    uncommitted_partitions: Option<u64>,
+    partitions: Vec<PartitionBody<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PartitionBody<'a> {
+    partition: i32,
+    current_offset: Option<Offset>,
+    log_start_offset: Option<Offset>,
+    log_end_offset: Option<Offset>,
+    last_stable_offset: Option<Offset>,
+    lag: Option<u64>,
+    lag_reason: Option<Absence>,
+    ahead: Option<u64>,
+    lost: Option<u64>,
+    age_seconds: Option<f64>,
+    member_id: Option<&'a str>,
+    client_id: Option<&'a str>,
+    host: Option<&'a str>,
+}
+
+/// Returns everything about one group as it is to be seen at `now`.
+pub fn group_detail<'a>(
+    cluster: Option<&'a ClusterName>,
+    snapshot: &'a ClusterSnapshot,
+    group: &'a GroupRow,
+    now: Instant,
+) -> GroupDetail<'a> {
+    let membership = snapshot.fresh_membership(group, now);
+    let topics = group
+        .partitions
+        .chunk_by(|one, next| one.id.topic == next.id.topic);
+    GroupDetail {
+        summary: group_summary(cluster, snapshot, group, now),
+        member_list: membership
+            .map(|membership| membership.members.iter().map(member_body).collect()),
+        topic_list: topics
+            .map(|rows| topic_body(snapshot, membership, rows, now))
+            .collect(),
+    }
+}
+
+fn member_body(member: &Member) -> MemberBody<'_> {
+    let Member {
+        id,
+        client_id,
+        host,
+        instance_id,
+        assignment,
+    } = member;
+    MemberBody {
+        member_id: id,
+        client_id,
+        host,
+        instance_id: instance_id.as_deref(),
+        assignment: assignment
+            .chunk_by(|one, next| one.topic == next.topic)
+            .map(|partitions| Assigned {
+                topic: &partitions[0].topic,
+                partitions: partitions.iter().map(|id| id.partition.0).collect(),
+            })
+            .collect(),
+    }
+}
+
+fn topic_body<'a>(
+    snapshot: &ClusterSnapshot,
+    membership: Option<&'a Membership>,
+    rows: &'a [PartitionRow],
+    now: Instant,
+) -> TopicBody<'a> {
+    let totals = totals(snapshot, rows, now);
+    TopicBody {
+        topic: &rows[0].id.topic,
+        lag: totals.lag,
+        lag_reason: sum_absence(snapshot, rows, totals.lag, now),
+        current_offset_sum: totals.committed,
+        uncommitted_partitions: totals.uncommitted_partitions,
+        partitions: rows
+            .iter()
+            .map(|row| partition_body(snapshot, membership, row, now))
+            .collect(),
+    }
+}
+
+fn partition_body<'a>(
+    snapshot: &ClusterSnapshot,
+    membership: Option<&'a Membership>,
+    row: &'a PartitionRow,
+    now: Instant,
+) -> PartitionBody<'a> {
+    let reading = snapshot.fresh_reading(row, now);
+    let marks = reading.map(|reading| reading.marks);
+    let distance = reading.and_then(|reading| match reading.lag {
+        Lag::Known(distance) => Some(distance),
+        Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
+    });
+    let owner = membership.and_then(|membership| membership.owner(row));
+    PartitionBody {
+        partition: row.id.partition.0,
+        current_offset: reading.and_then(|reading| match reading.committed {
+            Committed::At(offset) => Some(offset),
+            Committed::Never => None,
+        }),
+        log_start_offset: marks.and_then(|marks| marks.log_start),
+        log_end_offset: marks.map(|marks| marks.log_end),
+        last_stable_offset: marks.and_then(|marks| marks.last_stable),
+        lag: reading.and_then(|reading| reading.lag.records(snapshot.uncommitted)),
+        lag_reason: absence(snapshot, row, now),
+        ahead: distance.map(|distance| distance.ahead),
+        lost: distance.and_then(|distance| distance.lost),
+        age_seconds: reading.map(|reading| age_seconds(reading.measured, now)),
+        member_id: owner.map(|owner| &*owner.id),
+        client_id: owner.map(|owner| &*owner.client_id),
+        host: owner.map(|owner| &*owner.host),
+    }
+}

@@ -1,0 +1,138 @@
+//! The groups, one row each.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{Absence, age_seconds, sum_absence, totals};
+use crate::lag::{ClusterName, GroupId};
+use crate::snapshot::{ClusterSnapshot, GroupRow, World};
+
+/// The answer of `/api/v1/groups`.
+#[derive(Debug, Serialize)]
+pub struct GroupSummaries<'a> {
+    total: usize,
+    offset: usize,
+    next_offset: Option<usize>,
+    groups: Vec<GroupSummary<'a>>,
+}
+
+/// Which of the groups are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// How many groups to leave out first.
+    pub offset: usize,
+    /// How many groups to return at most.
+    pub limit: usize,
+}
+
+/// What a group has once.
+#[derive(Debug, Serialize)]
+pub(super) struct GroupSummary<'a> {
+    cluster: Option<&'a ClusterName>,
+    group: &'a GroupId,
+    state: Option<&'static str>,
+    #[serde(rename = "type")]
+    group_type: Option<&'static str>,
+    protocol: Option<&'a str>,
+    coordinator: Option<i32>,
+    members: Option<usize>,
+    topics: usize,
+    partitions: usize,
+    uncommitted_partitions: Option<u64>,
+    lag: Option<u64>,
+    lag_reason: Option<Absence>,
+    age_seconds: Option<f64>,
+    failures: Vec<Failure<'a>>,
+}
+
+/// A fetch of the newest cycle that failed for this group.
+#[derive(Debug, Serialize)]
+struct Failure<'a> {
+    operation: &'a str,
+    error: &'a str,
+    message: &'a str,
+}
+
+/// Returns one page of the groups of `cluster`, or of all clusters, as they are to be seen at `now`.
+pub fn group_summaries<'a>(
+    world: &'a World,
+    cluster: Option<&str>,
+    page: Page,
+    now: Instant,
+) -> GroupSummaries<'a> {
+    let Page { offset, limit } = page;
+    let selected = || {
+        let clusters = world.clusters.iter();
+        let clusters = clusters.filter(move |(name, _)| {
+            cluster.is_none_or(|wanted| name.as_ref().is_some_and(|name| name.as_str() == wanted))
+        });
+        clusters.filter_map(|(name, snapshot)| Some((name.as_ref(), snapshot.as_deref()?)))
+    };
+    let total = selected().map(|(_, snapshot)| snapshot.groups.len()).sum();
+    let rows = selected().flat_map(|(name, snapshot)| {
+        let groups = snapshot.groups.iter();
+        groups.map(move |group| (name, snapshot, &**group))
+    });
+    let groups: Vec<_> = rows
+        .skip(offset)
+        .take(limit)
+        .map(|(name, snapshot, group)| group_summary(name, snapshot, group, now))
+        .collect();
+    let next = offset.saturating_add(groups.len());
+    GroupSummaries {
+        total,
+        offset,
+        next_offset: (next < total && !groups.is_empty()).then_some(next),
+        groups,
+    }
+}
+
+pub(super) fn group_summary<'a>(
+    cluster: Option<&'a ClusterName>,
+    snapshot: &'a ClusterSnapshot,
+    group: &'a GroupRow,
+    now: Instant,
+) -> GroupSummary<'a> {
+    let GroupRow {
+        id,
+        membership: _,
+        partitions,
+        failures,
+    } = group;
+    let membership = snapshot.fresh_membership(group, now);
+    let totals = totals(snapshot, partitions, now);
+    let readings = partitions
+        .iter()
+        .filter_map(|row| snapshot.fresh_reading(row, now));
+    GroupSummary {
+        cluster,
+        group: id,
+        state: membership.map(|membership| membership.state.as_str()),
+        group_type: membership.map(|membership| membership.group_type.as_str()),
+        protocol: membership.map(|membership| membership.assignor.as_str()),
+        coordinator: membership
+            .and_then(|membership| membership.coordinator)
+            .map(|coordinator| coordinator.0),
+        members: membership.map(|membership| membership.members.len()),
+        topics: partitions
+            .chunk_by(|one, next| one.id.topic == next.id.topic)
+            .count(),
+        partitions: partitions.len(),
+        uncommitted_partitions: totals.uncommitted_partitions,
+        lag: totals.lag,
+        lag_reason: sum_absence(snapshot, partitions, totals.lag, now),
+        age_seconds: readings
+            .map(|reading| reading.measured)
+            .min()
+            .map(|oldest| age_seconds(oldest, now)),
+        failures: failures
+            .iter()
+            .map(|failure| Failure {
+                operation: failure.operation,
+                error: failure.error,
+                message: &failure.message,
+            })
+            .collect(),
+    }
+}
