@@ -1,1 +1,97 @@
-//! To be written.
+//! The server: what this process knows, over HTTP. No route changes anything.
+//!
+//! | route | answers |
+//! | --- | --- |
+//! | `/` | the state of every cluster and this table, as a page |
+//! | `/metrics` (or as configured) | everything, as Prometheus text 0.0.4 or OpenMetrics 1.0, plain or gzip |
+//! | `/healthz` | 200 for as long as the process serves, whatever Kafka does |
+//! | `/readyz` | 200, or 503 and why: a cluster was not read yet, or not for too long |
+//! | `/api/v1/clusters` | the clusters, as JSON |
+//! | `/api/v1/groups` | the groups; `?cluster=`, `?limit=` (1000, at most 10000), `?offset=` |
+//! | `/api/v1/groups/{group}` | one group with its members and partitions; `?cluster=` |
+//! | `/openapi.json` | the description of the API |
+//!
+//! `GET` and `HEAD` alone are served. A request's body is ignored.
+
+mod api;
+mod body;
+mod guard;
+mod negotiate;
+mod ready;
+mod respond;
+mod routes;
+mod server;
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+pub use ready::{Readiness, readiness};
+pub use server::run;
+
+/// How the server behaves.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// Where metrics are scraped: a path that no other route has.
+    pub telemetry_path: String,
+    /// What clients may take up.
+    pub limits: Limits,
+}
+
+/// Bounds on what clients may take up.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections; one more is closed at once.
+    pub max_connections: usize,
+    /// Size of a request's line and headers together, in bytes.
+    pub max_header_bytes: usize,
+    /// From the first byte of a request, or from the connection's start, to the end of its headers.
+    pub header_timeout: Duration,
+    /// From the end of an answer to the next request on the same connection.
+    pub idle_timeout: Duration,
+    /// From the moment a client reads slower than it is written to, to the end of the answer.
+    pub write_timeout: Duration,
+    /// From the shutdown to the end of the last answer.
+    pub drain_timeout: Duration,
+}
+
+/// Why the server cannot be started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The path does not begin with a slash, or has characters that paths do not have.
+    #[error("telemetry path `{path}` is not a path such as `/metrics`")]
+    NotAPath {
+        /// As configured.
+        path: String,
+    },
+    /// Another route has the path.
+    #[error("telemetry path `{path}` is taken by another route")]
+    PathTaken {
+        /// As configured.
+        path: String,
+    },
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            telemetry_path: "/metrics".to_owned(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 256,
+            max_header_bytes: 16 * 1024,
+            header_timeout: Duration::from_secs(10),
+            // Longer than the usual scrape interval, so that a scraper keeps its connection.
+            idle_timeout: Duration::from_secs(150),
+            write_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(5),
+        }
+    }
+}

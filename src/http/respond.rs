@@ -1,0 +1,181 @@
+//! From a request to its answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use hyper::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+    VARY,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use tracing::error;
+
+use super::api::{self, Answer};
+use super::body::Chunks;
+use super::negotiate;
+use super::ready::{Readiness, readiness};
+use super::routes::{Endpoint, Routes};
+use crate::exposition::{Encoding, Scrapes, html};
+use crate::metrics::{HttpMetrics, OwnMetrics};
+use crate::snapshot::{SnapshotStore, World};
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+
+/// The label of requests that no route has.
+const OTHER: &str = "other";
+
+/// Answers requests.
+#[derive(Debug)]
+pub(super) struct Responder {
+    routes: Routes,
+    store: Arc<SnapshotStore>,
+    scrapes: Scrapes,
+    metrics: HttpMetrics,
+}
+
+impl Responder {
+    pub(super) fn new(routes: Routes, store: Arc<SnapshotStore>, own: &OwnMetrics) -> Self {
+        Self {
+            routes,
+            scrapes: Scrapes::new(Arc::clone(&store), own.clone()),
+            store,
+            metrics: own.http().clone(),
+        }
+    }
+
+    /// Returns the answer to a request, and counts it.
+    pub(super) async fn respond<B>(&self, request: &Request<B>) -> Response<Chunks> {
+        let begun = Instant::now();
+        let path = request.uri().path();
+        let matched = self.routes.find(path);
+        let label = matched.as_ref().map_or(OTHER, |matched| matched.path);
+        let mut response = match &matched {
+            None => self.lost(path),
+            Some(_) if !is_readonly(request.method()) => method_not_allowed(),
+            Some(matched) => {
+                let query = request.uri().query().unwrap_or_default();
+                self.answer(matched.endpoint, matched.rest, query, request.headers())
+                    .await
+            }
+        };
+        let length = response.body().len();
+        let headers = response.headers_mut();
+        // Said here because an answer to HEAD has no body that would tell.
+        headers.insert(CONTENT_LENGTH, length.into());
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let code = response.status();
+        let requests = &self.metrics.requests;
+        requests.with_label_values(&[label, code.as_str()]).inc();
+        let duration = self.metrics.duration.with_label_values(&[label]);
+        duration.observe(begun.elapsed().as_secs_f64());
+        response
+    }
+
+    async fn answer(
+        &self,
+        endpoint: Endpoint,
+        rest: &str,
+        query: &str,
+        headers: &HeaderMap,
+    ) -> Response<Chunks> {
+        let now = Instant::now();
+        match endpoint {
+            Endpoint::Metrics => self.metrics(headers).await,
+            Endpoint::Healthz => plain(StatusCode::OK, TEXT, b"ok\n".to_vec()),
+            Endpoint::Readyz => {
+                let readiness = readiness(&self.store.load(), now);
+                let status = match readiness {
+                    Readiness::Ready => StatusCode::OK,
+                    Readiness::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
+                };
+                plain(status, TEXT, format!("{readiness}\n").into_bytes())
+            }
+            Endpoint::Index => {
+                let page = html::index(&self.store.load(), &self.routes.links(), now);
+                plain(StatusCode::OK, HTML, page.into_bytes())
+            }
+            Endpoint::OpenApi => plain(StatusCode::OK, JSON, api::OPENAPI.to_vec()),
+            Endpoint::Clusters => self.json(move |world| api::clusters(world, now)).await,
+            Endpoint::Groups => {
+                let query = query.to_owned();
+                self.json(move |world| api::groups(world, &query, now))
+                    .await
+            }
+            Endpoint::Group => {
+                let (group, query) = (rest.to_owned(), query.to_owned());
+                self.json(move |world| api::group(world, &group, &query, now))
+                    .await
+            }
+        }
+    }
+
+    async fn metrics(&self, headers: &HeaderMap) -> Response<Chunks> {
+        let format = negotiate::format(headers);
+        let encoding = negotiate::encoding(headers);
+        let chunks = match self.scrapes.scrape(format, encoding).await {
+            Ok(chunks) => chunks,
+            Err(reason) => {
+                error!(error = %reason, "rendering a scrape failed");
+                return internal_error();
+            }
+        };
+        let mut response = Response::new(Chunks::from(chunks));
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static(format.content_type()),
+        );
+        headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+        if encoding == Encoding::Gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        response
+    }
+
+    /// Makes an answer of `/api` away from the async workers: a large cluster has many rows.
+    async fn json(
+        &self,
+        answer: impl FnOnce(&World) -> Answer + Send + 'static,
+    ) -> Response<Chunks> {
+        let world = self.store.load();
+        match tokio::task::spawn_blocking(move || answer(&world)).await {
+            Ok((status, body)) => plain(status, JSON, body),
+            Err(reason) => {
+                error!(error = %reason, "rendering an answer of the API failed");
+                internal_error()
+            }
+        }
+    }
+
+    fn lost(&self, path: &str) -> Response<Chunks> {
+        let text = format!("no route `{path}`; there are: {}\n", self.routes.list());
+        plain(StatusCode::NOT_FOUND, TEXT, text.into_bytes())
+    }
+}
+
+fn is_readonly(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+fn plain(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Response<Chunks> {
+    let mut response = Response::new(Chunks::from(vec![Bytes::from(body)]));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+fn method_not_allowed() -> Response<Chunks> {
+    let text = b"only GET and HEAD are served\n";
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, text.to_vec());
+    response.headers_mut().insert(ALLOW, METHODS);
+    response
+}
+
+fn internal_error() -> Response<Chunks> {
+    let text = b"internal error; the log says more\n";
+    plain(StatusCode::INTERNAL_SERVER_ERROR, TEXT, text.to_vec())
+}

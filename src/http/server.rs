@@ -1,0 +1,162 @@
+//! Accepting connections, serving each in a task of its own, and ending them all.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::guard::{Guarded, RequestFlag};
+use super::respond::Responder;
+use super::routes::Routes;
+use super::{HttpConfig, HttpError, Limits};
+use crate::metrics::{HttpMetrics, OwnMetrics};
+use crate::snapshot::SnapshotStore;
+
+/// How long to wait after a failed accept: most often the process has no file descriptor left.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// Serves until `shutdown`, then lets the answers under way end for at most the drain timeout.
+///
+/// # Errors
+///
+/// Where the configuration cannot be served; afterwards nothing ends the server but `shutdown`.
+///
+/// # Cancel safety
+///
+/// A dropped future closes every connection at once.
+pub async fn run(
+    listener: TcpListener,
+    config: HttpConfig,
+    store: Arc<SnapshotStore>,
+    own: OwnMetrics,
+    shutdown: CancellationToken,
+) -> Result<(), HttpError> {
+    let HttpConfig {
+        telemetry_path,
+        limits,
+    } = config;
+    let routes = Routes::new(&telemetry_path)?;
+    let server = Arc::new(Server {
+        responder: Responder::new(routes, store, &own),
+        metrics: own.http().clone(),
+        limits,
+        shutdown,
+    });
+    server.serve(listener).await;
+    Ok(())
+}
+
+struct Server {
+    responder: Responder,
+    metrics: HttpMetrics,
+    limits: Limits,
+    shutdown: CancellationToken,
+}
+
+impl Server {
+    async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let seats = Arc::new(Semaphore::new(self.limits.max_connections));
+        // Each ends with its connection, by the deadlines of `Guarded` at the latest, or with the set.
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                () = self.shutdown.cancelled() => break,
+                Some(_) = connections.join_next() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!(%error, "accepting a connection failed");
+                    sleep(ACCEPT_RETRY).await;
+                    continue;
+                }
+            };
+            let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else {
+                self.metrics.rejected.inc();
+                debug!("connection closed: the limit is reached");
+                continue;
+            };
+            let server = Arc::clone(&self);
+            connections.spawn(async move {
+                let open = Open::new(&server.metrics, seat);
+                if let Err(error) = server.connection(stream).await {
+                    debug!(%error, "connection ended early");
+                }
+                drop(open);
+            });
+        }
+        drop(listener);
+        let drained = timeout(self.limits.drain_timeout, async {
+            while connections.join_next().await.is_some() {}
+        });
+        if drained.await.is_err() {
+            warn!(open = connections.len(), "connections aborted at shutdown");
+            connections.shutdown().await;
+        }
+    }
+
+    /// Serves one connection to its end.
+    async fn connection(&self, stream: TcpStream) -> Result<(), hyper::Error> {
+        // An answer is written at once, so there is nothing to be gained by holding its last packet back.
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "setting TCP_NODELAY failed");
+        }
+        self.http(stream).await
+    }
+
+    async fn http<S>(&self, stream: S) -> Result<(), hyper::Error>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin,
+    {
+        let has_request = RequestFlag::default();
+        let guarded = Guarded::new(stream, self.limits, has_request.clone());
+        let service = service_fn(|request| {
+            has_request.set();
+            async move { Ok::<_, Infallible>(self.responder.respond(&request).await) }
+        });
+        let connection = http1::Builder::new()
+            .max_header_size(self.limits.max_header_bytes)
+            // The deadlines are those of `Guarded`.
+            .header_read_timeout(None)
+            .serve_connection(TokioIo::new(guarded), service);
+        tokio::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
+}
+
+/// An open connection: counted, and holding its seat.
+struct Open<'a> {
+    metrics: &'a HttpMetrics,
+    _seat: OwnedSemaphorePermit,
+}
+
+impl<'a> Open<'a> {
+    fn new(metrics: &'a HttpMetrics, seat: OwnedSemaphorePermit) -> Self {
+        metrics.connections.inc();
+        Self {
+            metrics,
+            _seat: seat,
+        }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.metrics.connections.dec();
+    }
+}
