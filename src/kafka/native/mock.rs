@@ -29,6 +29,9 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
+/// How long a new group waits for more members.
+const FIRST_REBALANCE_MS: i32 = 100;
+
 /// A mock cluster and the client that is its home. Dropping it closes every connection and waits for its thread.
 pub(in crate::kafka) struct MockCluster {
     cluster: NonNull<sys::rd_kafka_mock_cluster_t>,
@@ -59,6 +62,14 @@ impl MockCluster {
             code: ErrorCode::FAIL,
             message: format!("a mock cluster of {brokers} brokers could not be started"),
         })?;
+        // The default keeps the first member of a group waiting for three seconds.
+        // SAFETY: the cluster was made above and is live.
+        unsafe {
+            sys::rd_kafka_mock_group_initial_rebalance_delay_ms(
+                cluster.as_ptr(),
+                FIRST_REBALANCE_MS,
+            );
+        }
         Ok(Self {
             cluster,
             _home: home,
