@@ -202,12 +202,12 @@ impl From<rdkafka::types::RDKafkaErrorCode> for ErrorCode {
 
 impl From<&rdkafka::error::KafkaError> for KafkaError {
     fn from(error: &rdkafka::error::KafkaError) -> Self {
-        let code = error
-            .rdkafka_error_code()
-            .map_or(ErrorCode::INVALID_ARG, ErrorCode::from);
-        Self {
-            code,
-            message: error.to_string(),
+        match error.rdkafka_error_code() {
+            Some(code) => Self::of(ErrorCode::from(code)),
+            None => Self {
+                code: ErrorCode::INVALID_ARG,
+                message: error.to_string(),
+            },
         }
     }
 }

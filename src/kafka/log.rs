@@ -5,11 +5,24 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use rdkafka::config::RDKafkaLogLevel;
+
+use super::connection::Connection;
+
 /// How long a line is not repeated.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// How many lines are remembered; beyond that, everything is forgotten and may be said again.
 const MOST_LINES: usize = 256;
+
+/// Returns how much a client of rdkafka's shall say; by itself rdkafka asks the `log` crate, which is not used here.
+pub(super) fn log_level(connection: &Connection) -> RDKafkaLogLevel {
+    if connection.properties.contains_key("debug") {
+        RDKafkaLogLevel::Debug
+    } else {
+        RDKafkaLogLevel::Info
+    }
+}
 
 /// Decides which lines are news, and logs them.
 #[derive(Debug, Default)]

@@ -3,11 +3,13 @@
 pub mod admin;
 pub mod client;
 pub mod connection;
+pub mod consumer;
 mod coordinators;
 pub mod embedded;
 pub mod error;
 mod log;
 mod native;
+pub mod producer;
 pub mod requests;
 
 pub use admin::{
@@ -16,7 +18,11 @@ pub use admin::{
 };
 pub use client::KafkaAdmin;
 pub use connection::{Connection, ConnectionError};
+pub use consumer::{
+    AutoCommit, Consumer, ConsumerConfig, ConsumerError, Header, OffsetReset, Record,
+};
 pub use embedded::{Api, EmbeddedCluster, TrackedRequest};
 pub use error::{ErrorCode, KafkaError};
 pub use native::librdkafka_version;
+pub use producer::{Delivery, OutgoingRecord, Producer, ProducerConfig, ProducerError, WriteOrder};
 pub use requests::RequestObserver;

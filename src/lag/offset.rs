@@ -23,6 +23,11 @@ impl Offset {
         self.0
     }
 
+    /// Returns the offset after this one.
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
     /// Returns how many records lie from `earlier` (inclusive) to here (exclusive); 0 where `earlier` is not earlier.
     pub fn records_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

@@ -1,0 +1,422 @@
+//! The thread that polls a consumer for ever and turns what it finds into events.
+//!
+//! It never waits for the task: where there is no room for an event it stops reading records, and only those.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::error::KafkaError as RdError;
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tracing::{debug, warn};
+
+use super::context::{self, Context, Note, Notes};
+use super::inbox::{Inbox, Letters};
+use super::{Acknowledgement, Event, Record, Revocation, RevocationCause, partitions};
+use crate::kafka::{ErrorCode, KafkaError};
+use crate::lag::TopicPartition;
+
+/// Records read from one partition before the others have their turn.
+const TURN: usize = 500;
+
+/// Events that found no room. Beyond it errors are left out, which repeat anyway.
+const BACKLOG: usize = 256;
+
+/// librdkafka's "this client is unusable", with the cause in its message.
+const FATAL: ErrorCode = ErrorCode::new(-150);
+
+/// What the thread needs to begin.
+pub(super) struct Poller {
+    pub(super) client: Arc<BaseConsumer<Context>>,
+    pub(super) committing: JoinHandle<()>,
+    pub(super) notes: Arc<Notes>,
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) is_full: Arc<AtomicBool>,
+    pub(super) high_mark: usize,
+    pub(super) poll_interval: Duration,
+    pub(super) revoke_timeout: Duration,
+}
+
+/// The thread's own state.
+struct Polling {
+    setup: Poller,
+    streams: BTreeMap<TopicPartition, Stream>,
+    outbox: VecDeque<Event>,
+    revoking: Option<Revoking>,
+    revocations: u64,
+}
+
+/// An assigned partition's queue.
+struct Stream {
+    queue: PartitionQueue<Context>,
+    /// librdkafka has put something in; set before the thread is woken, cleared before the queue is read.
+    has_more: Arc<AtomicBool>,
+    /// Records handed over and not released.
+    buffered: usize,
+    flow: Flow,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Running,
+    /// Until half of the buffer is free again.
+    Paused,
+}
+
+/// Partitions that wait for the task to let go of them.
+struct Revoking {
+    id: u64,
+    partitions: TopicPartitionList,
+    deadline: Instant,
+}
+
+impl Poller {
+    /// Starts the thread. It ends when it is asked to close, which is also when the group is left.
+    pub(super) fn start(self) -> io::Result<()> {
+        thread::Builder::new()
+            .name("kafka-poll".into())
+            .spawn(move || {
+                let polling = Polling {
+                    setup: self,
+                    streams: BTreeMap::new(),
+                    outbox: VecDeque::new(),
+                    revoking: None,
+                    revocations: 0,
+                };
+                polling.run();
+            })
+            .map(drop)
+    }
+}
+
+impl Polling {
+    fn run(mut self) {
+        let mut patience = Duration::ZERO;
+        loop {
+            let letters = self.setup.inbox.wait(patience);
+            if letters.close {
+                break;
+            }
+            self.read(letters);
+            self.serve_callbacks();
+            self.expire_revocation();
+            self.read_partitions();
+            self.send();
+            patience = self.patience();
+        }
+        self.close();
+    }
+
+    /// Returns how long the thread may sleep.
+    fn patience(&self) -> Duration {
+        if self.outbox.is_empty() && self.streams.values().any(Stream::is_readable) {
+            return Duration::ZERO;
+        }
+        let until_deadline = self
+            .revoking
+            .as_ref()
+            .map(|revoking| revoking.deadline.saturating_duration_since(Instant::now()));
+        until_deadline.map_or(self.setup.poll_interval, |left| {
+            left.min(self.setup.poll_interval)
+        })
+    }
+
+    fn read(&mut self, letters: Letters) {
+        for (partition, records) in letters.released {
+            if let Some(stream) = self.streams.get_mut(&partition) {
+                stream.release(records, self.setup.high_mark);
+            }
+        }
+        if let Some(id) = letters.acknowledged
+            && self
+                .revoking
+                .as_ref()
+                .is_some_and(|revoking| revoking.id == id)
+        {
+            self.let_go();
+        }
+    }
+
+    /// Polls the consumer's own queue until nothing is left: rebalances, commits, errors, log lines.
+    fn serve_callbacks(&mut self) {
+        let client = Arc::clone(&self.setup.client);
+        loop {
+            let calls = self.setup.notes.calls();
+            let polled = client.poll(Duration::ZERO);
+            let found = polled.is_some();
+            match polled {
+                // Fetched between the assignment and the split of the queues.
+                Some(Ok(message)) => self.hand_over_single(&message),
+                Some(Err(RdError::MessageConsumptionFatal(code))) => {
+                    self.outbox
+                        .push_back(Event::Fatal(KafkaError::of(ErrorCode::from(code))));
+                }
+                // Every error has been through the error callback.
+                Some(Err(_)) | None => {}
+            }
+            for note in self.setup.notes.take() {
+                self.act(note);
+            }
+            if !found && self.setup.notes.calls() == calls {
+                return;
+            }
+        }
+    }
+
+    fn act(&mut self, note: Note) {
+        match note {
+            Note::Assign(list) => self.assign(&list),
+            Note::Revoke { partitions, lost } => self.revoke(partitions, lost),
+            Note::AutoCommit { offsets, result } => {
+                self.outbox
+                    .push_back(Event::AutoCommitted { offsets, result });
+            }
+            Note::Error(error) if error.code == FATAL => {
+                self.outbox.push_back(Event::Fatal(error));
+            }
+            Note::Error(error) if self.outbox.len() < BACKLOG => {
+                self.outbox.push_back(Event::Error(error));
+            }
+            Note::Error(_) => {}
+        }
+    }
+
+    fn assign(&mut self, list: &TopicPartitionList) {
+        let assigned = partitions(list);
+        // The queues are split first, so that no record takes the common one.
+        for partition in &assigned {
+            match self.split(partition) {
+                Some(stream) => {
+                    self.streams.insert(partition.clone(), stream);
+                }
+                None => warn!(%partition, "librdkafka has no queue for `{partition}`"),
+            }
+        }
+        if let Err(error) = context::assign(&self.setup.client, list) {
+            self.outbox
+                .push_back(Event::Error(KafkaError::from(&error)));
+        }
+        self.outbox.push_back(Event::Assigned(assigned));
+    }
+
+    fn split(&self, partition: &TopicPartition) -> Option<Stream> {
+        let mut queue = self
+            .setup
+            .client
+            .split_partition_queue(partition.topic.as_str(), partition.partition.0)?;
+        let has_more = Arc::new(AtomicBool::new(true));
+        let flag = Arc::clone(&has_more);
+        let inbox = Arc::clone(&self.setup.inbox);
+        queue.set_nonempty_callback(move || {
+            flag.store(true, Ordering::Release);
+            inbox.wake();
+        });
+        Some(Stream {
+            queue,
+            has_more,
+            buffered: 0,
+            flow: Flow::Running,
+        })
+    }
+
+    fn revoke(&mut self, list: TopicPartitionList, lost: bool) {
+        self.let_go();
+        let revoked = partitions(&list);
+        for partition in &revoked {
+            self.streams.remove(partition);
+        }
+        self.revocations += 1;
+        let id = self.revocations;
+        self.revoking = Some(Revoking {
+            id,
+            partitions: list,
+            deadline: Instant::now() + self.setup.revoke_timeout,
+        });
+        self.outbox.push_back(Event::Revoked(Revocation {
+            partitions: revoked,
+            cause: if lost {
+                RevocationCause::Lost
+            } else {
+                RevocationCause::Rebalance
+            },
+            acknowledgement: Acknowledgement {
+                revocation: id,
+                inbox: Arc::clone(&self.setup.inbox),
+            },
+        }));
+    }
+
+    fn expire_revocation(&mut self) {
+        let is_late = self
+            .revoking
+            .as_ref()
+            .is_some_and(|revoking| revoking.deadline <= Instant::now());
+        if is_late {
+            warn!(
+                "revoked partitions were not let go within {:?}; the group does not wait any longer",
+                self.setup.revoke_timeout
+            );
+            self.let_go();
+        }
+    }
+
+    /// Answers the revocation under way, if any.
+    fn let_go(&mut self) {
+        let Some(Revoking { partitions, .. }) = self.revoking.take() else {
+            return;
+        };
+        if let Err(error) = context::unassign(&self.setup.client, &partitions) {
+            self.outbox
+                .push_back(Event::Error(KafkaError::from(&error)));
+        }
+    }
+
+    /// Reads each partition that has records and room for them.
+    fn read_partitions(&mut self) {
+        if !self.outbox.is_empty() {
+            return;
+        }
+        for (partition, stream) in &mut self.streams {
+            let (records, reached_end) = stream.read(self.setup.high_mark);
+            if stream.pause(self.setup.high_mark) {
+                let buffered = stream.buffered;
+                debug!(%partition, buffered, "paused `{partition}`: {buffered} records wait");
+            }
+            if !records.is_empty() {
+                self.outbox.push_back(Event::Records {
+                    partition: partition.clone(),
+                    records,
+                });
+            }
+            if reached_end {
+                self.outbox
+                    .push_back(Event::EndOfPartition(partition.clone()));
+            }
+        }
+    }
+
+    fn hand_over_single(&mut self, message: &BorrowedMessage<'_>) {
+        let partition = TopicPartition::new(message.topic(), message.partition());
+        if let Some(stream) = self.streams.get_mut(&partition)
+            && let Some(record) = Record::copy(message)
+        {
+            stream.buffered += 1;
+            self.outbox.push_back(Event::Records {
+                partition,
+                records: vec![record],
+            });
+        }
+    }
+
+    /// Sends what there is room for.
+    fn send(&mut self) {
+        while let Some(event) = self.outbox.pop_front() {
+            let Err(TrySendError::Full(event)) = self.setup.events.try_send(event) else {
+                continue;
+            };
+            // The flag is raised before the second try: whoever makes room after it wakes this thread.
+            self.setup.is_full.store(true, Ordering::Release);
+            if let Err(TrySendError::Full(event)) = self.setup.events.try_send(event) {
+                self.outbox.push_front(event);
+                return;
+            }
+        }
+    }
+
+    /// Leaves the group: the last reference to the client is dropped here.
+    fn close(mut self) {
+        self.let_go();
+        self.setup.notes.close();
+        for note in self.setup.notes.take() {
+            self.act(note);
+        }
+        self.let_go();
+        self.streams.clear();
+        let Poller {
+            client,
+            committing,
+            notes,
+            events,
+            ..
+        } = self.setup;
+        // A commit under way keeps the client too; librdkafka answers it within the session timeout.
+        let _ = committing.join();
+        drop(client);
+        for event in self
+            .outbox
+            .into_iter()
+            .chain(notes.take().into_iter().filter_map(last_event))
+        {
+            if events.blocking_send(event).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Returns what is worth telling of a callback that came while the client closed.
+fn last_event(note: Note) -> Option<Event> {
+    match note {
+        Note::AutoCommit { offsets, result } => Some(Event::AutoCommitted { offsets, result }),
+        Note::Error(error) => Some(Event::Error(error)),
+        Note::Assign(_) | Note::Revoke { .. } => None,
+    }
+}
+
+impl Stream {
+    fn is_readable(&self) -> bool {
+        self.flow == Flow::Running && self.has_more.load(Ordering::Acquire)
+    }
+
+    /// Reads a turn's records, as far as there is room, and whether the partition's end follows them.
+    fn read(&mut self, high_mark: usize) -> (Vec<Record>, bool) {
+        let mut records = Vec::new();
+        if self.flow == Flow::Paused || !self.has_more.swap(false, Ordering::AcqRel) {
+            return (records, false);
+        }
+        let room = high_mark.saturating_sub(self.buffered).min(TURN);
+        while records.len() < room {
+            match self.queue.poll(Duration::ZERO) {
+                Some(Ok(message)) => records.extend(Record::copy(&message)),
+                Some(Err(RdError::PartitionEOF(_))) => {
+                    self.has_more.store(true, Ordering::Release);
+                    self.buffered += records.len();
+                    return (records, true);
+                }
+                Some(Err(_)) => {}
+                None => {
+                    self.buffered += records.len();
+                    return (records, false);
+                }
+            }
+        }
+        self.has_more.store(true, Ordering::Release);
+        self.buffered += records.len();
+        (records, false)
+    }
+
+    /// Pauses a partition whose buffer is full; returns true when it just did.
+    fn pause(&mut self, high_mark: usize) -> bool {
+        let is_new = self.flow == Flow::Running && self.buffered >= high_mark;
+        if is_new {
+            self.flow = Flow::Paused;
+        }
+        is_new
+    }
+
+    fn release(&mut self, records: usize, high_mark: usize) {
+        self.buffered = self.buffered.saturating_sub(records);
+        if self.buffered <= high_mark / 2 {
+            self.flow = Flow::Running;
+        }
+    }
+}

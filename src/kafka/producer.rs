@@ -1,0 +1,261 @@
+//! Writes records and waits for their delivery, with a bounded number of them under way.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::message::{Header as RdHeader, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use thiserror::Error;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::consumer::Header;
+use super::log::{ClientLog, log_level};
+use super::{Connection, ConnectionError, ErrorCode, KafkaError};
+use crate::lag::{Offset, PartitionId, TopicName, TopicPartition};
+
+/// How a [`Producer`] produces.
+#[derive(Clone, Debug)]
+pub struct ProducerConfig {
+    /// The name Kafka shows for this client.
+    pub client_id: String,
+    /// Records that may be under way at once; more wait for room.
+    pub max_in_flight: NonZeroU32,
+    /// How long librdkafka tries to deliver a record.
+    pub delivery_timeout: Duration,
+    /// Whether a retried write may come twice or out of order.
+    pub order: WriteOrder,
+}
+
+/// What a retry inside librdkafka may do to the order of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteOrder {
+    /// Idempotent writes: each record once, in order.
+    Kept,
+    /// A retried record may come again, or later.
+    Any,
+}
+
+/// A record to be written.
+#[derive(Clone, Debug)]
+pub struct OutgoingRecord {
+    /// The topic.
+    pub topic: TopicName,
+    /// The partition; nothing: by the hash of the key.
+    pub partition: Option<PartitionId>,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value.
+    pub value: Option<Vec<u8>>,
+    /// The headers, in order.
+    pub headers: Vec<Header>,
+}
+
+/// Where a record was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Its offset there; nothing where the broker did not say.
+    pub offset: Option<Offset>,
+}
+
+/// Why no producer could be made.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ProducerError {
+    /// The properties are wrong.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// librdkafka refuses.
+    #[error("making a Kafka producer")]
+    Create {
+        /// In librdkafka's words.
+        #[source]
+        source: KafkaError,
+    },
+}
+
+/// Writes records. Cheap to clone; the last clone's drop gives the connection up.
+#[derive(Clone)]
+pub struct Producer {
+    client: Arc<Client>,
+    room: Arc<Semaphore>,
+    max_in_flight: u32,
+}
+
+/// librdkafka's producer, which must not be dropped on an async worker: that joins its thread.
+struct Client(Option<FutureProducer<Log>>);
+
+/// Routes librdkafka's own log.
+#[derive(Default)]
+struct Log(Mutex<ClientLog>);
+
+impl Producer {
+    /// Makes a producer; a cluster that is away is retried in the background.
+    ///
+    /// # Errors
+    ///
+    /// When the properties are refused.
+    pub fn connect(
+        connection: &Connection,
+        config: &ProducerConfig,
+    ) -> Result<Self, ProducerError> {
+        let mut properties = connection.client_config()?;
+        let defaults = BTreeMap::from([
+            ("client.id", config.client_id.clone()),
+            (
+                "message.timeout.ms",
+                config.delivery_timeout.as_millis().to_string(),
+            ),
+            ("linger.ms", "5".to_owned()),
+            (
+                "enable.idempotence",
+                (config.order == WriteOrder::Kept).to_string(),
+            ),
+        ]);
+        for (name, value) in defaults {
+            if !connection.properties.contains_key(name) {
+                properties.set(name, value);
+            }
+        }
+        properties.set_log_level(log_level(connection));
+        let max_in_flight = config.max_in_flight.get();
+        let client = properties.create_with_context(Log::default()).map_err(
+            |source: rdkafka::error::KafkaError| ProducerError::Create {
+                source: KafkaError::from(&source),
+            },
+        )?;
+        Ok(Self {
+            client: Arc::new(Client(Some(client))),
+            room: Arc::new(Semaphore::new(max_in_flight as usize)),
+            max_in_flight,
+        })
+    }
+
+    /// Waits for room, hands the record to librdkafka, and returns the wait for its delivery.
+    ///
+    /// # Errors
+    ///
+    /// When librdkafka does not take the record at all.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it returns, the record is not sent. The wait for the delivery may be dropped at any time.
+    pub async fn enqueue(
+        &self,
+        record: OutgoingRecord,
+    ) -> Result<impl Future<Output = Result<Delivery, KafkaError>> + Send + 'static, KafkaError>
+    {
+        let permit = Arc::clone(&self.room)
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        let OutgoingRecord {
+            topic,
+            partition,
+            key,
+            value,
+            headers,
+        } = record;
+        let mut outgoing = FutureRecord::<[u8], [u8]>::to(topic.as_str());
+        outgoing.partition = partition.map(|partition| partition.0);
+        outgoing.key = key.as_deref();
+        outgoing.payload = value.as_deref();
+        if !headers.is_empty() {
+            outgoing.headers = Some(native_headers(&headers));
+        }
+        let delivery = self
+            .client
+            .inner()
+            .send_result(outgoing)
+            .map_err(|(error, _)| KafkaError::from(&error))?;
+        Ok(async move {
+            let answer = delivery.await;
+            drop(permit);
+            match answer {
+                Ok(Ok(delivered)) => Ok(Delivery {
+                    partition: TopicPartition::new(topic, delivered.partition),
+                    offset: Offset::new(delivered.offset),
+                }),
+                Ok(Err((error, _))) => Err(KafkaError::from(&error)),
+                Err(_) => Err(KafkaError::of(ErrorCode::DESTROY)),
+            }
+        })
+    }
+
+    /// Writes a record and waits until Kafka has it.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be delivered within the delivery timeout.
+    pub async fn send(&self, record: OutgoingRecord) -> Result<Delivery, KafkaError> {
+        self.enqueue(record).await?.await
+    }
+
+    /// Waits until nothing is under way. Waits for deliveries must be awaited elsewhere meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When that takes longer than `patience`.
+    pub async fn flush(&self, patience: Duration) -> Result<(), KafkaError> {
+        timeout(patience, self.room.acquire_many(self.max_in_flight))
+            .await
+            .map(drop)
+            .map_err(|_| KafkaError::of(ErrorCode::TIMED_OUT))
+    }
+}
+
+fn native_headers(headers: &[Header]) -> OwnedHeaders {
+    headers.iter().fold(
+        OwnedHeaders::new_with_capacity(headers.len()),
+        |native, Header { name, value }| {
+            native.insert(RdHeader {
+                key: name,
+                value: value.as_ref(),
+            })
+        },
+    )
+}
+
+impl Client {
+    fn inner(&self) -> &FutureProducer<Log> {
+        self.0.as_ref().expect("taken only while it is dropped")
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let client = self.0.take();
+        // Without a thread to spare it is dropped here, slowly.
+        let _ = std::thread::Builder::new()
+            .name("kafka-goodbye".into())
+            .spawn(move || drop(client));
+    }
+}
+
+impl ClientContext for Log {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        log.line(level as i32, facility, message, Instant::now());
+    }
+
+    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        // What it means for a record comes with the record's delivery.
+        debug!(target: "librdkafka", %error, "{reason}");
+    }
+}
+
+impl std::fmt::Debug for Producer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Producer")
+            .field("max_in_flight", &self.max_in_flight)
+            .finish_non_exhaustive()
+    }
+}
