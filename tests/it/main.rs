@@ -10,3 +10,6 @@ mod poller_embedded;
 mod poller_kafka;
 mod support;
 mod support_kafka;
+mod task_embedded;
+mod task_lessons;
+mod task_world;

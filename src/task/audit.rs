@@ -1,0 +1,317 @@
+//! The audit log: one row for each event that was done, keyed by the event's id, in SQLite.
+//!
+//! It is what makes redelivery harmless: an event that has a row is a duplicate. A row is in the operating system's
+//! hands before its answer is given, so it survives `kill -9`; a loss of power may cost the newest rows, whose records
+//! are gone from the log only if their offsets were committed (`synchronous=NORMAL`).
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, params};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use super::event::EventId;
+use super::work::Task;
+
+/// Requests that wait for the thread; the loop has one under way at a time.
+const WAITING: usize = 4;
+
+/// How long another process may hold the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+const SCHEMA: &str = "\
+    CREATE TABLE IF NOT EXISTS audit_log (
+        id TEXT PRIMARY KEY NOT NULL,
+        title TEXT NOT NULL,
+        topic TEXT NOT NULL,
+        \"partition\" INTEGER NOT NULL,
+        \"offset\" INTEGER NOT NULL,
+        key BLOB,
+        done_at_ms INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID";
+
+const INSERT: &str = "\
+    INSERT OR IGNORE INTO audit_log (id, title, topic, \"partition\", \"offset\", key, done_at_ms)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+
+/// The audit log's thread, which alone touches the file. It ends when this handle is dropped.
+#[derive(Debug)]
+pub(super) struct AuditLog {
+    requests: mpsc::Sender<Request>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// Whether an event was new to the audit log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recorded {
+    New,
+    Duplicate,
+}
+
+/// Why the audit log cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// It could not be opened for writing.
+    #[error("audit log `{}` cannot be written", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's reason.
+        source: rusqlite::Error,
+    },
+    /// It could not be written later on.
+    #[error("writing the audit log")]
+    Write {
+        /// SQLite's reason.
+        #[from]
+        source: rusqlite::Error,
+    },
+    /// Its thread has ended.
+    #[error("the audit log is closed")]
+    Closed,
+}
+
+/// An insertion that failed, with the tasks it was for.
+#[derive(Debug)]
+pub(super) struct NotRecorded {
+    pub(super) error: AuditError,
+    pub(super) tasks: Vec<Task>,
+}
+
+enum Request {
+    Record {
+        tasks: Vec<Task>,
+        answer: oneshot::Sender<Result<Vec<(Task, Recorded)>, NotRecorded>>,
+    },
+    Find {
+        id: EventId,
+        answer: oneshot::Sender<Result<bool, AuditError>>,
+    },
+}
+
+impl AuditLog {
+    /// Opens the file, creates it where it is missing, and proves that it can be written.
+    pub(super) async fn open(path: &Path) -> Result<Self, AuditError> {
+        let (requests, receiver) = mpsc::channel(WAITING);
+        let (opened, is_open) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let file = path.to_owned();
+        thread::Builder::new()
+            .name("audit-log".into())
+            .spawn(move || {
+                match open(&file) {
+                    Ok(database) => {
+                        // The caller may have gone already; then the requests are closed too.
+                        let _ = opened.send(Ok(()));
+                        serve(database, receiver);
+                    }
+                    Err(source) => {
+                        let _ = opened.send(Err(AuditError::Open { path: file, source }));
+                    }
+                }
+                let _ = end.send(());
+            })
+            .map_err(|_| AuditError::Closed)?;
+        is_open.await.map_err(|_| AuditError::Closed)??;
+        Ok(Self { requests, ended })
+    }
+
+    /// Inserts a row for each task in one transaction, and says of each whether it was new.
+    ///
+    /// # Errors
+    ///
+    /// None of them has a row then.
+    pub(super) async fn record(
+        &self,
+        tasks: Vec<Task>,
+    ) -> Result<Vec<(Task, Recorded)>, NotRecorded> {
+        let closed = |tasks| NotRecorded {
+            error: AuditError::Closed,
+            tasks,
+        };
+        let (answer, receiver) = oneshot::channel();
+        if let Err(mpsc::error::SendError(Request::Record { tasks, .. })) =
+            self.requests.send(Request::Record { tasks, answer }).await
+        {
+            return Err(closed(tasks));
+        }
+        receiver.await.unwrap_or_else(|_| Err(closed(Vec::new())))
+    }
+
+    /// Tells whether an event has a row.
+    pub(super) async fn contains(&self, id: &EventId) -> Result<bool, AuditError> {
+        let (answer, receiver) = oneshot::channel();
+        let request = Request::Find {
+            id: id.clone(),
+            answer,
+        };
+        self.requests
+            .send(request)
+            .await
+            .map_err(|_| AuditError::Closed)?;
+        receiver.await.unwrap_or(Err(AuditError::Closed))
+    }
+
+    /// Waits until the file is closed.
+    pub(super) async fn close(self) {
+        let Self { requests, ended } = self;
+        drop(requests);
+        // An error says that the thread is gone, which is what is waited for.
+        let _ = ended.await;
+    }
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let database = Connection::open(path)?;
+    database.busy_timeout(BUSY_TIMEOUT)?;
+    database.pragma_update(None, "journal_mode", "WAL")?;
+    database.pragma_update(None, "synchronous", "NORMAL")?;
+    database.execute_batch(SCHEMA)?;
+    // Nothing before this line writes to a file that has the table already.
+    database.pragma_update(None, "user_version", 1)?;
+    Ok(database)
+}
+
+fn serve(mut database: Connection, mut requests: mpsc::Receiver<Request>) {
+    while let Some(request) = requests.blocking_recv() {
+        // Whoever asked may be gone; the rows stay, and a redelivery finds them.
+        match request {
+            Request::Record { tasks, answer } => {
+                let _ = answer.send(match insert(&mut database, &tasks) {
+                    Ok(recorded) => Ok(tasks.into_iter().zip(recorded).collect()),
+                    Err(source) => Err(NotRecorded {
+                        error: AuditError::Write { source },
+                        tasks,
+                    }),
+                });
+            }
+            Request::Find { id, answer } => {
+                let _ = answer.send(find(&database, &id).map_err(AuditError::from));
+            }
+        }
+    }
+}
+
+fn insert(database: &mut Connection, tasks: &[Task]) -> rusqlite::Result<Vec<Recorded>> {
+    let now_ms = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+    let transaction = database.transaction()?;
+    let mut recorded = Vec::with_capacity(tasks.len());
+    {
+        let mut statement = transaction.prepare_cached(INSERT)?;
+        for Task { item, event } in tasks {
+            let offset = i64::try_from(item.record.offset.value()).unwrap_or(i64::MAX);
+            let rows = statement.execute(params![
+                event.id.as_str(),
+                event.title,
+                item.partition.topic.as_str(),
+                item.partition.partition.0,
+                offset,
+                item.record.key,
+                now_ms,
+            ])?;
+            recorded.push(if rows == 1 {
+                Recorded::New
+            } else {
+                Recorded::Duplicate
+            });
+        }
+    }
+    transaction.commit()?;
+    Ok(recorded)
+}
+
+fn find(database: &Connection, id: &EventId) -> rusqlite::Result<bool> {
+    database
+        .prepare_cached("SELECT 1 FROM audit_log WHERE id = ?1")?
+        .exists([id.as_str()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::Record;
+    use crate::lag::TopicPartition;
+    use crate::task::event::TaskCreated;
+    use crate::task::work::{Item, one_line};
+
+    fn task(id: &str, offset: u64) -> Task {
+        Task {
+            item: Item {
+                partition: TopicPartition::new("task-created", 0),
+                record: Record::at_offset(offset),
+                attempt: 1,
+            },
+            event: TaskCreated {
+                id: EventId::from(id.to_owned()),
+                title: format!("title of {id}"),
+            },
+        }
+    }
+
+    async fn recorded(log: &AuditLog, tasks: Vec<Task>) -> Vec<Recorded> {
+        log.record(tasks)
+            .await
+            .expect("the file can be written")
+            .into_iter()
+            .map(|(_, recorded)| recorded)
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_redelivered_event_changes_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("audit.sqlite");
+        let log = AuditLog::open(&path).await.expect("a new file");
+        let first = recorded(&log, vec![task("a", 0), task("b", 1), task("a", 2)]).await;
+        assert_eq!(first, [Recorded::New, Recorded::New, Recorded::Duplicate]);
+        log.close().await;
+
+        let log = AuditLog::open(&path).await.expect("the same file");
+        assert_eq!(
+            recorded(&log, vec![task("a", 9)]).await,
+            [Recorded::Duplicate]
+        );
+        log.close().await;
+        let rows: Vec<(String, i64)> = Connection::open(&path)
+            .expect("the same file")
+            .prepare("SELECT id, \"offset\" FROM audit_log ORDER BY id")
+            .expect("the table is there")
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .expect("the query is right")
+            .collect::<Result<_, _>>()
+            .expect("rows of the schema");
+        assert_eq!(rows, [("a".into(), 0), ("b".into(), 1)]);
+    }
+
+    #[tokio::test]
+    async fn what_has_a_row_is_found() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let log = AuditLog::open(&folder.path().join("audit.sqlite"))
+            .await
+            .expect("a new file");
+        recorded(&log, vec![task("a", 0)]).await;
+        let a = EventId::from("a".to_owned());
+        let b = EventId::from("b".to_owned());
+        assert!(log.contains(&a).await.expect("the file can be read"));
+        assert!(!log.contains(&b).await.expect("the file can be read"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_written_is_told_in_one_line() {
+        let path = Path::new("/nonexistent-folder/audit.sqlite");
+        let error = AuditLog::open(path)
+            .await
+            .expect_err("there is no such folder");
+        let line = one_line(&error);
+        assert!(
+            line.starts_with("audit log `/nonexistent-folder/audit.sqlite` cannot be written: "),
+            "{line}"
+        );
+        assert!(!line.contains('\n'), "{line}");
+    }
+}

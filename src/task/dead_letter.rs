@@ -1,0 +1,191 @@
+//! The dead-letter topic: where records go that failed for good, with where they came from and why.
+//!
+//! The write is retried until Kafka has it. Only then does the partition move on, so a dead letter is never skipped;
+//! a crash in between writes it twice.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
+
+use super::config::Backoff;
+use super::journal::Journal;
+use crate::kafka::{Header, OutgoingRecord, Producer, Record};
+use crate::lag::{Offset, TopicName, TopicPartition};
+
+/// The header with the topic a dead letter came from.
+pub const ORIGINAL_TOPIC: &str = "x-original-topic";
+/// The header with its partition there.
+pub const ORIGINAL_PARTITION: &str = "x-original-partition";
+/// The header with its offset there.
+pub const ORIGINAL_OFFSET: &str = "x-original-offset";
+/// The header that says why it failed.
+pub const ERROR: &str = "x-error";
+/// The header that says how often it was tried.
+pub const ATTEMPTS: &str = "x-attempts";
+
+/// A record that is given up.
+#[derive(Debug)]
+pub(super) struct DeadLetter {
+    pub(super) partition: TopicPartition,
+    pub(super) record: Record,
+    pub(super) error: String,
+    pub(super) attempts: u32,
+}
+
+/// A dead letter that Kafka has.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) partition: TopicPartition,
+    pub(super) offset: Offset,
+}
+
+/// Dead letters on their way, at most one a partition. Its tasks end when this is dropped.
+#[derive(Debug)]
+pub(super) struct DeadLetters {
+    producer: Producer,
+    topic: TopicName,
+    backoff: Backoff,
+    writing: JoinSet<Written>,
+    handles: BTreeMap<TopicPartition, AbortHandle>,
+}
+
+impl DeadLetters {
+    pub(super) fn new(producer: Producer, topic: TopicName, backoff: Backoff) -> Self {
+        Self {
+            producer,
+            topic,
+            backoff,
+            writing: JoinSet::new(),
+            handles: BTreeMap::new(),
+        }
+    }
+
+    /// Begins to write a dead letter; a failed write is told to `journal` and tried again.
+    pub(super) fn write(&mut self, letter: DeadLetter, journal: Journal) {
+        let producer = self.producer.clone();
+        let backoff = self.backoff;
+        let partition = letter.partition.clone();
+        let offset = letter.record.offset;
+        let outgoing = outgoing(self.topic.clone(), letter);
+        let written = Written {
+            partition: partition.clone(),
+            offset,
+        };
+        let handle = self.writing.spawn(async move {
+            let mut attempts = 0;
+            while let Err(error) = producer.send(outgoing.clone()).await {
+                attempts += 1;
+                let delay = backoff.delay_after(attempts);
+                journal.dead_letter_failed(&written.partition, written.offset, &error, delay);
+                sleep(delay).await;
+            }
+            written
+        });
+        self.handles.insert(partition, handle);
+    }
+
+    /// Returns the next dead letter that is written; waits for ever while none is under way.
+    ///
+    /// # Cancel safety
+    ///
+    /// None is lost when the future is dropped.
+    pub(super) async fn written(&mut self) -> Written {
+        loop {
+            match self.writing.join_next().await {
+                Some(Ok(written)) => {
+                    self.handles.remove(&written.partition);
+                    return written;
+                }
+                // Given up with its partition.
+                Some(Err(_)) => {}
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Tells whether a dead letter of any of `partitions` is under way.
+    pub(super) fn is_writing<'a>(
+        &self,
+        mut partitions: impl Iterator<Item = &'a TopicPartition>,
+    ) -> bool {
+        partitions.any(|partition| self.handles.contains_key(partition))
+    }
+
+    /// Gives up the dead letter of a partition that is no longer ours: its next owner will write it.
+    pub(super) fn abandon(&mut self, partition: &TopicPartition) {
+        if let Some(handle) = self.handles.remove(partition) {
+            handle.abort();
+        }
+    }
+
+    /// Waits until the producer has nothing under way.
+    pub(super) async fn flush(&self, patience: Duration) {
+        // What is not delivered by then is not committed either.
+        let _ = self.producer.flush(patience).await;
+    }
+}
+
+/// Returns the record as the dead-letter topic gets it: its own key, value and headers, and where it came from.
+fn outgoing(topic: TopicName, letter: DeadLetter) -> OutgoingRecord {
+    let DeadLetter {
+        partition,
+        record,
+        error,
+        attempts,
+    } = letter;
+    let mut headers = record.headers;
+    headers.extend([
+        Header::text(ORIGINAL_TOPIC, partition.topic.as_str()),
+        Header::text(ORIGINAL_PARTITION, partition.partition.to_string()),
+        Header::text(ORIGINAL_OFFSET, record.offset.to_string()),
+        Header::text(ERROR, error),
+        Header::text(ATTEMPTS, attempts.to_string()),
+    ]);
+    OutgoingRecord {
+        topic,
+        partition: None,
+        key: record.key,
+        value: record.value,
+        headers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_letter_keeps_its_bytes_and_says_where_it_came_from() {
+        let record = Record {
+            key: Some(b"k".to_vec()),
+            value: Some(b"{".to_vec()),
+            headers: vec![Header::text("trace", "t-1")],
+            ..Record::at_offset(41)
+        };
+        let sent = outgoing(
+            "dlq".into(),
+            DeadLetter {
+                partition: TopicPartition::new("task-created", 3),
+                record,
+                error: "no JSON".into(),
+                attempts: 5,
+            },
+        );
+        assert_eq!(sent.topic.as_str(), "dlq");
+        assert_eq!(sent.key.as_deref(), Some(&b"k"[..]));
+        assert_eq!(sent.value.as_deref(), Some(&b"{"[..]));
+        assert_eq!(
+            sent.headers,
+            [
+                Header::text("trace", "t-1"),
+                Header::text(ORIGINAL_TOPIC, "task-created"),
+                Header::text(ORIGINAL_PARTITION, "3"),
+                Header::text(ORIGINAL_OFFSET, "41"),
+                Header::text(ERROR, "no JSON"),
+                Header::text(ATTEMPTS, "5"),
+            ]
+        );
+    }
+}

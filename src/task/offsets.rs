@@ -1,0 +1,240 @@
+//! When the next commit is due, and the one that is under way.
+//!
+//! At most one commit is under way. What a failed one was to say is still uncommitted on its partitions, so the next
+//! one says it again.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::config::{Backoff, CommitMode, CommitStrategy};
+use crate::kafka::consumer::CommitAnswer;
+use crate::kafka::{ErrorCode, KafkaError};
+use crate::lag::{Offset, TopicPartition};
+
+/// How soon a failed commit is tried again.
+const RETRY: Backoff = Backoff {
+    initial: Duration::from_millis(200),
+    max: Duration::from_secs(5),
+};
+
+/// The commits of one task consumer.
+#[derive(Debug)]
+pub(super) struct Commits {
+    strategy: CommitStrategy,
+    patience: Duration,
+    done: usize,
+    oldest: Option<Instant>,
+    retry_at: Option<Instant>,
+    failures: u32,
+    under_way: Option<UnderWay>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    answer: CommitAnswer,
+    offsets: Vec<(TopicPartition, Offset)>,
+    started: Instant,
+    deadline: Instant,
+    mode: CommitMode,
+}
+
+/// A commit that was answered, or was not in time.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) offsets: Vec<(TopicPartition, Offset)>,
+    pub(super) result: Result<(), KafkaError>,
+    pub(super) duration: Duration,
+    pub(super) mode: CommitMode,
+}
+
+impl Commits {
+    pub(super) fn new(strategy: CommitStrategy, patience: Duration) -> Self {
+        Self {
+            strategy,
+            patience,
+            done: 0,
+            oldest: None,
+            retry_at: None,
+            failures: 0,
+            under_way: None,
+        }
+    }
+
+    /// Notes records that are done and not committed.
+    pub(super) fn add(&mut self, records: usize, now: Instant) {
+        self.done += records;
+        if records > 0 {
+            self.oldest.get_or_insert(now);
+        }
+    }
+
+    /// Forgets what was to be committed: there is nothing any more.
+    pub(super) fn clear(&mut self) {
+        self.done = 0;
+        self.oldest = None;
+        self.retry_at = None;
+    }
+
+    /// Returns when the next commit is due, which may be past; nothing while none is, or one is under way.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        if self.under_way.is_some() {
+            return None;
+        }
+        if self.retry_at.is_some() {
+            return self.retry_at;
+        }
+        match self.strategy {
+            CommitStrategy::Auto { .. } | CommitStrategy::AutoStore { .. } => None,
+            CommitStrategy::PerMessage => self.oldest,
+            CommitStrategy::PerBatch { records, .. } if self.done >= records.get() => self.oldest,
+            CommitStrategy::PerBatch { interval, .. } => {
+                self.oldest.map(|oldest| oldest + interval)
+            }
+        }
+    }
+
+    /// Returns whether processing waits for this strategy's commits; nothing where librdkafka commits.
+    pub(super) fn mode(&self) -> Option<CommitMode> {
+        match self.strategy {
+            CommitStrategy::Auto { .. } | CommitStrategy::AutoStore { .. } => None,
+            CommitStrategy::PerMessage => Some(CommitMode::Sync),
+            CommitStrategy::PerBatch { mode, .. } => Some(mode),
+        }
+    }
+
+    /// Returns how many records may be done before the next commit, of at most `limit` at once.
+    ///
+    /// None while a synchronous commit that failed is to be tried again, nor while a batch is full and the commit of
+    /// the one before is still under way.
+    pub(super) fn room(&self, limit: usize) -> usize {
+        if self.retry_at.is_some() && self.mode() == Some(CommitMode::Sync) {
+            return 0;
+        }
+        match self.strategy {
+            CommitStrategy::Auto { .. } | CommitStrategy::AutoStore { .. } => limit,
+            CommitStrategy::PerMessage => 1,
+            CommitStrategy::PerBatch { records, .. } => {
+                limit.min(records.get().saturating_sub(self.done))
+            }
+        }
+    }
+
+    /// Tells whether a commit is under way.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Begins to wait for the answer of a commit of `offsets`.
+    pub(super) fn begin(
+        &mut self,
+        answer: CommitAnswer,
+        offsets: Vec<(TopicPartition, Offset)>,
+        mode: CommitMode,
+        now: Instant,
+    ) {
+        self.done = 0;
+        self.oldest = None;
+        self.retry_at = None;
+        self.under_way = Some(UnderWay {
+            answer,
+            offsets,
+            started: now,
+            deadline: now + self.patience,
+            mode,
+        });
+    }
+
+    /// Returns the answer to the commit under way, `TIMED_OUT` at its deadline; waits for ever where there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// The answer is not lost when the future is dropped.
+    pub(super) async fn answered(&mut self) -> Answered {
+        let Some(under_way) = &mut self.under_way else {
+            return std::future::pending().await;
+        };
+        let left = under_way.deadline.saturating_duration_since(Instant::now());
+        let result = timeout(left, &mut under_way.answer)
+            .await
+            .unwrap_or_else(|_| Err(KafkaError::of(ErrorCode::TIMED_OUT)));
+        let UnderWay {
+            offsets,
+            started,
+            mode,
+            ..
+        } = self.under_way.take().expect("it was there above");
+        let now = Instant::now();
+        match &result {
+            Ok(()) => self.failures = 0,
+            Err(_) => {
+                self.failures = self.failures.saturating_add(1);
+                self.retry_at = Some(now + RETRY.delay_after(self.failures));
+            }
+        }
+        Answered {
+            offsets,
+            result,
+            duration: now - started,
+            mode,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+
+    fn per_batch(records: usize, interval: Duration) -> Commits {
+        let strategy = CommitStrategy::PerBatch {
+            records: NonZeroUsize::new(records).expect("not zero"),
+            interval,
+            mode: CommitMode::Async,
+        };
+        Commits::new(strategy, Duration::from_secs(1))
+    }
+
+    #[test]
+    fn a_batch_is_due_when_it_is_full_or_old() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut commits = per_batch(3, second);
+        assert_eq!(commits.due_at(), None);
+        commits.add(2, now);
+        assert_eq!(commits.due_at(), Some(now + second));
+        commits.add(1, now + second / 2);
+        assert_eq!(commits.due_at(), Some(now));
+    }
+
+    #[test]
+    fn a_full_batch_is_committed_before_the_next_record() {
+        let now = Instant::now();
+        let mut commits = per_batch(3, Duration::from_secs(1));
+        assert_eq!(commits.room(500), 3);
+        commits.add(2, now);
+        assert_eq!(commits.room(500), 1);
+        commits.add(1, now);
+        assert_eq!(commits.room(500), 0);
+        commits.clear();
+        assert_eq!(commits.room(2), 2);
+    }
+
+    #[test]
+    fn each_message_is_due_at_once_and_librdkafkas_commits_never() {
+        let now = Instant::now();
+        let mut each = Commits::new(CommitStrategy::PerMessage, Duration::from_secs(1));
+        each.add(1, now);
+        assert_eq!(each.due_at(), Some(now));
+        let interval = Duration::from_millis(100);
+        for strategy in [
+            CommitStrategy::Auto { interval },
+            CommitStrategy::AutoStore { interval },
+        ] {
+            let mut auto = Commits::new(strategy, Duration::from_secs(1));
+            auto.add(9, now);
+            assert_eq!(auto.due_at(), None);
+        }
+    }
+}

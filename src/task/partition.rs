@@ -1,0 +1,287 @@
+//! One partition as the task consumer works through it. Pure: `now` is an argument.
+//!
+//! Records wait in offset order; some are in hand; what failed goes back to the front and is not overtaken.
+//! [`Partition::position`] is the offset that may be committed: everything below it is done, nothing above.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::kafka::Record;
+use crate::lag::Offset;
+
+/// The records of one assigned partition between Kafka and the processing step.
+#[derive(Debug, Default)]
+pub(super) struct Partition {
+    waiting: VecDeque<Record>,
+    in_hand: usize,
+    trouble: Option<Trouble>,
+    position: Option<Offset>,
+    committed: Option<Offset>,
+    end: End,
+}
+
+/// Why the first waiting record is not simply the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Trouble {
+    attempts: u32,
+    next: Next,
+}
+
+/// What happens to the record that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    RetryAt(Instant),
+    DeadLetter,
+}
+
+/// What is known of the partition's end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum End {
+    #[default]
+    Ahead,
+    /// Kafka has nothing more; the buffer may still hold something.
+    Fetched,
+    /// Told once; again only after more records came.
+    Told,
+}
+
+/// Records taken in hand, to be given back by [`Partition::settle`].
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// In offset order, at least one.
+    pub(super) records: Vec<Record>,
+    /// The number of the first record's attempt, from 1. It is 1 for the others.
+    pub(super) attempt: u32,
+}
+
+impl Partition {
+    /// Adds records behind those that wait.
+    pub(super) fn push(&mut self, records: Vec<Record>) {
+        self.end = End::Ahead;
+        self.waiting.extend(records);
+    }
+
+    /// Notes that Kafka has no more records after those pushed.
+    pub(super) fn reach_end(&mut self) {
+        if self.end == End::Ahead {
+            self.end = End::Fetched;
+        }
+    }
+
+    /// Returns true once each time everything up to the partition's end is done.
+    pub(super) fn tell_end(&mut self) -> bool {
+        let done = self.end == End::Fetched && self.waiting.is_empty() && self.in_hand == 0;
+        if done {
+            self.end = End::Told;
+        }
+        done
+    }
+
+    /// Takes up to `limit` records in hand; nothing while some are, or while a failed one waits for its time.
+    ///
+    /// A record that is tried again is taken alone.
+    pub(super) fn take(&mut self, now: Instant, limit: usize) -> Option<Taken> {
+        if self.in_hand > 0 || self.waiting.is_empty() || limit == 0 {
+            return None;
+        }
+        let (count, attempt) = match self.trouble {
+            None => (self.waiting.len().min(limit), 1),
+            Some(Trouble {
+                attempts,
+                next: Next::RetryAt(at),
+            }) if at <= now => (1, attempts + 1),
+            Some(_) => return None,
+        };
+        self.in_hand = count;
+        Some(Taken {
+            records: self.waiting.drain(..count).collect(),
+            attempt,
+        })
+    }
+
+    /// Ends what [`Self::take`] began: everything below `done` is done, `rest` goes back to the front, untried.
+    pub(super) fn settle(&mut self, done: Option<Offset>, rest: Vec<Record>) {
+        self.in_hand = 0;
+        if let Some(done) = done {
+            self.position = Some(done);
+            self.trouble = None;
+        }
+        for record in rest.into_iter().rev() {
+            self.waiting.push_front(record);
+        }
+    }
+
+    /// Holds the partition: its first waiting record failed `attempts` times and is tried again after `delay`.
+    pub(super) fn retry_after(&mut self, attempts: u32, delay: Duration, now: Instant) {
+        self.trouble = Some(Trouble {
+            attempts,
+            next: Next::RetryAt(now + delay),
+        });
+    }
+
+    /// Holds the partition until its first waiting record is in the dead-letter topic.
+    pub(super) fn give_up(&mut self, attempts: u32) {
+        self.trouble = Some(Trouble {
+            attempts,
+            next: Next::DeadLetter,
+        });
+    }
+
+    /// Moves on behind the record at `offset` if it is the one given up: it is safe in the dead-letter topic.
+    pub(super) fn dead_lettered(&mut self, offset: Offset) -> bool {
+        let is_given_up = self
+            .trouble
+            .is_some_and(|trouble| trouble.next == Next::DeadLetter);
+        match self.waiting.front() {
+            Some(record) if is_given_up && record.offset == offset => {
+                self.position = Some(record.next_offset());
+                self.waiting.pop_front();
+                self.trouble = None;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns when the record that failed may be tried again.
+    pub(super) fn retry_at(&self) -> Option<Instant> {
+        match self.trouble?.next {
+            Next::RetryAt(at) => Some(at),
+            Next::DeadLetter => None,
+        }
+    }
+
+    /// Returns the offset to commit: the one after the last record that is done, if any is.
+    pub(super) fn position(&self) -> Option<Offset> {
+        self.position
+    }
+
+    /// Returns the offset to commit, if it is not the one committed already.
+    pub(super) fn uncommitted(&self) -> Option<Offset> {
+        self.position
+            .filter(|position| self.committed != Some(*position))
+    }
+
+    /// Notes a commit that Kafka has confirmed.
+    pub(super) fn committed(&mut self, offset: Offset) {
+        self.committed = Some(offset);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::Record;
+
+    fn records(offsets: impl IntoIterator<Item = u64>) -> Vec<Record> {
+        offsets.into_iter().map(Record::at_offset).collect()
+    }
+
+    fn offsets(taken: &Taken) -> Vec<u64> {
+        taken
+            .records
+            .iter()
+            .map(|record| record.offset.value())
+            .collect()
+    }
+
+    fn offset(value: i64) -> Option<Offset> {
+        Offset::new(value)
+    }
+
+    #[test]
+    fn records_are_taken_in_order_and_only_once() {
+        let now = Instant::now();
+        let mut partition = Partition::default();
+        partition.push(records(0..5));
+        let taken = partition.take(now, 3).expect("five wait");
+        assert_eq!(offsets(&taken), [0, 1, 2]);
+        assert!(partition.take(now, 3).is_none(), "three are in hand");
+        partition.settle(offset(3), Vec::new());
+        assert_eq!(offsets(&partition.take(now, 9).expect("two wait")), [3, 4]);
+    }
+
+    #[test]
+    fn nothing_overtakes_a_failed_record_until_it_is_done() {
+        let now = Instant::now();
+        let mut partition = Partition::default();
+        partition.push(records(0..4));
+        let mut taken = partition.take(now, 4).expect("four wait");
+        let rest = taken.records.split_off(1);
+        partition.settle(offset(1), rest);
+        partition.retry_after(1, Duration::from_secs(1), now);
+        assert!(partition.take(now, 4).is_none(), "waiting for its time");
+        assert_eq!(partition.position(), offset(1), "not past what failed");
+
+        let later = now + Duration::from_secs(1);
+        let again = partition.take(later, 4).expect("its time has come");
+        assert_eq!((offsets(&again), again.attempt), (vec![1], 2));
+        partition.settle(offset(2), Vec::new());
+        let rest = partition.take(later, 4).expect("two wait");
+        assert_eq!((offsets(&rest), rest.attempt), (vec![2, 3], 1));
+    }
+
+    #[test]
+    fn the_position_moves_past_a_dead_letter_only_when_it_is_written() {
+        let now = Instant::now();
+        let mut partition = Partition::default();
+        partition.push(records(7..9));
+        let taken = partition.take(now, 1).expect("two wait");
+        partition.settle(None, taken.records);
+        partition.give_up(5);
+        assert!(partition.take(now + Duration::from_secs(99), 1).is_none());
+        assert_eq!(partition.position(), None);
+        let at = |value| Offset::new(value).expect("not negative");
+        assert!(!partition.dead_lettered(at(6)), "another record");
+        assert!(partition.dead_lettered(at(7)));
+        assert!(!partition.dead_lettered(at(8)), "it is not given up");
+        assert_eq!(partition.position(), offset(8));
+        assert_eq!(offsets(&partition.take(now, 1).expect("one waits")), [8]);
+    }
+
+    #[test]
+    fn an_interrupted_batch_goes_back_untried_and_in_order() {
+        let now = Instant::now();
+        let mut partition = Partition::default();
+        partition.push(records(0..3));
+        let mut taken = partition.take(now, 3).expect("three wait");
+        partition.push(records(3..5));
+        let rest = taken.records.split_off(1);
+        partition.settle(offset(1), rest);
+        assert_eq!(
+            offsets(&partition.take(now, 9).expect("four wait")),
+            [1, 2, 3, 4]
+        );
+    }
+
+    #[test]
+    fn a_commit_is_due_until_that_very_position_is_confirmed() {
+        let mut partition = Partition::default();
+        assert_eq!(partition.uncommitted(), None);
+        partition.settle(offset(4), Vec::new());
+        assert_eq!(partition.uncommitted(), offset(4));
+        partition.settle(offset(6), Vec::new());
+        partition.committed(Offset::new(4).expect("not negative"));
+        assert_eq!(partition.uncommitted(), offset(6));
+        partition.committed(Offset::new(6).expect("not negative"));
+        assert_eq!(partition.uncommitted(), None);
+    }
+
+    #[test]
+    fn the_end_is_told_once_for_each_time_it_is_caught_up_with() {
+        let now = Instant::now();
+        let mut partition = Partition::default();
+        partition.reach_end();
+        assert!(partition.tell_end(), "an empty partition is at its end");
+        partition.reach_end();
+        assert!(!partition.tell_end());
+        partition.push(records(0..1));
+        partition.reach_end();
+        assert!(!partition.tell_end(), "one record waits");
+        partition.take(now, 1).expect("one waits");
+        assert!(!partition.tell_end(), "it is in hand");
+        partition.settle(offset(1), Vec::new());
+        assert!(partition.tell_end());
+        assert!(!partition.tell_end());
+    }
+}

@@ -1,0 +1,252 @@
+//! The work on a few records that were taken in hand together.
+//!
+//! Without a handler the audit log's row is the work, and a batch is one transaction. With one, records are done one
+//! by one, and what is not begun when the stop comes is given back untried.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::audit::{AuditError, AuditLog, NotRecorded, Recorded};
+use super::event::TaskCreated;
+use super::handler::{HandlerError, TaskHandler};
+use crate::kafka::Record;
+use crate::lag::{Offset, TopicPartition};
+
+/// A record in hand.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    pub(super) partition: TopicPartition,
+    pub(super) record: Record,
+    /// From 1.
+    pub(super) attempt: u32,
+}
+
+/// A record in hand that is a `task-created` event.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) item: Item,
+    pub(super) event: TaskCreated,
+}
+
+/// What became of a record.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It is done, for the first time.
+    Processed(TaskCreated),
+    /// It was done before.
+    Duplicate(TaskCreated),
+    /// The attempt failed.
+    Failed(AttemptError),
+    /// It was not begun.
+    Untouched,
+}
+
+/// Why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AttemptError {
+    pub(super) reason: String,
+    pub(super) retry: Retry,
+}
+
+/// Whether another attempt may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    MayHelp,
+    Useless,
+}
+
+/// What became of the records of one call, each partition's in order.
+#[derive(Debug, Default)]
+pub(super) struct Worked {
+    pub(super) results: Vec<(Item, Outcome)>,
+    /// The audit log could not be written: no record's fault, and no attempt.
+    pub(super) audit_error: Option<AuditError>,
+    /// How long it took.
+    pub(super) duration: Duration,
+}
+
+/// Is called with a partition and an offset when the records below it are handed to the processing step.
+pub(super) type HandOver = Arc<dyn Fn(&TopicPartition, Offset) + Send + Sync>;
+
+/// Does the work.
+pub(super) struct Worker {
+    pub(super) audit: AuditLog,
+    pub(super) handler: Option<Arc<dyn TaskHandler>>,
+    pub(super) delay: Duration,
+    /// How long a batch that is done one by one may take before it is ended between two records.
+    pub(super) patience: Duration,
+    pub(super) hand_over: Option<HandOver>,
+}
+
+impl Worker {
+    /// Works through `items`. Nothing of a partition is begun behind a record that failed.
+    ///
+    /// After `stop` the record in hand is finished and no other begun.
+    pub(super) async fn work(&self, items: Vec<Item>, stop: &CancellationToken) -> Worked {
+        let started = Instant::now();
+        let mut worked = if self.handler.is_none() && self.delay.is_zero() {
+            self.in_bulk(items).await
+        } else {
+            self.one_by_one(items, stop, started).await
+        };
+        worked.duration = started.elapsed();
+        worked
+    }
+
+    async fn in_bulk(&self, items: Vec<Item>) -> Worked {
+        let mut worked = Worked::default();
+        let mut blocked = BTreeSet::new();
+        let mut tasks = Vec::with_capacity(items.len());
+        let mut failed = Vec::new();
+        for item in items {
+            if blocked.contains(&item.partition) {
+                failed.push((item, Outcome::Untouched));
+                continue;
+            }
+            self.tell_hand_over(&item);
+            match decode(&item.record) {
+                Ok(event) => tasks.push(Task { item, event }),
+                Err(error) => {
+                    blocked.insert(item.partition.clone());
+                    failed.push((item, Outcome::Failed(error)));
+                }
+            }
+        }
+        if !tasks.is_empty() {
+            match self.audit.record(tasks).await {
+                Ok(recorded) => worked.results.extend(recorded.into_iter().map(settled)),
+                Err(NotRecorded { error, tasks }) => {
+                    worked.audit_error = Some(error);
+                    let untouched = tasks
+                        .into_iter()
+                        .map(|task| (task.item, Outcome::Untouched));
+                    worked.results.extend(untouched);
+                }
+            }
+        }
+        // Of each partition, what failed comes after what was done.
+        if worked.audit_error.is_some() {
+            failed
+                .iter_mut()
+                .for_each(|(_, outcome)| *outcome = Outcome::Untouched);
+        }
+        worked.results.extend(failed);
+        worked
+    }
+
+    async fn one_by_one(
+        &self,
+        items: Vec<Item>,
+        stop: &CancellationToken,
+        started: Instant,
+    ) -> Worked {
+        let mut worked = Worked::default();
+        let mut blocked = BTreeSet::new();
+        for item in items {
+            let is_over = stop.is_cancelled()
+                || started.elapsed() >= self.patience && !worked.results.is_empty();
+            if is_over || worked.audit_error.is_some() || blocked.contains(&item.partition) {
+                worked.results.push((item, Outcome::Untouched));
+                continue;
+            }
+            self.tell_hand_over(&item);
+            let partition = item.partition.clone();
+            match self.one(item).await {
+                Ok(result) => {
+                    if matches!(result.1, Outcome::Failed(_)) {
+                        blocked.insert(partition);
+                    }
+                    worked.results.push(result);
+                }
+                Err(NotRecorded { error, tasks }) => {
+                    worked.audit_error = Some(error);
+                    let untouched = tasks
+                        .into_iter()
+                        .map(|task| (task.item, Outcome::Untouched));
+                    worked.results.extend(untouched);
+                }
+            }
+        }
+        worked
+    }
+
+    async fn one(&self, item: Item) -> Result<(Item, Outcome), NotRecorded> {
+        let event = match decode(&item.record) {
+            Ok(event) => event,
+            Err(error) => return Ok((item, Outcome::Failed(error))),
+        };
+        match self.audit.contains(&event.id).await {
+            Ok(false) => {}
+            Ok(true) => return Ok((item, Outcome::Duplicate(event))),
+            Err(error) => {
+                let tasks = vec![Task { item, event }];
+                return Err(NotRecorded { error, tasks });
+            }
+        }
+        sleep(self.delay).await;
+        if let Some(handler) = &self.handler
+            && let Err(error) = handler.handle(&event, item.attempt).await
+        {
+            return Ok((item, Outcome::Failed(error.into())));
+        }
+        let mut recorded = self.audit.record(vec![Task { item, event }]).await?;
+        Ok(settled(
+            recorded.pop().expect("one answer for the one task"),
+        ))
+    }
+
+    fn tell_hand_over(&self, item: &Item) {
+        if let Some(hand_over) = &self.hand_over {
+            hand_over(&item.partition, item.record.next_offset());
+        }
+    }
+}
+
+fn settled((task, recorded): (Task, Recorded)) -> (Item, Outcome) {
+    let Task { item, event } = task;
+    let outcome = match recorded {
+        Recorded::New => Outcome::Processed(event),
+        Recorded::Duplicate => Outcome::Duplicate(event),
+    };
+    (item, outcome)
+}
+
+fn decode(record: &Record) -> Result<TaskCreated, AttemptError> {
+    TaskCreated::decode(record.value.as_deref()).map_err(|error| AttemptError {
+        reason: one_line(&error),
+        retry: Retry::Useless,
+    })
+}
+
+/// Returns an error and its causes as one line.
+pub(super) fn one_line(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
+}
+
+impl From<HandlerError> for AttemptError {
+    fn from(error: HandlerError) -> Self {
+        let (reason, retry) = match error {
+            HandlerError::Transient(reason) => (reason, Retry::MayHelp),
+            HandlerError::Permanent(reason) => (reason, Retry::Useless),
+        };
+        Self { reason, retry }
+    }
+}
+
+impl fmt::Display for AttemptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
