@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::ClusterSnapshot;
 use crate::lag::ClusterName;
@@ -11,7 +11,7 @@ use crate::lag::ClusterName;
 /// The newest snapshot of every cluster.
 #[derive(Debug, Default)]
 pub struct SnapshotStore {
-    slots: Vec<Arc<SnapshotSlot>>,
+    slots: ArcSwap<Vec<Arc<SnapshotSlot>>>,
     generation: Arc<AtomicU64>,
 }
 
@@ -35,23 +35,36 @@ pub struct World {
 impl SnapshotStore {
     /// Returns a store with one empty slot for each of `clusters`.
     pub fn new(clusters: impl IntoIterator<Item = Option<ClusterName>>) -> Self {
-        let generation = Arc::new(AtomicU64::new(0));
-        let slots = clusters
-            .into_iter()
-            .map(|cluster| {
-                Arc::new(SnapshotSlot {
-                    cluster,
-                    newest: ArcSwapOption::empty(),
-                    generation: Arc::clone(&generation),
-                })
-            })
-            .collect();
-        Self { slots, generation }
+        let store = Self::default();
+        store.set_clusters(clusters);
+        store
+    }
+
+    /// Makes `clusters` the clusters of this store: those that stay keep their slots, new ones get empty slots.
+    ///
+    /// For one caller at a time.
+    pub fn set_clusters(&self, clusters: impl IntoIterator<Item = Option<ClusterName>>) {
+        let before = self.slots.load();
+        let slot = |cluster: Option<ClusterName>| {
+            let kept = before.iter().find(|slot| slot.cluster == cluster);
+            kept.map_or_else(|| Arc::new(self.empty_slot(cluster)), Arc::clone)
+        };
+        let slots = clusters.into_iter().map(slot).collect();
+        self.slots.store(Arc::new(slots));
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    fn empty_slot(&self, cluster: Option<ClusterName>) -> SnapshotSlot {
+        SnapshotSlot {
+            cluster,
+            newest: ArcSwapOption::empty(),
+            generation: Arc::clone(&self.generation),
+        }
     }
 
     /// Returns the slots, in the order of the configuration.
-    pub fn slots(&self) -> &[Arc<SnapshotSlot>] {
-        &self.slots
+    pub fn slots(&self) -> Arc<Vec<Arc<SnapshotSlot>>> {
+        self.slots.load_full()
     }
 
     /// Returns the newest snapshot of every cluster.
@@ -60,6 +73,7 @@ impl SnapshotStore {
         let generation = self.generation.load(Ordering::Acquire);
         let clusters = self
             .slots
+            .load()
             .iter()
             .map(|slot| (slot.cluster.clone(), slot.newest.load_full()))
             .collect();
@@ -137,7 +151,7 @@ mod tests {
         let store = SnapshotStore::new([None, Some("b".into())]);
         let before = store.load().generation;
         assert_eq!(store.load().generation, before, "reading changes nothing");
-        for slot in store.slots() {
+        for slot in store.slots().iter() {
             slot.publish(snapshot(CycleOutcome::Complete));
         }
         assert_eq!(store.load().generation, before + 2);
@@ -151,5 +165,17 @@ mod tests {
         store.slots()[0].publish(snapshot(CycleOutcome::Failed));
         let kept = world.clusters[0].1.as_ref().map(|kept| kept.outcome);
         assert_eq!(kept, Some(CycleOutcome::Complete));
+    }
+
+    #[test]
+    fn clusters_that_stay_keep_their_slots_and_readers_see_that_something_changed() {
+        let store = SnapshotStore::new([Some("a".into()), Some("b".into())]);
+        let (before, kept) = (store.load().generation, Arc::clone(&store.slots()[1]));
+        store.set_clusters([Some("c".into()), Some("b".into())]);
+        let world = store.load();
+        let names: Vec<_> = world.clusters.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, [Some("c".into()), Some("b".into())]);
+        assert!(Arc::ptr_eq(&kept, &store.slots()[1]));
+        assert!(world.generation > before);
     }
 }

@@ -22,4 +22,4 @@ pub use error::TaskError;
 pub use event::{EventError, EventId, TaskCreated};
 pub use handler::{Failure, FaultyHandler, HandlerError, TaskHandler};
 pub use produce::{Pace, ProduceConfig, ProduceSummary, Source, produce};
-pub use run::{TaskSummary, run};
+pub use run::{TaskConsumer, TaskSummary, run};

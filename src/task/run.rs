@@ -63,44 +63,78 @@ pub struct TaskSummary {
 ///
 /// # Errors
 ///
-/// At once where the audit log cannot be written or a property is refused; later where librdkafka gives up, or the
-/// shutdown takes longer than the grace period. A cluster that is away is no error.
+/// Those of [`TaskConsumer::open`] and of [`TaskConsumer::run`].
 pub async fn run(
     config: TaskConfig,
     connection: Connection,
     metrics: TaskMetrics,
     shutdown: CancellationToken,
 ) -> Result<TaskSummary, TaskError> {
-    if config.topics.is_empty() {
-        return Err(TaskError::NoTopic);
+    let consumer = TaskConsumer::open(config, connection, metrics).await?;
+    consumer.run(shutdown).await
+}
+
+/// A task consumer that has what it needs: an audit log it can write, and clients with properties that are accepted.
+pub struct TaskConsumer {
+    consuming: Consuming,
+}
+
+impl TaskConsumer {
+    /// Opens the audit log and makes the clients; the group is joined from now on.
+    ///
+    /// # Errors
+    ///
+    /// The audit log cannot be written or a property is refused. A cluster that is away is no error.
+    pub async fn open(
+        config: TaskConfig,
+        connection: Connection,
+        metrics: TaskMetrics,
+    ) -> Result<Self, TaskError> {
+        if config.topics.is_empty() {
+            return Err(TaskError::NoTopic);
+        }
+        let audit = AuditLog::open(&config.audit_log).await?;
+        let producer = Producer::connect(&connection, &dead_letter_producer(&config))?;
+        let consumer = Consumer::start(&connection, consumer_config(&config))?;
+        let journal = Journal::new(metrics, config.group.clone());
+        journal.subscribed(&config);
+        let worker = Worker {
+            audit,
+            handler: config.handler.clone(),
+            delay: config.processing_delay,
+            patience: batch_patience(config.commit),
+            hand_over: hand_over(config.commit, &consumer, &journal),
+        };
+        let consuming = Consuming {
+            consumer,
+            worker: Arc::new(worker),
+            partitions: BTreeMap::new(),
+            served_last: None,
+            commits: Commits::new(config.commit, config.commit_timeout),
+            dead_letters: DeadLetters::new(
+                producer,
+                config.dead_letter_topic.clone(),
+                config.backoff,
+            ),
+            journal,
+            audit_trouble: None,
+            idle_at: Some(Instant::now() + IDLE_NOTICE),
+            grace_end: None,
+            config,
+        };
+        Ok(Self { consuming })
     }
-    let audit = AuditLog::open(&config.audit_log).await?;
-    let producer = Producer::connect(&connection, &dead_letter_producer(&config))?;
-    let consumer = Consumer::start(&connection, consumer_config(&config))?;
-    let journal = Journal::new(metrics, config.group.clone());
-    journal.subscribed(&config);
-    let worker = Worker {
-        audit,
-        handler: config.handler.clone(),
-        delay: config.processing_delay,
-        patience: batch_patience(config.commit),
-        hand_over: hand_over(config.commit, &consumer, &journal),
-    };
-    let mut consuming = Consuming {
-        consumer,
-        worker: Arc::new(worker),
-        partitions: BTreeMap::new(),
-        served_last: None,
-        commits: Commits::new(config.commit, config.commit_timeout),
-        dead_letters: DeadLetters::new(producer, config.dead_letter_topic.clone(), config.backoff),
-        journal,
-        audit_trouble: None,
-        idle_at: Some(Instant::now() + IDLE_NOTICE),
-        grace_end: None,
-        config,
-    };
-    consuming.consume(&shutdown).await?;
-    consuming.finish().await
+
+    /// Consumes until `shutdown` is cancelled, then finishes the record in hand, commits and leaves the group.
+    ///
+    /// # Errors
+    ///
+    /// librdkafka gives up, or the shutdown takes longer than the grace period.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<TaskSummary, TaskError> {
+        let Self { mut consuming } = self;
+        consuming.consume(&shutdown).await?;
+        consuming.finish().await
+    }
 }
 
 /// The state of the loop.
