@@ -1,3 +1,7 @@
 //! The `lagwatch` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lagwatch::cli::main()
+}

@@ -1,1 +1,18 @@
-//! To be written.
+//! Builds and wires everything: configuration, start-up and shutdown order, reload.
+//!
+//! Nothing here parses a command line or prints; that is `cli`.
+
+pub mod check;
+pub mod config;
+pub mod consume;
+pub mod consumer;
+pub mod demo;
+pub mod describe;
+pub mod listen;
+pub mod logging;
+pub mod produce;
+pub mod serve;
+pub mod service;
+pub mod signals;
+pub mod stage;
+pub mod watch;

@@ -1,1 +1,138 @@
-//! To be written.
+//! The command line: one module a subcommand; flags to settings, results to text, errors to exit codes.
+//!
+//! The only place that prints. What a command does is in `app`.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "printing is what a command line is for, and happens nowhere else"
+)]
+
+mod args;
+mod check;
+mod consume;
+mod demo;
+mod describe;
+mod exit;
+mod print;
+mod produce;
+mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
+
+pub use exit::Failure;
+
+use self::args::LogArgs;
+use self::exit::Outcome;
+
+const EXAMPLES: &str = "\
+Examples:
+  lagwatch demo                                       everything in one process, nothing to install
+  lagwatch serve --bootstrap-server localhost:9092    every group of a cluster on http://localhost:9308/metrics
+  lagwatch serve --config lagwatch.yaml               one or many clusters, and the task consumer beside them
+  lagwatch describe --bootstrap-server localhost:9092 --all-groups
+  lagwatch check --config lagwatch.yaml               is the file valid, and what may these credentials see?
+
+Settings can also come from the environment: --log.level as LAGWATCH_LOG_LEVEL, librdkafka's property sasl.password
+(-X) as LAGWATCH_X_SASL_PASSWORD. A flag wins over the environment, the environment over the config file, the file over
+the default.
+
+Exit codes:
+  0  it did what was asked; serve, consume and demo: a signal or --duration ended it
+  1  it failed while running: the port is taken, Kafka cannot be reached, a group cannot be read
+  2  the command line or the configuration is wrong; nothing was started
+  check alone: 0 all is well, 1 connected but something is missing, 2 the configuration is wrong or nobody answers";
+
+/// Kafka consumer lag: how far every group is behind, as an exporter, a sidecar and a demo.
+#[derive(Debug, Parser)]
+#[command(name = "lagwatch", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    log: LogArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Serve(serve::Args),
+    Consume(consume::Args),
+    Produce(produce::Args),
+    Describe(describe::Args),
+    Check(check::Args),
+}
+
+/// Parses the command line, runs the command to its end and returns the exit code.
+pub fn main() -> ExitCode {
+    let Cli { log, command } = Cli::parse();
+    match run(&log, command) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(log: &LogArgs, command: Command) -> Outcome {
+    let runtime = Runtime::new().map_err(|error| Failure::running(error.into()))?;
+    let outcome = runtime.block_on(async {
+        match command {
+            Command::Demo(args) => demo::run(args, log).await,
+            Command::Serve(args) => serve::run(args, log).await,
+            Command::Consume(args) => consume::run(args, log).await,
+            Command::Produce(args) => produce::run(args, log).await,
+            Command::Describe(args) => describe::run(args, log).await,
+            Command::Check(args) => check::run(args, log).await,
+        }
+    });
+    // A librdkafka call or a read of standard input that never returns must not keep the process alive.
+    runtime.shutdown_background();
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::app::config::environment_name;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_environment_variable_is_named_after_its_flag() {
+        let cli = Cli::command();
+        let mut checked = 0;
+        for command in std::iter::once(&cli).chain(cli.get_subcommands()) {
+            for arg in command.get_arguments() {
+                let (Some(long), Some(variable)) = (arg.get_long(), arg.get_env()) else {
+                    continue;
+                };
+                let expected = environment_name(&format!("--{long}"));
+                assert_eq!(
+                    variable.to_str(),
+                    Some(expected.as_str()),
+                    "{}",
+                    command.get_name()
+                );
+                assert!(
+                    arg.is_hide_env_set(),
+                    "--{long} may show a secret in --help"
+                );
+                checked += 1;
+            }
+        }
+        assert!(
+            checked > 10,
+            "only {checked} flags can be given by environment"
+        );
+    }
+}

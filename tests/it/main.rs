@@ -1,11 +1,16 @@
 //! The integration tests: the public API and the binary, on the embedded cluster and on real Apache Kafka.
 
 mod admin_kafka;
+mod cli_bad_input;
+mod cli_demo;
+mod cli_help;
+mod cli_serve;
 mod describe_kafka;
 mod faults_kafka;
 mod http_golden;
 mod http_render;
 mod http_world;
+mod layers;
 mod poller_embedded;
 mod poller_kafka;
 mod support;

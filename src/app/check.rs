@@ -1,0 +1,313 @@
+//! What a configuration's credentials may see: every kind of call that polling makes, tried once.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::config::{ClusterConfig, Config};
+use crate::kafka::{
+    Admin, KafkaAdmin, KafkaError, Metadata, OffsetQuery, OffsetSpec, TopicSelection,
+};
+use crate::lag::{BrokerId, GroupId, Isolation, TopicName, TopicPartition};
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How it is.
+    pub verdict: Verdict,
+    /// What was looked at and what was found, in one line.
+    pub text: String,
+}
+
+/// How a finding is to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// As it should be.
+    Good,
+    /// Worth knowing.
+    Note,
+    /// Something polling needs is not there or not granted.
+    Missing,
+    /// Nobody answers.
+    Unreachable,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Good => "ok",
+            Self::Note => "note",
+            Self::Missing => "missing",
+            Self::Unreachable => "unreachable",
+        })
+    }
+}
+
+/// Looks at every cluster of `config`, one after the other; `limit` is the deadline of each call.
+///
+/// # Errors
+///
+/// librdkafka refuses the properties of one.
+pub async fn check(config: &Config, limit: Duration) -> anyhow::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for cluster in &config.clusters {
+        let admin = KafkaAdmin::connect(&cluster.connection, ())?;
+        let prefix = cluster
+            .name()
+            .map_or_else(String::new, |name| format!("cluster `{name}`: "));
+        let mut look = Look {
+            admin: &admin,
+            cluster,
+            limit,
+            prefix,
+            findings: &mut findings,
+        };
+        look.at_cluster().await;
+    }
+    Ok(findings)
+}
+
+struct Look<'a> {
+    admin: &'a KafkaAdmin,
+    cluster: &'a ClusterConfig,
+    limit: Duration,
+    prefix: String,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Look<'_> {
+    async fn at_cluster(&mut self) {
+        for server in &self.cluster.connection.bootstrap_servers {
+            let (verdict, text) = match reach(server, self.limit).await {
+                Ok(()) => (
+                    Verdict::Good,
+                    format!("bootstrap server `{server}` answers"),
+                ),
+                Err(problem) => (
+                    Verdict::Missing,
+                    format!("bootstrap server `{server}`: {problem}"),
+                ),
+            };
+            self.find(verdict, text);
+        }
+        let topics = &self.cluster.poll.topic_names;
+        let selection = match topics.as_slice() {
+            [] => TopicSelection::All,
+            names => TopicSelection::Named(names),
+        };
+        let metadata = match self.admin.metadata(selection, self.limit).await {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                let servers = self.cluster.connection.bootstrap_servers.join(",");
+                self.find(
+                    Verdict::Unreachable,
+                    format!("reading metadata from `{servers}`: {error}"),
+                );
+                return;
+            }
+        };
+        let brokers: Vec<BrokerId> = metadata.brokers.iter().map(|broker| broker.id).collect();
+        self.find(
+            Verdict::Good,
+            format!("{} brokers are alive", brokers.len()),
+        );
+        let partition = self.at_topics(&metadata);
+        let group = self.at_groups(&brokers).await;
+        if let Some(group) = group {
+            self.at_group(&group, partition.as_ref().map(|query| &query.partition))
+                .await;
+        }
+        match partition {
+            Some(query) => self.at_log(query).await,
+            None => self.find(
+                Verdict::Note,
+                "log ends: not tried, as no topic can be seen".to_owned(),
+            ),
+        }
+        self.find(
+            Verdict::Note,
+            "stream mode is not available yet: the cluster is polled".to_owned(),
+        );
+    }
+
+    /// Tells which topics can be seen; returns a question about one of them.
+    fn at_topics(&mut self, metadata: &Metadata) -> Option<OffsetQuery> {
+        let is_watched = |topic: &TopicName| {
+            let poll = &self.cluster.poll;
+            !poll.topic_names.is_empty() || poll.topics.admits(topic.as_str())
+        };
+        let watched = metadata
+            .topics
+            .iter()
+            .filter(|(topic, _)| is_watched(topic));
+        let (mut seen, mut hidden, mut query) = (0_usize, Vec::new(), None);
+        for (topic, partitions) in watched {
+            match partitions {
+                Ok(partitions) => {
+                    seen += 1;
+                    let led = partitions
+                        .iter()
+                        .find_map(|partition| Some((partition.id, partition.leader?)));
+                    if let (None, Some((id, leader))) = (&query, led) {
+                        query = Some(OffsetQuery {
+                            partition: TopicPartition {
+                                topic: topic.clone(),
+                                partition: id,
+                            },
+                            leader,
+                            spec: OffsetSpec::Latest,
+                        });
+                    }
+                }
+                Err(error) => hidden.push((topic.clone(), error.clone())),
+            }
+        }
+        match seen {
+            0 if hidden.is_empty() => self.find(
+                Verdict::Missing,
+                "no topic can be seen: there is none, the filter admits none, or Describe on the topics is not granted".to_owned(),
+            ),
+            seen => self.find(Verdict::Good, format!("{seen} topics can be seen")),
+        }
+        for (topic, error) in hidden {
+            self.failed(
+                &format!("topic `{topic}`"),
+                &error,
+                &format!("Describe on topic `{topic}`"),
+            );
+        }
+        query
+    }
+
+    /// Tells which groups can be seen; returns one of them.
+    async fn at_groups(&mut self, brokers: &[BrokerId]) -> Option<GroupId> {
+        if let Some(group) = self.cluster.poll.group_names.first() {
+            let named = self.cluster.poll.group_names.len();
+            self.find(
+                Verdict::Good,
+                format!("{named} groups are named: none is listed"),
+            );
+            return Some(group.clone());
+        }
+        let mut groups = Vec::new();
+        for (broker, listing) in self.admin.list_groups(brokers, self.limit).await {
+            match listing {
+                Ok(listed) => groups.extend(listed.into_iter().map(|group| group.id)),
+                Err(error) => self.failed(
+                    &format!("listing the groups of broker {broker}"),
+                    &error,
+                    "Describe on the cluster, or on each group",
+                ),
+            }
+        }
+        groups.retain(|group| self.cluster.poll.groups.admits(group.as_str()));
+        groups.sort_unstable();
+        if groups.is_empty() {
+            self.find(
+                Verdict::Missing,
+                "no group can be seen: there is none, the filter admits none, or Describe on the groups is not granted".to_owned(),
+            );
+        } else {
+            self.find(
+                Verdict::Good,
+                format!("{} groups can be seen", groups.len()),
+            );
+        }
+        groups.into_iter().next()
+    }
+
+    async fn at_group(&mut self, group: &GroupId, partition: Option<&TopicPartition>) {
+        let grant = format!("Describe on group `{group}`");
+        match self.admin.describe_group(group, self.limit).await {
+            Ok(description) => {
+                let members = description.members.len();
+                self.find(
+                    Verdict::Good,
+                    format!(
+                        "group `{group}` can be described: {}, {members} members",
+                        description.state
+                    ),
+                );
+            }
+            Err(error) if error.code.is_unsupported() => self.find(
+                Verdict::Note,
+                "the cluster cannot describe groups: members and states will not be shown"
+                    .to_owned(),
+            ),
+            Err(error) => self.failed(&format!("describing group `{group}`"), &error, &grant),
+        }
+        let named: Option<&[TopicPartition]> =
+            match (self.cluster.poll.topic_names.is_empty(), partition) {
+                (false, Some(partition)) => Some(std::slice::from_ref(partition)),
+                _ => None,
+            };
+        match self.admin.committed_offsets(group, named, self.limit).await {
+            Ok(_) => self.find(
+                Verdict::Good,
+                format!("committed offsets of group `{group}` can be read"),
+            ),
+            Err(error) => self.failed(
+                &format!("reading the committed offsets of group `{group}`"),
+                &error,
+                &grant,
+            ),
+        }
+    }
+
+    async fn at_log(&mut self, query: OffsetQuery) {
+        let topic = query.partition.topic.clone();
+        let answers = self
+            .admin
+            .list_offsets(vec![query], Isolation::ReadUncommitted, self.limit)
+            .await;
+        match answers.into_iter().next() {
+            Some((_, Ok(_))) => self.find(
+                Verdict::Good,
+                format!("log ends can be read: topic `{topic}`"),
+            ),
+            Some((_, Err(error))) => self.failed(
+                &format!("reading the log end of topic `{topic}`"),
+                &error,
+                &format!("Describe on topic `{topic}`"),
+            ),
+            None => {}
+        }
+    }
+
+    fn failed(&mut self, what: &str, error: &KafkaError, grant: &str) {
+        let hint = if error.code.is_authorization() {
+            format!("; grant {grant}")
+        } else {
+            String::new()
+        };
+        self.find(Verdict::Missing, format!("{what}: {error}{hint}"));
+    }
+
+    fn find(&mut self, verdict: Verdict, text: String) {
+        let text = format!("{}{text}", self.prefix);
+        self.findings.push(Finding { verdict, text });
+    }
+}
+
+/// Opens a connection to `server` and closes it again.
+async fn reach(server: &str, limit: Duration) -> Result<(), String> {
+    let address = server
+        .rsplit_once("://")
+        .map_or(server, |(_, address)| address);
+    let connecting = async {
+        let addresses: Vec<_> = lookup_host(address)
+            .await
+            .map_err(|error| format!("cannot be resolved: {error}"))?
+            .collect();
+        let connected = TcpStream::connect(addresses.as_slice()).await;
+        connected
+            .map(drop)
+            .map_err(|error| format!("cannot be reached: {error}"))
+    };
+    match timeout(limit, connecting).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err("does not answer in time".to_owned()),
+    }
+}

@@ -1,0 +1,389 @@
+//! One group as text: the table of Kafka's own tool, its remark on the group's state, and what could not be read.
+//!
+//! Source: `ConsumerGroupCommand` of Kafka's tools: columns, order of rows and remarks.
+
+use std::cmp::Reverse;
+
+use super::table::{Column, NO_VALUE, escape, render};
+use crate::lag::{Committed, Distance, Lag};
+use crate::snapshot::{GroupRow, GroupState, Member, PartitionRow, Reading};
+
+/// The least widths are those of Kafka's tool.
+const COLUMNS: [Column; 9] = [
+    Column::new("GROUP", 15),
+    Column::new("TOPIC", 15),
+    Column::new("PARTITION", 10),
+    Column::new("CURRENT-OFFSET", 15),
+    Column::new("LOG-END-OFFSET", 15),
+    Column::new("LAG", 15),
+    Column::new("CONSUMER-ID", 15),
+    Column::new("HOST", 15),
+    Column::new("CLIENT-ID", 15),
+];
+
+/// What `--wide` adds; behind the others, so that these keep their places.
+const WIDE_COLUMNS: [Column; 5] = [
+    Column::new("STATE", 10),
+    Column::new("LOG-START-OFFSET", 16),
+    Column::new("LOST", 10),
+    Column::new("AHEAD", 10),
+    Column::new("BACKLOG", 10),
+];
+
+/// How much is told of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// The columns of Kafka's tool.
+    AsKafka,
+    /// Those, and ours.
+    Wide,
+}
+
+/// What is to be said of one group.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Report {
+    /// An empty line, headings and rows; empty where there is no row.
+    pub table: String,
+    /// What Kafka's tool says of the group's state, where it says something.
+    pub remark: Option<String>,
+    /// What could not be read.
+    pub complaints: Vec<String>,
+}
+
+impl Report {
+    /// Returns the report of a group that exists.
+    pub(super) fn new(group: &GroupRow, detail: Detail) -> Self {
+        let name = escape(group.id.as_str());
+        let state = group.membership.as_ref().map(|membership| membership.state);
+        let remark = match state {
+            Some(GroupState::Empty) => {
+                Some(format!("Consumer group '{name}' has no active members."))
+            }
+            Some(
+                GroupState::PreparingRebalance
+                | GroupState::CompletingRebalance
+                | GroupState::Assigning
+                | GroupState::Reconciling,
+            ) => Some(format!("Warning: Consumer group '{name}' is rebalancing.")),
+            _ => None,
+        };
+        let failed = group.failures.iter().map(|failure| {
+            let (operation, message) = (failure.operation, escape(&failure.message));
+            format!("consumer group '{name}': {operation} failed: {message}")
+        });
+        let unread = group.partitions.iter().filter_map(|row| match row.latest {
+            Lag::Unavailable(reason) if group.failures.is_empty() => Some(format!(
+                "consumer group '{name}': partition {}: {reason}",
+                row.id
+            )),
+            _ => None,
+        });
+        Self {
+            table: table(group, state, detail),
+            remark,
+            complaints: failed.chain(unread).collect(),
+        }
+    }
+}
+
+fn table(group: &GroupRow, state: Option<GroupState>, detail: Detail) -> String {
+    let rows: Vec<Vec<String>> = ordered(group)
+        .into_iter()
+        .map(|(row, member)| cells(group, state, row, member, detail))
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut columns = COLUMNS.to_vec();
+    if detail == Detail::Wide {
+        columns.extend(WIDE_COLUMNS);
+    }
+    format!("\n{}", render(&columns, &rows))
+}
+
+/// Returns the partitions of the members, the one with the most first, and then those that have only a commit.
+fn ordered(group: &GroupRow) -> Vec<(&PartitionRow, Option<&Member>)> {
+    let members = group.membership.as_ref();
+    let members = members.map_or(&[][..], |membership| &membership.members);
+    let owner = |row: &PartitionRow| row.owner.and_then(|index| members.get(index as usize));
+    let mut rows: Vec<_> = group
+        .partitions
+        .iter()
+        .map(|row| (row, owner(row)))
+        .collect();
+    // Stable: within a member, and among the rest, partitions keep their order by topic and number.
+    rows.sort_by_key(|(row, member)| match member {
+        Some(member) => (0, Reverse(member.assignment.len()), row.owner),
+        None => (1, Reverse(0), None),
+    });
+    rows
+}
+
+fn cells(
+    group: &GroupRow,
+    state: Option<GroupState>,
+    row: &PartitionRow,
+    member: Option<&Member>,
+    detail: Detail,
+) -> Vec<String> {
+    // A figure of an earlier cycle is no answer to a question asked now.
+    let reading = match row.latest {
+        Lag::Unavailable(_) => None,
+        Lag::Known(_) | Lag::NoCommit { .. } => row.reading.as_ref(),
+    };
+    let committed = reading.and_then(|Reading { committed, .. }| match committed {
+        Committed::At(offset) => Some(offset),
+        Committed::Never => None,
+    });
+    let distance = match row.latest {
+        Lag::Known(distance) => Some(distance),
+        Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
+    };
+    let mut cells = vec![
+        group.id.to_string(),
+        row.id.topic.to_string(),
+        row.id.partition.to_string(),
+        or_dash(committed),
+        or_dash(reading.map(|reading| reading.marks.log_end)),
+        or_dash(distance.map(|Distance { lag, .. }| lag)),
+        or_dash(member.map(|member| &member.id)),
+        or_dash(member.map(|member| &member.host)),
+        or_dash(member.map(|member| &member.client_id)),
+    ];
+    if detail == Detail::Wide {
+        let backlog = match row.latest {
+            Lag::NoCommit { backlog } => backlog,
+            Lag::Known(_) | Lag::Unavailable(_) => None,
+        };
+        cells.extend([
+            or_dash(state),
+            or_dash(reading.and_then(|reading| reading.marks.log_start)),
+            or_dash(distance.and_then(|Distance { lost, .. }| lost)),
+            or_dash(distance.map(|Distance { ahead, .. }| ahead)),
+            or_dash(backlog),
+        ]);
+    }
+    cells
+}
+
+fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| NO_VALUE.to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::lag::{Isolation, Offset, TopicPartition, Unavailable, Watermarks, partition_lag};
+    use crate::snapshot::{GroupFailure, GroupType, Membership};
+
+    fn partition(
+        topic: &str,
+        number: i32,
+        committed: Option<i64>,
+        owner: Option<u32>,
+    ) -> PartitionRow {
+        let committed = committed
+            .and_then(Offset::new)
+            .map_or(Committed::Never, Committed::At);
+        let marks = Watermarks {
+            log_start: Offset::new(10),
+            log_end: Offset::new(100).expect("not negative"),
+            last_stable: None,
+        };
+        let lag = partition_lag(Ok(committed), Ok(marks), Isolation::ReadUncommitted);
+        PartitionRow {
+            id: TopicPartition::new(topic, number),
+            reading: Some(Reading {
+                measured: Instant::now(),
+                committed,
+                marks,
+                lag,
+            }),
+            latest: lag,
+            owner,
+        }
+    }
+
+    fn member(id: &str, partitions: &[(&str, i32)]) -> Member {
+        Member {
+            id: id.into(),
+            client_id: "client".into(),
+            host: "/127.0.0.1".into(),
+            instance_id: None,
+            assignment: partitions
+                .iter()
+                .map(|(topic, number)| TopicPartition::new(*topic, *number))
+                .collect(),
+        }
+    }
+
+    fn group(
+        id: &str,
+        state: GroupState,
+        members: Vec<Member>,
+        rows: Vec<PartitionRow>,
+    ) -> GroupRow {
+        GroupRow {
+            id: id.into(),
+            membership: Some(Arc::new(Membership {
+                measured: Instant::now(),
+                state,
+                group_type: GroupType::Classic,
+                assignor: "range".to_owned(),
+                coordinator: None,
+                members: members.into(),
+            })),
+            partitions: rows.into(),
+            failures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn rows_are_ordered_as_kafka_orders_them_with_a_dash_where_there_is_no_value() {
+        let group = group(
+            "g",
+            GroupState::Stable,
+            vec![
+                member("m-1", &[("orders", 2)]),
+                member("m-2", &[("orders", 1), ("orders", 3)]),
+            ],
+            vec![
+                partition("orders", 0, Some(90), None),
+                partition("orders", 1, Some(100), Some(1)),
+                partition("orders", 2, Some(50), Some(0)),
+                partition("orders", 3, None, Some(1)),
+            ],
+        );
+        let report = Report::new(&group, Detail::AsKafka);
+        let words: Vec<Vec<&str>> = report
+            .table
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(words[0], [""; 0]);
+        assert_eq!(
+            words[1].join(" "),
+            "GROUP TOPIC PARTITION CURRENT-OFFSET LOG-END-OFFSET LAG CONSUMER-ID HOST CLIENT-ID"
+        );
+        assert_eq!(
+            words[2..],
+            [
+                [
+                    "g",
+                    "orders",
+                    "1",
+                    "100",
+                    "100",
+                    "0",
+                    "m-2",
+                    "/127.0.0.1",
+                    "client"
+                ],
+                [
+                    "g",
+                    "orders",
+                    "3",
+                    "-",
+                    "100",
+                    "-",
+                    "m-2",
+                    "/127.0.0.1",
+                    "client"
+                ],
+                [
+                    "g",
+                    "orders",
+                    "2",
+                    "50",
+                    "100",
+                    "50",
+                    "m-1",
+                    "/127.0.0.1",
+                    "client"
+                ],
+                ["g", "orders", "0", "90", "100", "10", "-", "-", "-"],
+            ]
+        );
+        assert_eq!((report.remark, report.complaints), (None, Vec::new()));
+    }
+
+    #[test]
+    fn wide_rows_end_with_state_log_start_lost_ahead_and_backlog() {
+        let rows = vec![
+            partition("t", 0, Some(4), None),
+            partition("t", 1, Some(120), None),
+            partition("t", 2, None, None),
+        ];
+        let report = Report::new(
+            &group("g", GroupState::Empty, Vec::new(), rows),
+            Detail::Wide,
+        );
+        let tails: Vec<String> = report
+            .table
+            .lines()
+            .skip(2)
+            .map(|line| {
+                line.split_whitespace()
+                    .skip(9)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect();
+        assert_eq!(
+            tails,
+            ["Empty 10 6 0 -", "Empty 10 0 20 -", "Empty 10 - - 90"]
+        );
+        let remark = report.remark.as_deref();
+        assert_eq!(remark, Some("Consumer group 'g' has no active members."));
+    }
+
+    #[test]
+    fn a_name_that_breaks_lines_is_escaped_everywhere() {
+        let group = group(
+            "a\nb",
+            GroupState::Empty,
+            Vec::new(),
+            vec![partition("t", 0, None, None)],
+        );
+        let report = Report::new(&group, Detail::AsKafka);
+        assert_eq!(report.table.lines().count(), 3);
+        assert!(report.table.contains("a\\nb"));
+        assert!(
+            report
+                .remark
+                .is_some_and(|remark| remark.contains("'a\\nb'"))
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_a_dash_and_a_complaint_even_while_an_older_figure_is_known() {
+        let mut row = partition("t", 0, Some(50), None);
+        row.latest = Lag::Unavailable(Unavailable::EndOffset);
+        let mut group = group("g", GroupState::Stable, Vec::new(), vec![row]);
+        let report = Report::new(&group, Detail::AsKafka);
+        assert!(
+            report
+                .table
+                .lines()
+                .last()
+                .is_some_and(|line| line.split_whitespace().skip(3).all(|cell| cell == "-"))
+        );
+        assert_eq!(
+            report.complaints,
+            ["consumer group 'g': partition t-0: log end offset unknown"]
+        );
+        group.failures.push(GroupFailure {
+            operation: "committed_offsets",
+            error: "GROUP_AUTHORIZATION_FAILED",
+            message: "not authorized".to_owned(),
+        });
+        let report = Report::new(&group, Detail::AsKafka);
+        assert_eq!(
+            report.complaints,
+            ["consumer group 'g': committed_offsets failed: not authorized"]
+        );
+    }
+}

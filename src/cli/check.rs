@@ -1,0 +1,80 @@
+//! `lagwatch check`: is the configuration valid, and what may its credentials see?
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::args::{ClusterArgs, FileArgs, LogArgs, scalar};
+use super::exit::Outcome;
+use super::print::print;
+use crate::app::check::{Finding, Verdict, check};
+use crate::app::config::{Config, Overrides, Sources};
+use crate::app::describe::escape;
+use crate::app::logging;
+
+const AFTER_HELP: &str = "\
+One line for each thing: ok, note, missing (with the ACL that grants it) or unreachable.
+
+Exit code 0: all is well. 1: something is missing. 2: the configuration is wrong, or nobody answers.";
+
+/// Check a configuration, then connect and tell what its credentials may see
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// Only read the configuration; connect to nothing
+    #[arg(long)]
+    config_only: bool,
+    /// The deadline of each call to Kafka
+    #[arg(long, value_name = "DURATION", value_parser = scalar::<Duration>, default_value = "10s")]
+    timeout: Duration,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    file: FileArgs,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
+    let sources = Sources {
+        overrides: Overrides {
+            only_cluster: args.file.only_cluster(),
+            cluster: args.cluster.over(),
+            log: log.over_quiet(),
+            ..Overrides::default()
+        },
+        file: args.file.config,
+    };
+    let config = sources.load()?;
+    logging::install(&config.log)?;
+    print(&line(Verdict::Good, &summary(&config)))?;
+    if args.config_only {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let findings = check(&config, args.timeout).await?;
+    for Finding { verdict, text } in &findings {
+        print(&line(*verdict, text))?;
+    }
+    let worst = findings.iter().map(|finding| finding.verdict).max();
+    Ok(match worst.unwrap_or(Verdict::Good) {
+        Verdict::Good | Verdict::Note => ExitCode::SUCCESS,
+        Verdict::Missing => ExitCode::from(1),
+        Verdict::Unreachable => ExitCode::from(2),
+    })
+}
+
+fn summary(config: &Config) -> String {
+    let clusters = match config.clusters.len() {
+        1 => "1 cluster".to_owned(),
+        several => format!("{several} clusters"),
+    };
+    match &config.consumer {
+        Some(consumer) => format!(
+            "the configuration is valid: {clusters}, a task consumer in group `{}`",
+            consumer.task.group
+        ),
+        None => format!("the configuration is valid: {clusters}"),
+    }
+}
+
+fn line(verdict: Verdict, text: &str) -> String {
+    format!("{verdict:<11}  {}\n", escape(text))
+}

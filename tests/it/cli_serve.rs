@@ -1,0 +1,255 @@
+//! `serve` as a sidecar on an embedded cluster: signals, reload, clusters that come and go.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lagwatch::kafka::EmbeddedCluster;
+
+use crate::support::{Lagwatch, Running, Scratch, Signal, eventually};
+
+const LIMIT: Duration = Duration::from_secs(60);
+const TOPIC: &str = "task-created";
+const GROUP: &str = "task-notification-service";
+
+fn cluster() -> EmbeddedCluster {
+    let cluster = EmbeddedCluster::start(1).expect("an embedded cluster starts anywhere");
+    for topic in [TOPIC, "task-created.dlq"] {
+        cluster.create_topic(topic, 4, 1).expect("the topic is new");
+    }
+    cluster
+}
+
+fn produce(cluster: &EmbeddedCluster, count: u32) {
+    Lagwatch::new("produce")
+        .args(["--bootstrap-server", &cluster.bootstrap_servers()])
+        .args(["--count", &count.to_string()])
+        .run()
+        .expect_success();
+}
+
+/// A configuration file that can be written again while somebody uses it.
+struct ConfigFile {
+    path: PathBuf,
+    _scratch: Scratch,
+}
+
+impl ConfigFile {
+    fn new(yaml: &str) -> Self {
+        let scratch = Scratch::new();
+        let path = scratch.write("lagwatch.yaml", yaml);
+        Self {
+            path,
+            _scratch: scratch,
+        }
+    }
+
+    fn rewrite(&self, yaml: &str) {
+        fs::write(&self.path, yaml).expect("the folder is writable");
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn serve(config: &ConfigFile) -> Running {
+    Lagwatch::new("serve")
+        .args(["--config".as_ref(), config.path().as_os_str()])
+        .start()
+}
+
+fn lag(running: &Running, group: &str) -> Option<f64> {
+    let labels = [("consumergroup", group), ("topic", TOPIC)];
+    running
+        .scrape()
+        .value("kafka_consumergroup_lag_sum", &labels)
+}
+
+fn eventually_logs(running: &Running, text: &str) {
+    eventually(&format!("the log line `{text}`"), LIMIT, || {
+        running.log().contains(text)
+    });
+}
+
+#[test]
+fn a_sidecar_consumes_and_watches_its_own_group_and_ends_in_order() {
+    let cluster = cluster();
+    let servers = cluster.bootstrap_servers();
+    let config = ConfigFile::new(&format!(
+        "clusters: [{{ bootstrap-servers: [\"{servers}\"], poll-interval: 200ms }}]\nconsumer: {{}}\n"
+    ));
+    let sidecar = serve(&config);
+    produce(&cluster, 50);
+    eventually("fifty tasks", LIMIT, || {
+        let samples = sidecar.scrape();
+        samples.sum("lagwatch_task_messages_total", &[("outcome", "processed")]) == 50.0
+    });
+    eventually("a lag of 0", LIMIT, || lag(&sidecar, GROUP) == Some(0.0));
+    let groups = sidecar.get("/api/v1/groups");
+    assert!(groups.text().contains(GROUP));
+    let finished = sidecar.stop().expect_success();
+    assert!(
+        finished.stderr.contains("consumer closed"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn without_a_broker_it_stays_up_and_tells_the_truth() {
+    let config = ConfigFile::new(
+        "clusters: [{ bootstrap-servers: [\"127.0.0.1:1\"], poll-interval: 200ms, request-timeout: 500ms }]\n",
+    );
+    let running = serve(&config);
+    eventually("a failed cycle", LIMIT, || {
+        running
+            .scrape()
+            .sum("lagwatch_polls_total", &[("result", "failed")])
+            > 0.0
+    });
+    assert_eq!(running.scrape().value("lagwatch_up", &[]), Some(0.0));
+    assert_eq!(
+        (running.status("/healthz"), running.status("/readyz")),
+        (Some(200), Some(503))
+    );
+    running.stop().expect_success();
+}
+
+#[test]
+fn a_reload_changes_clusters_and_keeps_what_stays() {
+    let (one, other) = (cluster(), cluster());
+    let entry = |name: &str, cluster: &EmbeddedCluster| {
+        let servers = cluster.bootstrap_servers();
+        format!(
+            "- {{ name: {name}, bootstrap-servers: [\"{servers}\"], poll-interval: 200ms, groups: {{ names: [{GROUP}] }}, topics: {{ names: [{TOPIC}] }} }}\n"
+        )
+    };
+    let config = ConfigFile::new(&format!("clusters:\n{}", entry("one", &one)));
+    let running = serve(&config);
+    let up = |name: &str| running.scrape().value("lagwatch_up", &[("cluster", name)]);
+    eventually("cluster one", LIMIT, || up("one") == Some(1.0));
+    let polls = || {
+        running.scrape().sum(
+            "lagwatch_polls_total",
+            &[("cluster", "one"), ("result", "complete")],
+        )
+    };
+    let before = polls();
+    config.rewrite(&format!(
+        "clusters:\n{}{}",
+        entry("one", &one),
+        entry("two", &other)
+    ));
+    running.signal(Signal::HangUp);
+    eventually_logs(&running, "configuration reloaded");
+    eventually("cluster two", LIMIT, || up("two") == Some(1.0));
+    assert_eq!(up("one"), Some(1.0));
+    eventually("further polls of cluster one", LIMIT, || {
+        polls() > before + 1.0
+    });
+    config.rewrite(&format!("clusters:\n{}", entry("two", &other)));
+    running.signal(Signal::HangUp);
+    eventually("the end of cluster one", LIMIT, || up("one").is_none());
+    assert_eq!(up("two"), Some(1.0));
+    running.stop().expect_success();
+}
+
+#[test]
+fn a_reload_of_an_invalid_file_leaves_the_old_one_running_and_says_why() {
+    let cluster = cluster();
+    let servers = cluster.bootstrap_servers();
+    let valid = format!(
+        "clusters: [{{ bootstrap-servers: [\"{servers}\"], poll-interval: 200ms, groups: {{ names: [{GROUP}] }}, topics: {{ names: [{TOPIC}] }} }}]\n"
+    );
+    let config = ConfigFile::new(&valid);
+    let mut running = serve(&config);
+    running.wait_until_ready();
+    config.rewrite("clusters: [{ bootstrap-server: x }]\n");
+    running.signal(Signal::HangUp);
+    eventually_logs(
+        &running,
+        "configuration not reloaded, the old one stays in force",
+    );
+    assert!(
+        running
+            .log()
+            .contains("unknown key `bootstrap-server`; did you mean `bootstrap-servers`?"),
+        "{}",
+        running.log()
+    );
+    assert!(running.is_running());
+    assert_eq!(running.status("/readyz"), Some(200));
+    config.rewrite(&format!("{valid}log: {{ level: debug }}\n"));
+    running.signal(Signal::HangUp);
+    eventually_logs(&running, "DEBUG");
+    config.rewrite(&format!("{valid}web: {{ telemetry-path: /prom }}\n"));
+    running.signal(Signal::HangUp);
+    eventually_logs(&running, "`web` changes only at the next start");
+    assert_eq!(running.status("/metrics"), Some(200));
+    running.stop().expect_success();
+}
+
+#[test]
+fn describe_and_check_read_an_embedded_cluster_by_names() {
+    let cluster = cluster();
+    let servers = cluster.bootstrap_servers();
+    produce(&cluster, 10);
+    let consumer = Lagwatch::new("consume")
+        .args(["--bootstrap-server", &servers, "--preset", "audit"])
+        .spawn();
+    eventually_logs(&consumer, "committed");
+    eventually("ten tasks", LIMIT, || {
+        consumer.log().matches("processed task").count() == 10
+    });
+    consumer.stop().expect_success();
+    let described = Lagwatch::new("describe")
+        .args([
+            "--bootstrap-server",
+            &servers,
+            "--group",
+            "task-audit",
+            "--topic",
+            TOPIC,
+        ])
+        .run()
+        .expect_success();
+    let lines: Vec<&str> = described
+        .stdout
+        .lines()
+        .filter(|line| !line.is_empty())
+        .collect();
+    assert!(lines[0].starts_with("GROUP "), "{}", described.stdout);
+    assert!(
+        lines[1..]
+            .iter()
+            .all(|line| line.split_whitespace().nth(5) == Some("0") || line.contains(" - ")),
+        "{}",
+        described.stdout
+    );
+    let sum: u64 = lines[1..]
+        .iter()
+        .filter_map(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok())
+        .sum();
+    assert_eq!(sum, 10, "{}", described.stdout);
+}
+
+#[test]
+fn produce_takes_json_lines_and_tells_which_are_no_events() {
+    let cluster = cluster();
+    let finished = Lagwatch::new("produce")
+        .args([
+            "--bootstrap-server",
+            &cluster.bootstrap_servers(),
+            "--stdin",
+        ])
+        .stdin("{\"id\": 1, \"title\": \"one\"}\nnonsense\n{\"id\": \"2\", \"title\": \"two\"}\n")
+        .run();
+    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
+    assert_eq!(finished.stdout, "2 delivered, 0 failed, 1 lines left out\n");
+    assert!(
+        finished.stderr.contains("line 2 is left out"),
+        "{}",
+        finished.stderr
+    );
+}
