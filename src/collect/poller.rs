@@ -3,6 +3,7 @@
 //! A cycle asks in phases: metadata, groups, then members and commits, and log ends last, so that a commit is never
 //! compared with an end that is older than it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -12,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use super::build::{self, Fetched, Now};
 use super::config::PollConfig;
 use super::failure::Contact;
-use super::fetch::groups::{self, DescribeSupport, GroupPhase};
+use super::fetch::groups::{self, Described, GroupPhase};
 use super::fetch::listing::{self, Coverage, Listing};
 use super::fetch::topology::{self, Topology, TopologyAnswer};
 use super::fetch::{Budget, marks};
 use super::reporter::Reporter;
 use super::schedule::{self, Tick};
 use crate::kafka::Admin;
+use crate::lag::GroupId;
 use crate::metrics::ClusterMetrics;
 use crate::snapshot::{ClusterSnapshot, CycleOutcome, SnapshotSlot};
 
@@ -32,7 +34,7 @@ pub struct Poller {
     metrics: ClusterMetrics,
     previous: Arc<ClusterSnapshot>,
     topology: Option<Arc<Topology>>,
-    support: DescribeSupport,
+    undescribable: BTreeSet<GroupId>,
     reporter: Reporter,
 }
 
@@ -59,7 +61,7 @@ impl Poller {
             metrics,
             previous,
             topology: None,
-            support: DescribeSupport::default(),
+            undescribable: BTreeSet::new(),
         }
     }
 
@@ -92,7 +94,7 @@ impl Poller {
             .poll_duration("total")
             .observe(started.elapsed().as_secs_f64());
         self.count(&fetched);
-        self.topology.clone_from(&fetched.topology);
+        self.remember(&fetched);
         let failures = fetched.failures.clone();
         let snapshot = build::build(&self.previous, fetched, &self.config, now());
         let outcome = snapshot.outcome;
@@ -101,8 +103,22 @@ impl Poller {
         self.slot.publish(Arc::clone(&self.previous));
         self.metrics.polls(outcome.as_str()).inc();
         self.reporter
-            .tell(&self.previous, &failures, &self.support, started.elapsed());
+            .tell(&self.previous, &failures, started.elapsed());
         outcome
+    }
+
+    /// Keeps what the next cycle asks by.
+    fn remember(&mut self, fetched: &Fetched) {
+        self.topology.clone_from(&fetched.topology);
+        if fetched.groups.is_empty() {
+            return;
+        }
+        let undescribable = fetched
+            .groups
+            .iter()
+            .filter(|(_, answer)| matches!(answer.description, Described::Unsupported));
+        self.undescribable = undescribable.map(|(id, _)| id.clone()).collect();
+        self.reporter.tell_undescribable(&self.undescribable);
     }
 
     /// Asks everything a cycle asks; ends early where nobody answers, so that this is told at once.
@@ -149,7 +165,7 @@ impl Poller {
             admin,
             config,
             budget,
-            support: &self.support,
+            undescribable: &self.undescribable,
             named_partitions: named_partitions.as_deref(),
         };
         let answer = phase.fetch(targets).await;

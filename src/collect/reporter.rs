@@ -7,7 +7,6 @@ use tracing::{debug, info, warn};
 
 use super::config::PollConfig;
 use super::failure::{Failure, Subject};
-use super::fetch::groups::DescribeSupport;
 use crate::lag::{GroupId, TopicName};
 use crate::snapshot::{ClusterSnapshot, CycleOutcome};
 
@@ -16,7 +15,7 @@ use crate::snapshot::{ClusterSnapshot, CycleOutcome};
 pub(super) struct Reporter {
     cluster: String,
     told: Option<Condition>,
-    support: Support,
+    undescribable: BTreeSet<GroupId>,
     /// The topics and groups the configuration names, as the log spells them.
     named: BTreeSet<Named>,
     /// Those of them that were last said not to exist.
@@ -38,13 +37,6 @@ struct Condition {
     failing: BTreeSet<GroupId>,
 }
 
-/// Whether it was said that the cluster cannot describe groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Support {
-    Assumed,
-    SaidMissing,
-}
-
 impl Reporter {
     /// Returns a reporter that has said nothing yet.
     pub(super) fn new(config: &PollConfig) -> Self {
@@ -56,7 +48,7 @@ impl Reporter {
                 |cluster| format!("cluster `{cluster}`"),
             ),
             told: None,
-            support: Support::Assumed,
+            undescribable: BTreeSet::new(),
             named: topics.chain(groups).collect(),
             absent: BTreeSet::new(),
         }
@@ -67,14 +59,9 @@ impl Reporter {
         &mut self,
         snapshot: &ClusterSnapshot,
         failures: &[Failure],
-        support: &DescribeSupport,
         took: Duration,
     ) {
         let cluster = &self.cluster;
-        if support.is_missing() && self.support == Support::Assumed {
-            self.support = Support::SaidMissing;
-            info!(%cluster, "{cluster} cannot describe groups: members and states are not shown");
-        }
         let duration_ms = took.as_millis();
         debug!(%cluster, duration_ms, outcome = snapshot.outcome.as_str(), "polled {cluster}");
         if snapshot.outcome.is_up() {
@@ -109,6 +96,20 @@ impl Reporter {
             }
         }
         self.told = Some(condition);
+    }
+
+    /// Says which groups the cluster cannot describe, as far as that is new: in one line, however many they are.
+    pub(super) fn tell_undescribable(&mut self, undescribable: &BTreeSet<GroupId>) {
+        let cluster = &self.cluster;
+        let mut news = undescribable.difference(&self.undescribable);
+        if let Some(group) = news.next() {
+            let groups = match news.count() {
+                0 => format!("group `{group}`: its"),
+                others => format!("group `{group}` and {others} more: their"),
+            };
+            info!(%cluster, %group, "{cluster} cannot describe {groups} members and state are not shown");
+        }
+        self.undescribable.clone_from(undescribable);
     }
 
     /// Says which of the names in the configuration do not exist, as far as that is new.
@@ -223,8 +224,8 @@ mod tests {
         failure(Operation::CommittedOffsets, Subject::Group(id.into()))
     }
 
-    /// Returns what is logged from `info` up over these cycles, without times and fields.
-    fn told(config: &PollConfig, cycles: &[(CycleOutcome, Vec<Failure>)]) -> Vec<String> {
+    /// Returns what `speak` logs from `info` up, without times and fields.
+    fn logged(speak: impl FnOnce()) -> Vec<String> {
         let lines = Lines::default();
         let writer = lines.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -234,19 +235,7 @@ mod tests {
             .with_target(false)
             .without_time()
             .finish();
-        let now = Now {
-            instant: Instant::now(),
-            time: SystemTime::now(),
-        };
-        tracing::subscriber::with_default(subscriber, || {
-            let mut reporter = Reporter::new(config);
-            for (outcome, failures) in cycles {
-                let mut snapshot = blank(config, now);
-                snapshot.outcome = *outcome;
-                let support = DescribeSupport::default();
-                reporter.tell(&snapshot, failures, &support, Duration::ZERO);
-            }
-        });
+        tracing::subscriber::with_default(subscriber, speak);
         let bytes = lines.0.lock().expect("nobody writes any more").clone();
         let text = String::from_utf8(bytes).expect("lines are text");
         let line = |line: &str| {
@@ -254,6 +243,22 @@ mod tests {
             line[..end].trim().to_owned()
         };
         text.lines().map(line).collect()
+    }
+
+    /// Returns what is logged over these cycles.
+    fn told(config: &PollConfig, cycles: &[(CycleOutcome, Vec<Failure>)]) -> Vec<String> {
+        let now = Now {
+            instant: Instant::now(),
+            time: SystemTime::now(),
+        };
+        logged(|| {
+            let mut reporter = Reporter::new(config);
+            for (outcome, failures) in cycles {
+                let mut snapshot = blank(config, now);
+                snapshot.outcome = *outcome;
+                reporter.tell(&snapshot, failures, Duration::ZERO);
+            }
+        })
     }
 
     #[test]
@@ -287,6 +292,22 @@ mod tests {
             "INFO the cluster is read in full: 0 groups, 0 topics",
         ];
         assert_eq!(told(&PollConfig::default(), &cycles), expected);
+    }
+
+    #[test]
+    fn groups_that_cannot_be_described_are_told_once() {
+        let lines = logged(|| {
+            let mut reporter = Reporter::new(&PollConfig::default());
+            for groups in [&["a", "b", "c"][..], &["a", "b", "c"], &["a", "d"], &[]] {
+                let groups = groups.iter().map(|&group| group.into()).collect();
+                reporter.tell_undescribable(&groups);
+            }
+        });
+        let expected = [
+            "INFO the cluster cannot describe group `a` and 2 more: their members and state are not shown",
+            "INFO the cluster cannot describe group `d`: its members and state are not shown",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

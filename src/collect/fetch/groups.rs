@@ -1,8 +1,7 @@
 //! Phase 3: members and committed offsets of each group, a bounded number at a time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -38,16 +37,10 @@ pub(in crate::collect) enum Described {
     Memberless(Listed),
     /// The coordinator knows no such group.
     NotFound,
-    /// The cluster cannot describe groups.
+    /// The cluster cannot describe groups, or not one of this kind.
     Unsupported,
     /// The call failed.
     Failed(KafkaError),
-}
-
-/// Whether a cluster can describe groups; once it says no, it is not asked again.
-#[derive(Debug, Default)]
-pub(in crate::collect) struct DescribeSupport {
-    is_missing: AtomicBool,
 }
 
 /// What phase 3 found.
@@ -65,16 +58,10 @@ pub(in crate::collect) struct GroupPhase<'a> {
     pub(in crate::collect) admin: &'a dyn Admin,
     pub(in crate::collect) config: &'a PollConfig,
     pub(in crate::collect) budget: Budget,
-    pub(in crate::collect) support: &'a DescribeSupport,
+    /// The groups that the cluster cannot describe, as it said before; it is not asked again.
+    pub(in crate::collect) undescribable: &'a BTreeSet<GroupId>,
     /// The partitions of the topics that the configuration names; nothing where it names none.
     pub(in crate::collect) named_partitions: Option<&'a [TopicPartition]>,
-}
-
-impl DescribeSupport {
-    /// Tells whether the cluster said that it cannot describe groups.
-    pub(in crate::collect) fn is_missing(&self) -> bool {
-        self.is_missing.load(Ordering::Relaxed)
-    }
 }
 
 /// Returns every partition of the topics that the configuration names; nothing where it names none.
@@ -139,7 +126,7 @@ impl GroupPhase<'_> {
     }
 
     async fn describe(self, group: &GroupId, end: Instant) -> Described {
-        if self.support.is_missing() {
+        if self.undescribable.contains(group) {
             return Described::Unsupported;
         }
         let Some(limit) = self.budget.request(end) else {
@@ -150,10 +137,7 @@ impl GroupPhase<'_> {
             Ok(description) if description.state == GroupState::Dead => Described::NotFound,
             Ok(description) => Described::Answered(description),
             Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => Described::NotFound,
-            Err(error) if error.code.is_unsupported() => {
-                self.support.is_missing.store(true, Ordering::Relaxed);
-                Described::Unsupported
-            }
+            Err(error) if error.code.is_unsupported() => Described::Unsupported,
             Err(error) => Described::Failed(error),
         }
     }

@@ -209,6 +209,26 @@ async fn a_cluster_that_cannot_describe_groups_is_asked_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_that_cannot_be_described_does_not_stop_describing_others() {
+    let mut watch = Watch::new(PollConfig::default(), |world| {
+        orders(world);
+        world.group("a-strange-one", 1, &[("orders", 0, 60)]);
+        let unsupported = Fault::Error(ErrorCode::UNSUPPORTED_VERSION);
+        let describe = &mut world.faults.describe;
+        describe.insert("a-strange-one".to_owned(), unsupported);
+    });
+    for _ in 0..2 {
+        watch.poll().await;
+    }
+    let snapshot = watch.poll().await;
+    assert_eq!(snapshot.outcome, CycleOutcome::Complete);
+    assert_eq!(lag(&snapshot, "a-strange-one", "orders", 0), Some(40));
+    let is_described = |id| group(&snapshot, id).map(|row| row.membership.is_some());
+    assert_eq!(is_described("a-strange-one"), Some(false));
+    assert_eq!(is_described("billing"), Some(true));
+}
+
+#[tokio::test(start_paused = true)]
 async fn named_groups_are_watched_without_listing() {
     let config = PollConfig {
         group_names: vec!["billing".into(), "nobody".into()],
