@@ -1,4 +1,4 @@
-//! Safe, asynchronous Kafka. The only place that names rdkafka; [`native`] is the only place with `unsafe`.
+//! Safe, asynchronous Kafka. The only place that names rdkafka; `kafka::native` is the only place with `unsafe`.
 
 pub mod admin;
 pub mod client;
