@@ -62,7 +62,7 @@ impl Scrapes {
         format: Format,
         encoding: Encoding,
     ) -> Result<Vec<Bytes>, Arc<JoinError>> {
-        let world = self.rendering(format, encoding).await?;
+        let world = self.rendering(format, encoding, Instant::now()).await?;
         let registry = self.own.registry().clone();
         // `process_*` is read from files.
         tokio::task::spawn_blocking(move || {
@@ -73,11 +73,10 @@ impl Scrapes {
     }
 
     /// Returns the newest rendering, or joins those who wait for it; the first to ask starts it.
-    fn rendering(&self, format: Format, encoding: Encoding) -> Pending {
+    fn rendering(&self, format: Format, encoding: Encoding, now: Instant) -> Pending {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         // Loaded under the lock, so that the cache never goes back to an older world.
         let world = self.store.load();
-        let now = Instant::now();
         if cache.generation < world.generation {
             cache.generation = world.generation;
             // Also what other formats had: a large world should not be held in memory four times.
@@ -133,5 +132,97 @@ fn is_usable(pending: &Pending, now: Instant) -> bool {
         None => true,
         Some(Ok(rendering)) => rendering.valid_until.is_none_or(|until| now <= until),
         Some(Err(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::lag::UncommittedPolicy;
+    use crate::snapshot::{ClusterSnapshot, CycleOutcome, Exposure};
+
+    fn snapshot(stale_after: Duration) -> Arc<ClusterSnapshot> {
+        let taken = Instant::now();
+        Arc::new(ClusterSnapshot {
+            cluster: None,
+            outcome: CycleOutcome::Complete,
+            taken_at: SystemTime::UNIX_EPOCH,
+            taken,
+            last_complete: None,
+            last_up: Some(taken),
+            stale_after,
+            uncommitted: UncommittedPolicy::Absent,
+            exposure: Exposure::default(),
+            brokers_measured: Some(taken),
+            brokers: Arc::default(),
+            topics: Vec::new(),
+            groups: Vec::new(),
+        })
+    }
+
+    fn scrapes() -> Scrapes {
+        let store = Arc::new(SnapshotStore::new([None]));
+        Scrapes::new(store, OwnMetrics::new("2.0.0"))
+    }
+
+    async fn rendering(scrapes: &Scrapes, encoding: Encoding) -> Arc<Rendering> {
+        rendering_at(scrapes, encoding, Instant::now()).await
+    }
+
+    async fn rendering_at(scrapes: &Scrapes, encoding: Encoding, now: Instant) -> Arc<Rendering> {
+        let pending = scrapes.rendering(Format::Text, encoding, now);
+        pending.await.expect("rendering does not panic")
+    }
+
+    #[tokio::test]
+    async fn scrapes_share_one_rendering_until_something_is_published() {
+        let scrapes = scrapes();
+        let slot = &scrapes.store.slots()[0];
+        slot.publish(snapshot(Duration::from_secs(3600)));
+        // Both ask before the first rendering is done: it cannot begin on this thread.
+        let now = Instant::now();
+        let first = scrapes.rendering(Format::Text, Encoding::Identity, now);
+        let second = scrapes.rendering(Format::Text, Encoding::Identity, now);
+        let first = first.await.expect("rendering does not panic");
+        let second = second.await.expect("rendering does not panic");
+        assert!(Arc::ptr_eq(&first, &second));
+        let third = rendering(&scrapes, Encoding::Identity).await;
+        assert!(Arc::ptr_eq(&first, &third));
+
+        slot.publish(snapshot(Duration::from_secs(3600)));
+        let fourth = rendering(&scrapes, Encoding::Identity).await;
+        assert!(!Arc::ptr_eq(&first, &fourth));
+        drop((first, second, third));
+        let compressed = rendering(&scrapes, Encoding::Gzip).await;
+        assert!(!Arc::ptr_eq(&fourth, &compressed));
+    }
+
+    #[tokio::test]
+    async fn a_rendering_is_made_again_once_something_in_it_is_stale() {
+        let scrapes = scrapes();
+        let stale_after = Duration::from_secs(30);
+        let snapshot = snapshot(stale_after);
+        let until = snapshot.taken + stale_after;
+        scrapes.store.slots()[0].publish(snapshot);
+        let at = |now| rendering_at(&scrapes, Encoding::Identity, now);
+        let first = at(until).await;
+        assert!(Arc::ptr_eq(&first, &at(until).await));
+        let stale = at(until + Duration::from_nanos(1)).await;
+        assert!(!Arc::ptr_eq(&first, &stale));
+        let later = at(until + Duration::from_secs(1)).await;
+        assert!(Arc::ptr_eq(&stale, &later), "nothing is left that ages");
+    }
+
+    #[tokio::test]
+    async fn renderings_of_what_was_published_before_are_not_kept() {
+        let scrapes = scrapes();
+        let slot = &scrapes.store.slots()[0];
+        slot.publish(snapshot(Duration::from_secs(3600)));
+        let old = Arc::downgrade(&rendering(&scrapes, Encoding::Identity).await);
+        slot.publish(snapshot(Duration::from_secs(3600)));
+        rendering(&scrapes, Encoding::Gzip).await;
+        assert!(old.upgrade().is_none());
     }
 }

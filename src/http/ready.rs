@@ -60,3 +60,67 @@ impl fmt::Display for Readiness {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::lag::UncommittedPolicy;
+    use crate::snapshot::{CycleOutcome, Exposure};
+
+    /// Returns a snapshot of a cycle that failed at `taken`, after one that was up at `last_up`.
+    fn failed(taken: Instant, last_up: Option<Instant>) -> ClusterSnapshot {
+        ClusterSnapshot {
+            cluster: None,
+            outcome: CycleOutcome::Failed,
+            taken_at: SystemTime::UNIX_EPOCH,
+            taken,
+            last_complete: None,
+            last_up,
+            stale_after: Duration::from_secs(30),
+            uncommitted: UncommittedPolicy::Absent,
+            exposure: Exposure::default(),
+            brokers_measured: None,
+            brokers: Arc::default(),
+            topics: Vec::new(),
+            groups: Vec::new(),
+        }
+    }
+
+    fn told(snapshot: Option<ClusterSnapshot>, now: Instant) -> String {
+        let world = World {
+            generation: 0,
+            clusters: vec![(None, snapshot.map(Arc::new))],
+        };
+        readiness(&world, now).to_string()
+    }
+
+    #[test]
+    fn a_cluster_stays_ready_for_stale_after_from_its_last_good_cycle() {
+        let up = Instant::now();
+        let newest = up + Duration::from_secs(20);
+        let at = |seconds| {
+            told(
+                Some(failed(newest, Some(up))),
+                up + Duration::from_secs(seconds),
+            )
+        };
+        assert_eq!(at(30), "ready");
+        assert_eq!(
+            at(31),
+            "not ready: the cluster was not read for 31 s, more than 30 s (newest cycle: failed)"
+        );
+    }
+
+    #[test]
+    fn a_cluster_that_was_never_read_is_not_ready() {
+        let now = Instant::now();
+        assert_eq!(
+            told(Some(failed(now, None)), now),
+            "not ready: the cluster was not read yet (newest cycle: failed)"
+        );
+        assert_eq!(told(None, now), "not ready: the cluster was not polled yet");
+    }
+}
