@@ -12,8 +12,8 @@ use super::handler::TaskHandler;
 use crate::kafka::OffsetReset;
 use crate::lag::{GroupId, TopicName};
 
-/// How one task consumer behaves.
-#[derive(Clone, Debug)]
+/// How one task consumer behaves. `Debug` shows the names of the properties alone: a value may be a secret.
+#[derive(Clone)]
 pub struct TaskConfig {
     /// The topics to subscribe to.
     pub topics: Vec<TopicName>,
@@ -173,6 +173,49 @@ impl CommitStrategy {
                 CommitMode::Async => "async",
             },
         }
+    }
+}
+
+impl fmt::Debug for TaskConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            topics,
+            group,
+            auto_offset_reset,
+            commit,
+            max_attempts,
+            backoff,
+            dead_letter_topic,
+            audit_log,
+            handler,
+            processing_delay,
+            buffered_records,
+            poll_interval,
+            commit_timeout,
+            revoke_timeout,
+            grace_period,
+            client_id,
+            properties,
+        } = self;
+        f.debug_struct("TaskConfig")
+            .field("topics", topics)
+            .field("group", group)
+            .field("auto_offset_reset", auto_offset_reset)
+            .field("commit", commit)
+            .field("max_attempts", max_attempts)
+            .field("backoff", backoff)
+            .field("dead_letter_topic", dead_letter_topic)
+            .field("audit_log", audit_log)
+            .field("handler", handler)
+            .field("processing_delay", processing_delay)
+            .field("buffered_records", buffered_records)
+            .field("poll_interval", poll_interval)
+            .field("commit_timeout", commit_timeout)
+            .field("revoke_timeout", revoke_timeout)
+            .field("grace_period", grace_period)
+            .field("client_id", client_id)
+            .field("properties", &properties.keys())
+            .finish()
     }
 }
 
