@@ -6,6 +6,7 @@ mod cli_demo;
 mod cli_help;
 mod cli_serve;
 mod describe_kafka;
+mod docs;
 mod faults_kafka;
 mod http_clients;
 mod http_golden;
