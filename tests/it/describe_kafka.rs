@@ -46,8 +46,9 @@ fn rows_and_metrics_agree_with_kafkas_own_tool_at_every_quiet_point() {
     for point in 0..points {
         world.walk(25);
         let context = format!("at point {point} of the walk with LAGWATCH_SEED={seed}");
-        let truth = offsets_table(&kafka.consumer_groups_tool(&["--describe", "--all-groups"]));
-        world.expect_all_kinds_of_rows(&truth);
+        let told = kafka.consumer_groups_tool(&["--describe", "--all-groups"]);
+        let truth = offsets_table(&told);
+        world.expect_all_kinds_of_rows(&truth, &told);
         let described = describe(&kafka, &["--all-groups"]);
         assert_eq!(described, truth, "{context}");
         assert_metrics_agree(&scrape_after_a_whole_cycle(&serve), &truth, &context);
@@ -199,12 +200,8 @@ impl<'k> World<'k> {
                     .open()
             })
             .collect();
-        for member in &three {
-            member.wait_for_partitions(4);
-        }
-        for member in &modern {
-            member.wait_for_partitions(2);
-        }
+        Member::wait_for_shares(&three, 12);
+        Member::wait_for_shares(&modern, 4);
         let simple = kafka
             .member("simple")
             .assign(&[("orders", 0), ("payments", 1)])
@@ -230,17 +227,25 @@ impl<'k> World<'k> {
                 .map(str::to_owned)
                 .collect(),
         };
-        for member in three.into_iter().chain(modern).chain([simple]) {
-            world.adopt(member);
+        for member in three {
+            world.adopt(member, THREE_MEMBERS);
         }
+        for member in modern {
+            world.adopt(member, "modern");
+        }
+        world.adopt(simple, "simple");
         world
     }
 
-    fn adopt(&mut self, member: Member<'k>) {
+    fn adopt(&mut self, member: Member<'k>, group: &str) {
+        let committed = self.kafka.committed(group);
         let next = member
             .assignment()
             .into_iter()
-            .map(|partition| (partition, 0))
+            .map(|partition| {
+                let next = committed.get(&partition).copied();
+                (partition, next.unwrap_or(0))
+            })
             .collect();
         self.readers.push(Reader { member, next });
     }
@@ -330,9 +335,9 @@ impl<'k> World<'k> {
     }
 
     /// The comparison is worth something only while the tool shows every kind of group.
-    fn expect_all_kinds_of_rows(&self, truth: &[OffsetsRow]) {
+    fn expect_all_kinds_of_rows(&self, truth: &[OffsetsRow], told: &str) {
         let of = |group| rows_of(truth, group);
-        assert_eq!(of(THREE_MEMBERS).count(), 12);
+        assert_eq!(of(THREE_MEMBERS).count(), 12, "{told}");
         let uncommitted = of(THREE_MEMBERS)
             .find(|row| (row.topic.as_str(), row.partition) == UNCOMMITTED)
             .expect("it is assigned to a member");

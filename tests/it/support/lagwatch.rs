@@ -201,7 +201,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        show_log_on_panic("lagwatch", &self.log);
+        let what = match self.process.try_wait() {
+            Some(status) => format!("lagwatch, which has ended with {status},"),
+            None => "lagwatch, which is running,".to_owned(),
+        };
+        show_log_on_panic(&what, &self.log);
     }
 }
 

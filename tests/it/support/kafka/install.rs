@@ -105,7 +105,7 @@ pub(crate) fn java(main: &str, heap_mb: u32) -> Command {
             "-XX:-UsePerfData",
         ])
         .args([
-            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
             "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
         ])

@@ -1,6 +1,6 @@
 //! A consumer of Kafka's own that reads only when told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -35,7 +35,10 @@ pub(crate) struct Member<'a> {
 impl Kafka {
     /// Begins a consumer of a group: classic unless told otherwise.
     pub(crate) fn member(&self, group: &str) -> MemberBuilder<'_> {
-        let properties = BTreeMap::from([("group.id".to_owned(), group.to_owned())]);
+        // The client id is told: the default has the group's name in it, whose spaces would break tables.
+        let properties = [("group.id", group), ("client.id", "reader")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
         MemberBuilder {
             kafka: self,
             request: json!({ "do": "member-open" }),
@@ -96,6 +99,18 @@ impl Member<'_> {
         let what = format!("an assignment of {count} partitions");
         eventually(&what, Duration::from_secs(60), || {
             self.assignment().len() == count
+        });
+    }
+
+    /// Waits until these members share this many partitions, with something for each of them.
+    pub(crate) fn wait_for_shares(members: &[Self], count: usize) {
+        let what = format!("{count} partitions shared by {} members", members.len());
+        eventually(&what, Duration::from_secs(60), || {
+            let shares: Vec<_> = members.iter().map(Self::assignment).collect();
+            let owned: usize = shares.iter().map(Vec::len).sum();
+            let different: BTreeSet<_> = shares.iter().flatten().collect();
+            let has_idle = shares.iter().any(Vec::is_empty);
+            !has_idle && owned == count && different.len() == count
         });
     }
 

@@ -23,7 +23,7 @@ final class Tool {
 
   /** Runs {@code kafka-consumer-groups} and returns what it prints. */
   static synchronized String consumerGroups(JsonNode request) {
-    List<String> args = new ArrayList<>(List.of("--bootstrap-server", Cluster.bootstrapServers(request)));
+    List<String> args = new ArrayList<>(List.of("--bootstrap-server", Cluster.bootstrapServers(request), "--timeout", "60000"));
     request.get("args").forEach(argument -> args.add(argument.asText()));
     // The tool prints to System.out alone, which the whole process shares: hence the lock.
     PrintStream standard = System.out;
