@@ -94,6 +94,12 @@ impl Commits {
         }
     }
 
+    /// Returns [`Self::due_at`] where processing does not wait for the commit, so that it may be sent in between.
+    pub(super) fn due_at_without_waiting(&self) -> Option<Instant> {
+        self.due_at()
+            .filter(|_| self.mode() == Some(CommitMode::Async))
+    }
+
     /// Returns whether processing waits for this strategy's commits; nothing where librdkafka commits.
     pub(super) fn mode(&self) -> Option<CommitMode> {
         match self.strategy {

@@ -70,8 +70,8 @@ pub(super) struct Worked {
     pub(super) duration: Duration,
 }
 
-/// Is called with a partition and an offset when the records below it are handed to the processing step.
-pub(super) type HandOver = Arc<dyn Fn(&TopicPartition, Offset) + Send + Sync>;
+/// Is told when records are handed to the processing step: those below the offset, for each partition.
+pub(super) type HandOver = Arc<dyn Fn(&[(TopicPartition, Offset)]) + Send + Sync>;
 
 /// Does the work.
 pub(super) struct Worker {
@@ -103,12 +103,17 @@ impl Worker {
         let mut blocked = BTreeSet::new();
         let mut tasks = Vec::with_capacity(items.len());
         let mut failed = Vec::new();
+        let mut handed_over: Vec<(TopicPartition, Offset)> = Vec::new();
         for item in items {
             if blocked.contains(&item.partition) {
                 failed.push((item, Outcome::Untouched));
                 continue;
             }
-            self.tell_hand_over(&item);
+            let next = item.record.next_offset();
+            match handed_over.last_mut() {
+                Some((partition, offset)) if *partition == item.partition => *offset = next,
+                _ => handed_over.push((item.partition.clone(), next)),
+            }
             match decode(&item.record) {
                 Ok(event) => tasks.push(Task { item, event }),
                 Err(error) => {
@@ -117,6 +122,7 @@ impl Worker {
                 }
             }
         }
+        self.tell_hand_over(&handed_over);
         if !tasks.is_empty() {
             match self.audit.record(tasks).await {
                 Ok(recorded) => worked.results.extend(recorded.into_iter().map(settled)),
@@ -154,7 +160,7 @@ impl Worker {
                 worked.results.push((item, Outcome::Untouched));
                 continue;
             }
-            self.tell_hand_over(&item);
+            self.tell_hand_over(&[(item.partition.clone(), item.record.next_offset())]);
             let partition = item.partition.clone();
             match self.one(item).await {
                 Ok(result) => {
@@ -200,9 +206,9 @@ impl Worker {
         ))
     }
 
-    fn tell_hand_over(&self, item: &Item) {
+    fn tell_hand_over(&self, offsets: &[(TopicPartition, Offset)]) {
         if let Some(hand_over) = &self.hand_over {
-            hand_over(&item.partition, item.record.next_offset());
+            hand_over(offsets);
         }
     }
 }

@@ -10,6 +10,7 @@ mod context;
 mod inbox;
 mod poll;
 mod record;
+mod stream;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};

@@ -10,7 +10,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::KafkaError as RdError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionList;
@@ -20,12 +19,10 @@ use tracing::{debug, warn};
 
 use super::context::{self, Context, Note, Notes};
 use super::inbox::{Inbox, Letters};
+use super::stream::Stream;
 use super::{Acknowledgement, Event, Record, Revocation, RevocationCause, partitions};
 use crate::kafka::{ErrorCode, KafkaError};
 use crate::lag::TopicPartition;
-
-/// Records read from one partition before the others have their turn.
-const TURN: usize = 500;
 
 /// Events that found no room. Beyond it errors are left out, which repeat anyway.
 const BACKLOG: usize = 256;
@@ -53,23 +50,6 @@ struct Polling {
     outbox: VecDeque<Event>,
     revoking: Option<Revoking>,
     revocations: u64,
-}
-
-/// An assigned partition's queue.
-struct Stream {
-    queue: PartitionQueue<Context>,
-    /// librdkafka has put something in; set before the thread is woken, cleared before the queue is read.
-    has_more: Arc<AtomicBool>,
-    /// Records handed over and not released.
-    buffered: usize,
-    flow: Flow,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flow {
-    Running,
-    /// Until half of the buffer is free again.
-    Paused,
 }
 
 /// Partitions that wait for the task to let go of them.
@@ -194,7 +174,7 @@ impl Polling {
         let assigned = partitions(list);
         // The queues are split first, so that no record takes the common one.
         for partition in &assigned {
-            match self.split(partition) {
+            match Stream::split(&self.setup.client, &self.setup.inbox, partition) {
                 Some(stream) => {
                     self.streams.insert(partition.clone(), stream);
                 }
@@ -206,26 +186,6 @@ impl Polling {
                 .push_back(Event::Error(KafkaError::from(&error)));
         }
         self.outbox.push_back(Event::Assigned(assigned));
-    }
-
-    fn split(&self, partition: &TopicPartition) -> Option<Stream> {
-        let mut queue = self
-            .setup
-            .client
-            .split_partition_queue(partition.topic.as_str(), partition.partition.0)?;
-        let has_more = Arc::new(AtomicBool::new(true));
-        let flag = Arc::clone(&has_more);
-        let inbox = Arc::clone(&self.setup.inbox);
-        queue.set_nonempty_callback(move || {
-            flag.store(true, Ordering::Release);
-            inbox.wake();
-        });
-        Some(Stream {
-            queue,
-            has_more,
-            buffered: 0,
-            flow: Flow::Running,
-        })
     }
 
     fn revoke(&mut self, list: TopicPartitionList, lost: bool) {
@@ -287,8 +247,7 @@ impl Polling {
         }
         for (partition, stream) in &mut self.streams {
             let (records, reached_end) = stream.read(self.setup.high_mark);
-            if stream.pause(self.setup.high_mark) {
-                let buffered = stream.buffered;
+            if let Some(buffered) = stream.pause(self.setup.high_mark) {
                 debug!(%partition, buffered, "paused `{partition}`: {buffered} records wait");
             }
             if !records.is_empty() {
@@ -309,7 +268,7 @@ impl Polling {
         if let Some(stream) = self.streams.get_mut(&partition)
             && let Some(record) = Record::copy(message)
         {
-            stream.buffered += 1;
+            stream.add_one();
             self.outbox.push_back(Event::Records {
                 partition,
                 records: vec![record],
@@ -369,54 +328,5 @@ fn last_event(note: Note) -> Option<Event> {
         Note::AutoCommit { offsets, result } => Some(Event::AutoCommitted { offsets, result }),
         Note::Error(error) => Some(Event::Error(error)),
         Note::Assign(_) | Note::Revoke { .. } => None,
-    }
-}
-
-impl Stream {
-    fn is_readable(&self) -> bool {
-        self.flow == Flow::Running && self.has_more.load(Ordering::Acquire)
-    }
-
-    /// Reads a turn's records, as far as there is room, and whether the partition's end follows them.
-    fn read(&mut self, high_mark: usize) -> (Vec<Record>, bool) {
-        let mut records = Vec::new();
-        if self.flow == Flow::Paused || !self.has_more.swap(false, Ordering::AcqRel) {
-            return (records, false);
-        }
-        let room = high_mark.saturating_sub(self.buffered).min(TURN);
-        while records.len() < room {
-            match self.queue.poll(Duration::ZERO) {
-                Some(Ok(message)) => records.extend(Record::copy(&message)),
-                Some(Err(RdError::PartitionEOF(_))) => {
-                    self.has_more.store(true, Ordering::Release);
-                    self.buffered += records.len();
-                    return (records, true);
-                }
-                Some(Err(_)) => {}
-                None => {
-                    self.buffered += records.len();
-                    return (records, false);
-                }
-            }
-        }
-        self.has_more.store(true, Ordering::Release);
-        self.buffered += records.len();
-        (records, false)
-    }
-
-    /// Pauses a partition whose buffer is full; returns true when it just did.
-    fn pause(&mut self, high_mark: usize) -> bool {
-        let is_new = self.flow == Flow::Running && self.buffered >= high_mark;
-        if is_new {
-            self.flow = Flow::Paused;
-        }
-        is_new
-    }
-
-    fn release(&mut self, records: usize, high_mark: usize) {
-        self.buffered = self.buffered.saturating_sub(records);
-        if self.buffered <= high_mark / 2 {
-            self.flow = Flow::Running;
-        }
     }
 }
