@@ -111,6 +111,8 @@ fn a_frozen_broker_times_out_and_does_not_hold_up_the_others() {
         .nodes(3)
         // Long enough for the frozen node to count as alive while the test looks.
         .property("broker.session.timeout.ms", "45000")
+        // A commit waits for every replica in sync: the frozen one must soon count as none.
+        .property("replica.lag.time.max.ms", "2000")
         .start();
     let (serve, watch) = begin(&kafka);
     let victim = kafka.coordinator("steady-0");

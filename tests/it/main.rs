@@ -19,6 +19,7 @@ mod http_world;
 mod layers;
 mod poller_embedded;
 mod poller_kafka;
+mod scale_kafka;
 mod support;
 mod support_kafka;
 mod task_embedded;
