@@ -1,14 +1,17 @@
 //! The questions of [`Admin`], answered by librdkafka.
 
+mod observer;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
+use self::observer::{ClientObserver, LastError};
 use super::admin::{
     Admin, GroupDescription, ListedGroup, ListedOffset, Metadata, OffsetQuery, OffsetSpec,
     TopicSelection,
@@ -16,9 +19,8 @@ use super::admin::{
 use super::connection::{Connection, ConnectionError};
 use super::coordinators::Coordinators;
 use super::error::{ErrorCode, KafkaError};
-use super::log::ClientLog;
-use super::native::client::{Client, Observer};
-use super::requests::{RequestObserver, RequestTotals};
+use super::native::client::Client;
+use super::requests::RequestObserver;
 use crate::lag::{BrokerId, Committed, GroupId, Isolation, TopicName, TopicPartition};
 use crate::snapshot::{GroupState, GroupType};
 
@@ -28,9 +30,6 @@ const MOST_PARTITIONS: usize = 2_000;
 /// The most topics of one DescribeConfigs call: an answer is some kilobytes a topic.
 const MOST_CONFIGS: usize = 250;
 
-/// How long a client error is offered as the reason of a timeout.
-const RECENT: Duration = Duration::from_secs(60);
-
 /// Properties of this client, unless the connection sets them.
 const DEFAULTS: &[(&str, &str)] = &[
     ("client.id", "lagwatch"),
@@ -39,20 +38,18 @@ const DEFAULTS: &[(&str, &str)] = &[
     // A broker that is back is asked again within a poll cycle, not within librdkafka's ten seconds.
     ("reconnect.backoff.max.ms", "2000"),
     ("socket.keepalive.enable", "true"),
+    ("log.thread.name", "false"),
     // Every cycle reads the metadata anyway, and nothing else needs it.
     ("topic.metadata.refresh.interval.ms", "-1"),
 ];
 
-/// Properties of this client that are not for the connection to set.
-const OWN: &[(&str, &str)] = &[
-    ("allow.auto.create.topics", "false"),
-    ("log.queue", "true"),
-    ("statistics.interval.ms", "5000"),
-];
+/// How often requests are counted.
+const STATISTICS_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A client of one cluster that only ever reads.
 ///
-/// It connects when it is first asked. Dropping it fails the calls in flight and never blocks.
+/// It connects at once, in the background. Dropping it fails the calls in flight and never blocks; what it is made of goes
+/// when their deadlines have passed.
 pub struct KafkaAdmin {
     client: Client,
     coordinators: Coordinators,
@@ -69,29 +66,46 @@ impl KafkaAdmin {
         connection: &Connection,
         requests: impl RequestObserver,
     ) -> Result<Self, ConnectionError> {
+        Self::connect_counting(connection, requests, STATISTICS_INTERVAL)
+    }
+
+    fn connect_counting(
+        connection: &Connection,
+        requests: impl RequestObserver,
+        interval: Duration,
+    ) -> Result<Self, ConnectionError> {
         let mut conf = connection.native_conf()?;
         for (name, value) in DEFAULTS {
             if !connection.properties.contains_key(*name) {
                 conf.set(name, value).expect("a property of librdkafka");
             }
         }
-        for (name, value) in OWN {
+        let interval_ms = interval.as_millis().to_string();
+        // What is not for the connection to decide.
+        for (name, value) in [
+            ("allow.auto.create.topics", "false"),
+            ("log.queue", "true"),
+            ("statistics.interval.ms", &interval_ms),
+        ] {
             conf.set(name, value).expect("a property of librdkafka");
         }
         let last_error = Arc::new(LastError::default());
-        let observer = ClientObserver {
-            log: ClientLog::default(),
-            totals: RequestTotals::default(),
-            requests: Box::new(requests),
-            last_error: Arc::clone(&last_error),
-        };
-        let client =
-            Client::start(conf, observer).map_err(|reason| ConnectionError::Client { reason })?;
+        let servers = connection.bootstrap_servers.join(",");
+        let observer = ClientObserver::new(requests, Arc::clone(&last_error));
+        let client = Client::start(conf, &servers, observer)
+            .map_err(|reason| ConnectionError::Client { reason })?;
         Ok(Self {
             client,
             coordinators: Coordinators::default(),
             last_error,
         })
+    }
+
+    /// Closes the client as dropping it does, and waits until it is gone, but not longer than `limit`.
+    ///
+    /// It is gone once every call has come to its end or to its deadline. A process that uses TLS should not exit before.
+    pub async fn close(self, limit: Duration) {
+        self.client.close(limit).await;
     }
 
     /// Returns the newest thing that went wrong with the client as a whole, such as a host that cannot be resolved,
@@ -393,54 +407,6 @@ impl Admin for KafkaAdmin {
 impl fmt::Debug for KafkaAdmin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaAdmin").finish_non_exhaustive()
-    }
-}
-
-/// The newest thing that went wrong with the client as a whole.
-#[derive(Debug, Default)]
-struct LastError(Mutex<Option<(Instant, KafkaError)>>);
-
-impl LastError {
-    fn set(&self, error: KafkaError, now: Instant) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let has_reason = last
-            .as_ref()
-            .is_some_and(|(when, _)| now.saturating_duration_since(*when) < RECENT);
-        // It follows every other error when there is but one broker, and says less.
-        if error.code == ErrorCode::ALL_BROKERS_DOWN && has_reason {
-            return;
-        }
-        *last = Some((now, error));
-    }
-
-    fn recent(&self, now: Instant) -> Option<KafkaError> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (when, error) = last.as_ref()?;
-        (now.saturating_duration_since(*when) < RECENT).then(|| error.clone())
-    }
-}
-
-/// Hears the client on its own thread.
-struct ClientObserver {
-    log: ClientLog,
-    totals: RequestTotals,
-    requests: Box<dyn RequestObserver>,
-    last_error: Arc<LastError>,
-}
-
-impl Observer for ClientObserver {
-    fn log(&mut self, level: i32, facility: &str, line: &str) {
-        self.log.line(level, facility, line, Instant::now());
-    }
-
-    fn error(&mut self, error: KafkaError) {
-        let now = Instant::now();
-        self.log.line(4, error.code.name(), &error.message, now);
-        self.last_error.set(error, now);
-    }
-
-    fn statistics(&mut self, json: &str) {
-        self.totals.read(json, &*self.requests);
     }
 }
 

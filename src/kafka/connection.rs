@@ -119,7 +119,6 @@ impl Connection {
     ///
     /// The first thing that is wrong: servers in the order given, then properties by name.
     pub fn validate(&self) -> Result<(), ConnectionError> {
-        self.check_servers()?;
         self.native_conf().map(drop)
     }
 
@@ -135,7 +134,7 @@ impl Connection {
         Ok(config)
     }
 
-    /// Returns the properties as librdkafka's own object, bootstrap servers included.
+    /// Returns the properties as librdkafka's own object, without the bootstrap servers, which are checked alone.
     pub(in crate::kafka) fn native_conf(&self) -> Result<Conf, ConnectionError> {
         self.check_servers()?;
         let mut conf = Conf::new();
@@ -144,8 +143,6 @@ impl Connection {
             conf.set(name, value)
                 .map_err(|refusal| refused(name, refusal))?;
         }
-        conf.set("bootstrap.servers", &self.bootstrap_servers.join(","))
-            .map_err(|refusal| refused("bootstrap.servers", refusal))?;
         Ok(conf)
     }
 

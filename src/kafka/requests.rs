@@ -1,4 +1,7 @@
 //! How many requests were sent, by API: told by librdkafka's own statistics.
+//!
+//! Missing are the few that a client sends before it knows its brokers' ids: librdkafka forgets them with the bootstrap
+//! connections.
 
 use std::collections::{BTreeMap, HashMap};
 

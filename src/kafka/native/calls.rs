@@ -1,12 +1,11 @@
-//! The calls in flight: who waits for which answer.
+//! The calls in flight: who waits for which answer, and how many answers are still to come.
 //!
 //! A call is known to librdkafka by a number, never by a pointer. An answer whose number nobody waits for any more is
 //! dropped, so a caller may go away at any moment.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -14,27 +13,34 @@ use super::event::Event;
 use crate::kafka::error::{ErrorCode, KafkaError};
 
 /// How long after librdkafka's own deadline ours fires: time for its answer to arrive.
-const GRACE: Duration = Duration::from_millis(250);
+pub(super) const GRACE: Duration = Duration::from_millis(250);
 
 /// Copies what a call wants to know out of its answer, and wakes the caller.
 type Responder = Box<dyn FnOnce(&Event) + Send>;
 
-/// Who waits for what. Shared by the client and its polling thread.
+/// Who waits for what. Shared by the client and its thread.
+#[derive(Default)]
 pub(super) struct Calls {
-    waiting: Mutex<Waiting>,
-    next: AtomicUsize,
+    table: Mutex<Table>,
 }
 
-enum Waiting {
-    Open(HashMap<usize, Responder>),
-    /// The client is closing: nothing is answered any more.
-    Closed,
+#[derive(Default)]
+struct Table {
+    waiting: HashMap<usize, Responder>,
+    /// The number of the newest call. 0 is no number: it would be a null pointer, which other events have.
+    newest: usize,
+    /// Answers that librdkafka owes, to callers that wait and to callers that went away.
+    owed: usize,
+    /// When librdkafka will have given its last answer.
+    latest: Option<Instant>,
+    is_closed: bool,
 }
 
 /// One call in flight.
 pub(super) struct Call<T> {
     answer: oneshot::Receiver<Result<T, KafkaError>>,
     ticket: Ticket,
+    timeout: Duration,
 }
 
 /// A call's place in the table; gives it up when dropped.
@@ -44,70 +50,92 @@ struct Ticket {
 }
 
 impl Calls {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            waiting: Mutex::new(Waiting::Open(HashMap::new())),
-            // 0 would be a null pointer, which events that answer no call have.
-            next: AtomicUsize::new(1),
-        })
-    }
-
-    /// Returns a place for one answer, which `copy` turns into an owned value on the polling thread.
+    /// Returns a place for one answer, which `copy` turns into an owned value on the client's thread.
+    ///
+    /// The caller must then send the call: its answer is owed from here on.
     pub(super) fn open<T: Send + 'static>(
         self: &Arc<Self>,
+        timeout: Duration,
         copy: impl FnOnce(&Event) -> Result<T, KafkaError> + Send + 'static,
     ) -> Result<Call<T>, KafkaError> {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         let responder: Responder = Box::new(move |event| {
             // The caller may have gone away in between.
             drop(sender.send(copy(event)));
         });
-        match &mut *self.lock() {
-            Waiting::Open(waiting) => waiting.insert(id, responder),
-            Waiting::Closed => return Err(KafkaError::of(ErrorCode::DESTROY)),
-        };
+        let deadline = Instant::now() + timeout;
+        let mut table = self.lock();
+        if table.is_closed {
+            return Err(KafkaError::of(ErrorCode::DESTROY));
+        }
+        table.newest += 1;
+        table.owed += 1;
+        table.latest = table.latest.max(Some(deadline));
+        let id = table.newest;
+        table.waiting.insert(id, responder);
+        drop(table);
         let ticket = Ticket {
             id,
             calls: Arc::clone(self),
         };
-        Ok(Call { answer, ticket })
+        Ok(Call {
+            answer,
+            ticket,
+            timeout,
+        })
     }
 
-    /// Gives an answer to the call of that id, where somebody still waits for it.
+    /// Gives an answer to the call of that number, where somebody still waits for it.
     pub(super) fn answer(&self, id: usize, event: &Event) {
-        // The lock is not held while the answer is copied: callers come and go meanwhile.
-        let responder = self.take(id);
+        let responder = {
+            let mut table = self.lock();
+            table.owed = table.owed.saturating_sub(1);
+            table.waiting.remove(&id)
+        };
+        // Copied without the lock: callers come and go meanwhile.
         if let Some(responder) = responder {
             responder(event);
         }
     }
 
-    /// Fails every call, and those still to come.
+    /// Gives up a call that could not be sent.
+    pub(super) fn fail(&self, id: usize) {
+        let responder = {
+            let mut table = self.lock();
+            table.owed = table.owed.saturating_sub(1);
+            table.waiting.remove(&id)
+        };
+        drop(responder);
+    }
+
+    /// Fails every call that somebody waits for, and those still to come.
     pub(super) fn close(&self) {
-        let abandoned = std::mem::replace(&mut *self.lock(), Waiting::Closed);
+        let mut table = self.lock();
+        table.is_closed = true;
+        let abandoned = std::mem::take(&mut table.waiting);
+        drop(table);
         drop(abandoned);
     }
 
-    /// Returns how many calls wait.
+    /// Returns how many answers librdkafka owes.
+    pub(super) fn owed(&self) -> usize {
+        self.lock().owed
+    }
+
+    /// Returns when librdkafka will have given every answer it owes; nothing before the first call.
+    pub(super) fn latest_deadline(&self) -> Option<Instant> {
+        self.lock().latest
+    }
+
+    /// Returns how many callers wait.
     #[cfg(test)]
     pub(super) fn in_flight(&self) -> usize {
-        match &*self.lock() {
-            Waiting::Open(waiting) => waiting.len(),
-            Waiting::Closed => 0,
-        }
+        self.lock().waiting.len()
     }
 
-    fn take(&self, id: usize) -> Option<Responder> {
-        match &mut *self.lock() {
-            Waiting::Open(waiting) => waiting.remove(&id),
-            Waiting::Closed => None,
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         // Nothing panics while it is held, and the table is whole between any two operations.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,9 +145,13 @@ impl<T> Call<T> {
         self.ticket.id
     }
 
-    /// Waits for the answer, until shortly after `timeout` at most.
-    pub(super) async fn answer(self, timeout: Duration) -> Result<T, KafkaError> {
-        let Self { answer, ticket } = self;
+    /// Waits for the answer, until shortly after the call's deadline at most.
+    pub(super) async fn answer(self) -> Result<T, KafkaError> {
+        let Self {
+            answer,
+            ticket,
+            timeout,
+        } = self;
         let answer = tokio::time::timeout(timeout + GRACE, answer).await;
         drop(ticket);
         match answer {
@@ -132,6 +164,7 @@ impl<T> Call<T> {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        drop(self.calls.take(self.id));
+        let responder = self.calls.lock().waiting.remove(&self.id);
+        drop(responder);
     }
 }

@@ -1,25 +1,32 @@
 //! A client: one librdkafka handle, one queue and one thread that polls it.
 //!
-//! The thread answers the calls in flight and hands on what the client says of its own accord. It ends when the
-//! [`Client`] is dropped, and it is where librdkafka is destroyed, which may block.
+//! The thread answers the calls in flight and hands on what the client says of its own accord. When the [`Client`] is
+//! dropped, the thread waits for the answers that librdkafka still owes and destroys it, which may block.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
+use tokio::sync::oneshot;
 
-use super::calls::{Call, Calls};
+use super::calls::{Call, Calls, GRACE};
 use super::conf::Conf;
 use super::event::{Event, Kind};
 use super::handle::{ClientType, Handle, Queue};
 use super::options::Options;
+use super::pause::Pause;
+use super::text;
 use crate::kafka::error::{ErrorCode, KafkaError};
 
 /// How long the thread waits for an event before it looks around; an event or a drop wakes it at once.
 const POLL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long after the last deadline librdkafka may take to give the answers it owes.
+const LATE: Duration = Duration::from_secs(10);
 
 /// The group that a client belongs to in name only: it never asks for its coordinator, and never joins.
 const CLOSED_GROUP: &str = "lagwatch-closed";
@@ -39,24 +46,40 @@ pub(in crate::kafka) struct Client {
     /// Present until dropped.
     live: Option<Arc<Live>>,
     calls: Arc<Calls>,
+    /// Calls for the client's thread to send.
+    orders: mpsc::Sender<Order>,
     /// Where the last reference goes, so that the caller's thread never destroys the client.
     last: mpsc::Sender<Arc<Live>>,
+    /// Fails when librdkafka is destroyed.
+    destroyed: oneshot::Receiver<()>,
 }
 
-/// The client proper. Fields drop in order: the queue before the handle it belongs to.
+/// A call that the client's thread is to send while librdkafka's main thread stands still.
+struct Order {
+    call: usize,
+    submit: Box<dyn FnOnce(&Live) + Send>,
+}
+
+/// The client proper. Fields drop in order: queues before the handle they belong to, the sender at the very end.
 pub(super) struct Live {
+    pause: Pause,
     pub(super) queue: Queue,
     pub(super) handle: Handle,
     is_closing: AtomicBool,
+    _destroyed: oneshot::Sender<()>,
 }
 
 impl Client {
-    /// Starts a client and its thread. Never touches the network itself.
+    /// Starts a client and its thread, which begins to connect to `servers`: `host:port`, separated by commas.
     ///
     /// # Errors
     ///
     /// librdkafka's words where properties contradict each other or a file they name cannot be used.
-    pub(in crate::kafka) fn start(mut conf: Conf, observer: impl Observer) -> Result<Self, String> {
+    pub(in crate::kafka) fn start(
+        mut conf: Conf,
+        servers: &str,
+        observer: impl Observer,
+    ) -> Result<Self, String> {
         // An OffsetFetch that is answered by NOT_COORDINATOR makes librdkafka look for the coordinator of the client's
         // own group, and crash where it has none (librdkafka#5040). So there is one, closed before it does anything.
         conf.set("group.id", CLOSED_GROUP)
@@ -68,36 +91,74 @@ impl Client {
         // SAFETY: the configuration is live and no client uses it yet.
         unsafe { sys::rd_kafka_conf_set_events(conf.as_ptr(), events) };
         let handle = Handle::new(conf, ClientType::Consumer)?;
+        let (sender, destroyed) = oneshot::channel();
         let live = Arc::new(Live {
+            pause: Pause::of(&handle),
             queue: Queue::for_everything_of(&handle),
             handle,
             is_closing: AtomicBool::new(false),
+            _destroyed: sender,
         });
-        let calls = Calls::new();
+        let servers = text::c_string(servers);
+        let calls = Arc::new(Calls::default());
+        let (orders, ordered) = mpsc::channel();
         let (last, closing) = mpsc::channel();
         let (thread_live, thread_calls) = (Arc::clone(&live), Arc::clone(&calls));
         thread::Builder::new()
             .name("kafka-client".to_owned())
-            .spawn(move || serve(thread_live, &thread_calls, observer, &closing))
+            .spawn(move || {
+                // Before there is anybody to ask for the group's coordinator.
+                thread_live.handle.close_membership();
+                thread_live.handle.add_servers(&servers);
+                serve(&thread_live, &thread_calls, observer, &ordered);
+                end(thread_live, &thread_calls, &closing);
+            })
             .map_err(|error| format!("starting the client's thread: {error}"))?;
         Ok(Self {
             live: Some(live),
             calls,
+            orders,
             last,
+            destroyed,
         })
+    }
+
+    /// Closes the client as dropping it does, and waits until it is destroyed, but not longer than `limit`.
+    pub(in crate::kafka) async fn close(mut self, limit: Duration) {
+        let (_, never) = oneshot::channel();
+        let destroyed = mem::replace(&mut self.destroyed, never);
+        drop(self);
+        // Whether it is destroyed or the limit is reached: there is nothing more to do.
+        drop(tokio::time::timeout(limit, destroyed).await);
     }
 
     /// Sends a call and returns its place in the table; `copy` runs on the client's thread.
     ///
-    /// `submit` gets the options, and must pass them and the client's queue to librdkafka.
+    /// `submit` must pass the options it gets, and the client's queue, to one call of librdkafka.
     pub(super) fn call<T: Send + 'static>(
         &self,
-        options: &Options<'_>,
+        options: &Options,
         copy: impl FnOnce(&Event) -> Result<T, KafkaError> + Send + 'static,
         submit: impl FnOnce(&Live, *const sys::rd_kafka_AdminOptions_t),
     ) -> Result<Call<T>, KafkaError> {
-        let call = self.calls.open(copy)?;
+        let call = self.calls.open(options.timeout(), copy)?;
         submit(self.live(), options.for_call(call.id()));
+        Ok(call)
+    }
+
+    /// As [`Self::call`], but sends the call on the client's thread, and while librdkafka's main thread stands still.
+    pub(super) fn call_paused<T: Send + 'static>(
+        &self,
+        options: Options,
+        copy: impl FnOnce(&Event) -> Result<T, KafkaError> + Send + 'static,
+        submit: impl FnOnce(&Live, *const sys::rd_kafka_AdminOptions_t) + Send + 'static,
+    ) -> Result<Call<T>, KafkaError> {
+        let call = self.calls.open(options.timeout(), copy)?;
+        let id = call.id();
+        let submit = Box::new(move |live: &Live| submit(live, options.for_call(id)));
+        // Fails only if the thread died; then nobody answers, and the call's deadline ends it.
+        drop(self.orders.send(Order { call: id, submit }));
+        self.live().queue.wake();
         Ok(call)
     }
 
@@ -108,19 +169,16 @@ impl Client {
         timeout: Duration,
         run: impl FnOnce(&Live) -> Result<T, KafkaError> + Send + 'static,
     ) -> Result<T, KafkaError> {
-        let (sender, answer) = tokio::sync::oneshot::channel();
+        let (sender, answer) = oneshot::channel();
         let live = Arc::clone(self.live());
         // Not tokio's pool: its runtime would wait for this thread when it shuts down.
         let spawned = thread::Builder::new().name(name.to_owned()).spawn(move || {
-            let result = run(&live);
-            // Before the answer: whoever gets it may close the client, which must then be ours to destroy no more.
-            drop(live);
-            drop(sender.send(result));
+            drop(sender.send(run(&live)));
         });
         if spawned.is_err() {
             return Err(KafkaError::of(ErrorCode::CRITICAL_SYSTEM_RESOURCE));
         }
-        match tokio::time::timeout(timeout + Duration::from_millis(250), answer).await {
+        match tokio::time::timeout(timeout + GRACE, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_thread_died)) => Err(KafkaError::of(ErrorCode::DESTROY)),
             Err(_elapsed) => Err(KafkaError::of(ErrorCode::TIMED_OUT)),
@@ -132,17 +190,10 @@ impl Client {
         self.live.as_ref().expect("taken only by drop")
     }
 
-    /// Returns how many calls wait for their answer.
+    /// Returns how many callers wait for an answer.
     #[cfg(test)]
     pub(in crate::kafka) fn in_flight(&self) -> usize {
         self.calls.in_flight()
-    }
-
-    /// Returns something that turns false when the client is destroyed.
-    #[cfg(test)]
-    pub(in crate::kafka) fn liveness(&self) -> impl Fn() -> bool + use<> {
-        let weak = Arc::downgrade(self.live());
-        move || weak.strong_count() > 0
     }
 }
 
@@ -159,15 +210,16 @@ impl Drop for Client {
     }
 }
 
-/// Polls until the client is dropped, then destroys it.
-fn serve(
-    live: Arc<Live>,
-    calls: &Calls,
-    mut observer: impl Observer,
-    closing: &mpsc::Receiver<Arc<Live>>,
-) {
-    live.handle.close_membership();
-    while !live.is_closing.load(Ordering::Acquire) {
+/// Sends what is ordered and polls, until the client is dropped and librdkafka has given every answer it owes.
+///
+/// A client that is destroyed while a call of its own is being sent writes to memory that it has freed.
+fn serve(live: &Live, calls: &Calls, mut observer: impl Observer, orders: &mpsc::Receiver<Order>) {
+    while !live.is_closing.load(Ordering::Acquire) || owes_answers(calls) {
+        while let Ok(Order { call, submit }) = orders.try_recv() {
+            if live.pause.during(&live.handle, || submit(live)).is_err() {
+                calls.fail(call);
+            }
+        }
         let Some(event) = live.queue.poll(POLL_TIMEOUT) else {
             continue;
         };
@@ -183,8 +235,20 @@ fn serve(
             Kind::Other => {}
         }
     }
+}
+
+/// Tells whether librdkafka owes answers and may still give them: each call has a deadline.
+fn owes_answers(calls: &Calls) -> bool {
+    let is_late = |deadline| Instant::now() > deadline + LATE;
+    calls.owed() > 0 && !calls.latest_deadline().is_some_and(is_late)
+}
+
+/// Destroys the client, on this thread or, where a blocking call still runs, on that call's.
+fn end(live: Arc<Live>, calls: &Calls, closing: &mpsc::Receiver<Arc<Live>>) {
     // The client's own reference, which it sends right after it has asked to close.
-    drop(closing.recv());
-    // The last one, unless a blocking call still runs: then its thread destroys the client.
-    drop(live);
+    let last = closing.recv();
+    if calls.owed() > 0 {
+        tracing::warn!("a Kafka client owes answers long after their deadlines; it is left alone");
+        mem::forget((live, last));
+    }
 }

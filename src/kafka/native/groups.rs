@@ -32,7 +32,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<Vec<ListedGroup>, KafkaError> {
         let call = self.send_list_groups(broker, states, types, timeout)?;
-        call.answer(timeout).await
+        call.answer().await
     }
 
     /// Returns a group as `broker`, its coordinator, describes it.
@@ -43,7 +43,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<GroupDescription, KafkaError> {
         let call = self.send_describe_group(group, broker, timeout)?;
-        call.answer(timeout).await
+        call.answer().await
     }
 
     /// Returns what a group has committed, as `broker`, its coordinator, tells it.
@@ -55,7 +55,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<CommittedOffsets, KafkaError> {
         let call = self.send_committed_offsets(group, partitions, broker, timeout)?;
-        call.answer(timeout).await
+        call.answer().await
     }
 
     fn send_list_groups(
@@ -125,7 +125,7 @@ impl Client {
         let options = Options::new(self, kind, timeout)?.at_broker(broker)?;
         let request = OffsetsRequest::new(group, partitions);
         self.call(&options, copy_offsets, |live, options| {
-            let mut requests = [request.0];
+            let mut requests = [request.as_ptr()];
             // SAFETY: client, options, queue and request are live; options and request are copied.
             unsafe {
                 sys::rd_kafka_ListConsumerGroupOffsets(
@@ -141,10 +141,10 @@ impl Client {
 }
 
 /// An owned request for one group's offsets.
-struct OffsetsRequest(*mut sys::rd_kafka_ListConsumerGroupOffsets_t);
+pub(super) struct OffsetsRequest(*mut sys::rd_kafka_ListConsumerGroupOffsets_t);
 
 impl OffsetsRequest {
-    fn new(group: &GroupId, partitions: Option<&[TopicPartition]>) -> Self {
+    pub(super) fn new(group: &GroupId, partitions: Option<&[TopicPartition]>) -> Self {
         let group = text::c_string(group.as_str());
         let list = partitions.map(|partitions| {
             // The offset field is an answer's; librdkafka's own lists begin with "none".
@@ -156,6 +156,11 @@ impl OffsetsRequest {
             .map_or(std::ptr::null_mut(), PartitionList::as_ptr);
         // SAFETY: the string and the list, where there is one, are live and copied.
         Self(unsafe { sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list) })
+    }
+
+    /// Returns the pointer, valid while `self` lives.
+    pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_ListConsumerGroupOffsets_t {
+        self.0
     }
 }
 

@@ -1,5 +1,6 @@
 //! An owned librdkafka client and its queue.
 
+use std::ffi::CStr;
 use std::mem;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -61,6 +62,14 @@ impl Handle {
         unsafe { sys::rd_kafka_consumer_close(self.as_ptr()) };
     }
 
+    /// Begins to connect to brokers: `host:port`, separated by commas.
+    ///
+    /// They are kept for a client that loses all it has learned, as those of `bootstrap.servers` are.
+    pub(super) fn add_servers(&self, servers: &CStr) {
+        // SAFETY: the client is live; the string is copied.
+        unsafe { sys::rd_kafka_brokers_add(self.as_ptr(), servers.as_ptr()) };
+    }
+
     /// Returns the pointer, valid while `self` lives.
     pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_t {
         self.0.as_ptr()
@@ -83,11 +92,16 @@ unsafe impl Send for Queue {}
 unsafe impl Sync for Queue {}
 
 impl Queue {
-    /// Returns a new queue that also gets what would go to the client's main queue: logs, errors and statistics.
-    pub(super) fn for_everything_of(handle: &Handle) -> Self {
+    /// Returns a new queue.
+    pub(super) fn new(handle: &Handle) -> Self {
         // SAFETY: the client is live; the queue is owned by `Self`.
         let queue = unsafe { sys::rd_kafka_queue_new(handle.as_ptr()) };
-        let queue = Self(NonNull::new(queue).expect("librdkafka aborts when it is out of memory"));
+        Self(NonNull::new(queue).expect("librdkafka aborts when it is out of memory"))
+    }
+
+    /// Returns a new queue that also gets what would go to the client's main queue: logs, errors and statistics.
+    pub(super) fn for_everything_of(handle: &Handle) -> Self {
+        let queue = Self::new(handle);
         // SAFETY: the client is live; the reference is given back below.
         let main = unsafe { sys::rd_kafka_queue_get_main(handle.as_ptr()) };
         // SAFETY: both queues are live; the main queue keeps its own reference to the other one.

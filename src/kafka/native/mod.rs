@@ -9,13 +9,16 @@ mod calls;
 pub(super) mod client;
 pub(super) mod codes;
 pub(super) mod conf;
+mod configs;
 mod event;
 mod groups;
 mod handle;
+mod metadata;
 pub(super) mod mock;
 mod offsets;
 mod options;
 mod partitions;
+mod pause;
 mod text;
 mod topics;
 

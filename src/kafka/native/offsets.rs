@@ -32,7 +32,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<ListedOffsets, KafkaError> {
         let call = self.send_list_offsets(partitions, isolation, timeout)?;
-        call.answer(timeout).await
+        call.answer().await
     }
 
     fn send_list_offsets(
@@ -49,7 +49,7 @@ impl Client {
         let list = PartitionList::new(queries);
         let deadline = Instant::now() + timeout;
         let copy = move |event: &Event| copy_offsets(event, deadline);
-        self.call(&options, copy, |live, options| {
+        self.call_paused(options, copy, move |live, options| {
             // SAFETY: client, list, options and queue are live; list and options are copied.
             unsafe {
                 sys::rd_kafka_ListOffsets(

@@ -1,6 +1,5 @@
 //! The options of one call: its deadline, the broker it goes to, what it asks for.
 
-use std::marker::PhantomData;
 use std::ptr;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -9,6 +8,7 @@ use rdkafka_sys as sys;
 
 use super::client::Client;
 use super::codes;
+use super::handle::Handle;
 use super::text::ErrorText;
 use crate::kafka::error::{ErrorCode, KafkaError};
 use crate::lag::{BrokerId, Isolation};
@@ -16,28 +16,48 @@ use crate::lag::{BrokerId, Isolation};
 /// The longest deadline librdkafka accepts.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// Options for one kind of call on one client.
-pub(super) struct Options<'a> {
+/// The shortest deadline librdkafka can count.
+const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Options for one kind of call.
+pub(super) struct Options {
     options: NonNull<sys::rd_kafka_AdminOptions_t>,
-    client: PhantomData<&'a Client>,
+    timeout: Duration,
 }
 
-impl<'a> Options<'a> {
+// SAFETY: a plain object of its own, which refers neither to a thread nor, once it is made, to a client.
+unsafe impl Send for Options {}
+
+impl Options {
     /// Returns options for calls of `kind` that librdkafka gives up after `timeout`.
     pub(super) fn new(
-        client: &'a Client,
+        client: &Client,
+        kind: sys::rd_kafka_admin_op_t,
+        timeout: Duration,
+    ) -> Result<Self, KafkaError> {
+        // At least a millisecond: without any time, a call would not even begin.
+        let timeout = timeout.clamp(SHORTEST, LONGEST);
+        Self::within(&client.live().handle, kind, timeout)
+    }
+
+    /// Returns options for a call, of a group's offsets, that ends before it begins.
+    pub(super) fn expired(handle: &Handle) -> Result<Self, KafkaError> {
+        let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
+        Self::within(handle, kind, Duration::ZERO)
+    }
+
+    fn within(
+        handle: &Handle,
         kind: sys::rd_kafka_admin_op_t,
         timeout: Duration,
     ) -> Result<Self, KafkaError> {
         // SAFETY: the client is live; the options are owned by `Self`.
-        let options =
-            unsafe { sys::rd_kafka_AdminOptions_new(client.live().handle.as_ptr(), kind) };
+        let options = unsafe { sys::rd_kafka_AdminOptions_new(handle.as_ptr(), kind) };
         let options = Self {
             options: NonNull::new(options).ok_or_else(|| KafkaError::of(ErrorCode::INVALID_ARG))?,
-            client: PhantomData,
+            timeout,
         };
-        let timeout_ms = timeout.min(LONGEST).as_millis().max(1);
-        let timeout_ms = i32::try_from(timeout_ms).expect("an hour in milliseconds fits");
+        let timeout_ms = i32::try_from(timeout.as_millis()).expect("an hour at most");
         let mut reason = ErrorText::new();
         // SAFETY: the options are live; the buffer has the size it says.
         let code = unsafe {
@@ -125,17 +145,27 @@ impl<'a> Options<'a> {
         Ok(self)
     }
 
+    /// Returns when librdkafka gives up, from the moment the call is sent.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Marks the options with a call's number and returns them, valid while `self` lives; librdkafka copies them.
     pub(super) fn for_call(&self, call: usize) -> *const sys::rd_kafka_AdminOptions_t {
         // A number in a pointer's clothes: librdkafka hands it back and nobody follows it.
         let opaque = ptr::without_provenance_mut(call);
         // SAFETY: the options are live; librdkafka never reads what the opaque points to.
         unsafe { sys::rd_kafka_AdminOptions_set_opaque(self.options.as_ptr(), opaque) };
+        self.as_ptr()
+    }
+
+    /// Returns the pointer, valid while `self` lives.
+    pub(super) fn as_ptr(&self) -> *const sys::rd_kafka_AdminOptions_t {
         self.options.as_ptr()
     }
 }
 
-impl Drop for Options<'_> {
+impl Drop for Options {
     fn drop(&mut self) {
         // SAFETY: owned, and destroyed once.
         unsafe { sys::rd_kafka_AdminOptions_destroy(self.options.as_ptr()) };

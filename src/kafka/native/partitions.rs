@@ -12,6 +12,9 @@ use crate::lag::{TopicName, TopicPartition};
 /// An owned list to be passed to librdkafka.
 pub(super) struct PartitionList(NonNull<sys::rd_kafka_topic_partition_list_t>);
 
+// SAFETY: a plain object of its own, which refers to no thread.
+unsafe impl Send for PartitionList {}
+
 impl PartitionList {
     /// Returns a list of partitions, each with the number that goes into its offset field.
     pub(super) fn new<'a>(
