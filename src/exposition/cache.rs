@@ -2,6 +2,7 @@
 //!
 //! A rendering is kept for as long as nothing is published and nothing in it has become too old to be shown.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use super::families::{Rendering, render};
 use super::output::{Encoding, body};
 use super::own::render_own;
 use super::writer::Format;
+use crate::lag::ClusterName;
 use crate::metrics::OwnMetrics;
 use crate::snapshot::{SnapshotStore, World};
 
@@ -32,8 +34,8 @@ type Pending = Shared<BoxFuture<'static, Result<Arc<Rendering>, Arc<JoinError>>>
 struct Cache {
     generation: u64,
     entries: Vec<(Format, Encoding, Pending)>,
-    /// For each cluster, the end of the cycle whose dropped series have been counted.
-    counted: Vec<Option<Instant>>,
+    /// For each cluster, the end of the cycle whose dropped series have been counted. A reload may move clusters about.
+    counted: HashMap<Option<ClusterName>, Instant>,
 }
 
 impl Scrapes {
@@ -112,15 +114,16 @@ impl Scrapes {
     /// Counts the series that a snapshot lost to the limit, once however often it is rendered.
     fn count_dropped(&self, world: &World, dropped: &[u64]) {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.counted.resize(world.clusters.len(), None);
-        for (index, ((name, snapshot), dropped)) in world.clusters.iter().zip(dropped).enumerate() {
-            let taken = snapshot.as_ref().map(|snapshot| snapshot.taken);
-            if cache.counted[index] < taken {
-                cache.counted[index] = taken;
-                self.own
-                    .cluster(name.as_ref())
-                    .series_dropped()
-                    .inc_by(*dropped);
+        cache
+            .counted
+            .retain(|counted, _| world.clusters.iter().any(|(name, _)| name == counted));
+        for ((name, snapshot), dropped) in world.clusters.iter().zip(dropped) {
+            let Some(snapshot) = snapshot else { continue };
+            let counted = cache.counted.get(name);
+            if counted.is_none_or(|counted| *counted < snapshot.taken) {
+                cache.counted.insert(name.clone(), snapshot.taken);
+                let series_dropped = self.own.cluster(name.as_ref()).series_dropped();
+                series_dropped.inc_by(*dropped);
             }
         }
     }
@@ -224,5 +227,22 @@ mod tests {
         slot.publish(snapshot(Duration::from_secs(3600)));
         rendering(&scrapes, Encoding::Gzip).await;
         assert!(old.upgrade().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_is_counted_once_whatever_clusters_come_before_it() {
+        let store = Arc::new(SnapshotStore::new([Some("b".into())]));
+        let scrapes = Scrapes::new(Arc::clone(&store), OwnMetrics::new("2.0.0"));
+        let mut dropping = Arc::unwrap_or_clone(snapshot(Duration::from_secs(3600)));
+        dropping.exposure.max_series = 0;
+        store.slots()[0].publish(Arc::new(dropping));
+        let cluster = scrapes.own.cluster(Some(&"b".into()));
+        rendering(&scrapes, Encoding::Identity).await;
+        let dropped = cluster.series_dropped().get();
+        assert!(dropped > 0, "a limit of 0 leaves nothing");
+
+        store.set_clusters([Some("a".into()), Some("b".into())]);
+        rendering(&scrapes, Encoding::Identity).await;
+        assert_eq!(cluster.series_dropped().get(), dropped);
     }
 }
