@@ -144,7 +144,7 @@ pub struct GroupDescription {
     pub assignor: String,
     /// The broker that coordinates it.
     pub coordinator: Option<BrokerId>,
-    /// Its members, sorted.
+    /// Its members, as the coordinator orders them.
     pub members: Vec<crate::snapshot::Member>,
 }
 

@@ -47,7 +47,7 @@ pub struct Membership {
     pub assignor: String,
     /// The broker that coordinates the group; nothing where the answer names none.
     pub coordinator: Option<BrokerId>,
-    /// The members, by id.
+    /// The members, as the coordinator orders them.
     pub members: MemberList,
 }
 
@@ -59,7 +59,7 @@ impl Membership {
     }
 }
 
-/// The members of a group, by id.
+/// The members of a group, as the coordinator orders them: Kafka's own tool breaks ties by that order.
 pub type MemberList = Arc<[Member]>;
 
 /// One member of a group.

@@ -121,7 +121,6 @@ fn described(description: &GroupDescription, evidence: Evidence<'_>) -> Membersh
         members,
     } = description;
     let mut members = members.clone();
-    members.sort();
     for partition in members.iter_mut().flat_map(|member| &mut member.assignment) {
         partition.topic = evidence.name(&partition.topic);
     }
@@ -296,8 +295,10 @@ fn reading(
 
 /// Returns the member that owns each partition: the first by id, should two claim it in the middle of a rebalance.
 fn owners(membership: &Membership) -> HashMap<&TopicPartition, u32> {
+    let mut members: Vec<_> = membership.members.iter().zip(0_u32..).collect();
+    members.sort_by_key(|(member, _)| &member.id);
     let mut owners = HashMap::new();
-    for (member, index) in membership.members.iter().zip(0_u32..) {
+    for (member, index) in members {
         for partition in &member.assignment {
             owners.entry(partition).or_insert(index);
         }

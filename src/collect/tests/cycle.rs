@@ -177,6 +177,21 @@ async fn assigned_partitions_without_a_commit_are_the_groups_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn members_keep_the_order_of_the_coordinator() {
+    let mut watch = Watch::new(PollConfig::default(), |world| {
+        world.topic("orders", 2, 100);
+        world.group("billing", 1, &[]);
+        world.member("billing", "b", &[("orders", 1)]);
+        world.member("billing", "a", &[("orders", 0)]);
+    });
+    let snapshot = watch.poll().await;
+    let row = group(&snapshot, "billing").expect("the group is there");
+    let members = &row.membership.as_ref().expect("it was described").members;
+    let ids: Vec<&str> = members.iter().map(|member| member.id.as_ref()).collect();
+    assert_eq!(ids, ["b", "a"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_uncommitted_backlog_counts_where_the_policy_says_so() {
     let config = PollConfig {
         uncommitted: UncommittedPolicy::LogStart,

@@ -73,12 +73,18 @@ pub fn group_detail<'a>(
         .chunk_by(|one, next| one.id.topic == next.id.topic);
     GroupDetail {
         summary: group_summary(cluster, snapshot, group, now),
-        member_list: membership
-            .map(|membership| membership.members.iter().map(member_body).collect()),
+        member_list: membership.map(member_list),
         topic_list: topics
             .map(|rows| topic_body(snapshot, membership, rows, now))
             .collect(),
     }
+}
+
+/// Lists the members by id: the coordinator's order may change between two cycles.
+fn member_list(membership: &Membership) -> Vec<MemberBody<'_>> {
+    let mut members: Vec<&Member> = membership.members.iter().collect();
+    members.sort();
+    members.into_iter().map(member_body).collect()
 }
 
 fn member_body(member: &Member) -> MemberBody<'_> {

@@ -259,7 +259,7 @@ unsafe fn copy_group(group: *const sys::rd_kafka_ConsumerGroupDescription_t) -> 
     let coordinator = unsafe { sys::rd_kafka_ConsumerGroupDescription_coordinator(group) };
     // SAFETY: as above.
     let count = unsafe { sys::rd_kafka_ConsumerGroupDescription_member_count(group) };
-    let mut members: Vec<Member> = (0..count)
+    let members = (0..count)
         .map(|index| {
             // SAFETY: live, and the index is within the count.
             let member = unsafe { sys::rd_kafka_ConsumerGroupDescription_member(group, index) };
@@ -267,7 +267,6 @@ unsafe fn copy_group(group: *const sys::rd_kafka_ConsumerGroupDescription_t) -> 
             unsafe { copy_member(member) }
         })
         .collect();
-    members.sort();
     GroupDescription {
         state: from_native(state),
         group_type: from_native_type(group_type),
