@@ -24,4 +24,5 @@ mod support;
 mod support_kafka;
 mod task_embedded;
 mod task_lessons;
+mod task_sharing;
 mod task_world;

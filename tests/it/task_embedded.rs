@@ -1,6 +1,5 @@
 //! The task consumer on the embedded cluster: failures, rebalances, long processing, and what must not happen.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lagwatch::kafka::{Api, ErrorCode, Header};
@@ -9,7 +8,7 @@ use lagwatch::task::dead_letter::{
 };
 use lagwatch::task::{CommitMode, CommitStrategy, HandlerError, TaskConfig, TaskError};
 
-use crate::task_world::{Recorder, RunningTask, TOPIC, World, per_batch, until};
+use crate::task_world::{Recorder, RunningTask, TOPIC, World, per_batch};
 
 const REBALANCES: &str = "lagwatch_task_rebalances_total";
 
@@ -132,83 +131,6 @@ async fn long_processing_keeps_the_membership() {
     assert_eq!(task.metric(REBALANCES, &[("event", "lost")]), 0);
     assert_eq!(task.metric("lagwatch_task_errors_total", &[]), 0);
     assert_eq!(task.stop().await.duplicates, 0);
-}
-
-#[tokio::test]
-async fn two_members_share_the_work_and_nothing_is_done_twice() {
-    let long = Duration::from_secs(3_600);
-    for (protocol, property, delay_ms) in [
-        (
-            "cooperative",
-            ("partition.assignment.strategy", "cooperative-sticky"),
-            5,
-        ),
-        // The embedded cluster lets three seconds pass between two heartbeats.
-        ("KIP-848", ("group.protocol", "consumer"), 25),
-    ] {
-        let (done, ids) = share_the_work(property, delay_ms, long).await;
-        assert_eq!((done, ids), (400, 400), "{protocol}");
-    }
-}
-
-#[tokio::test]
-async fn two_members_share_the_work_eagerly_and_nothing_is_left_out() {
-    // Unlike Kafka, the embedded cluster refuses every commit while an eager rebalance waits for the members to join:
-    // what was done before it is done again.
-    let eager = ("partition.assignment.strategy", "range");
-    let (done, ids) = share_the_work(eager, 5, Duration::from_millis(50)).await;
-    assert_eq!(ids, 400);
-    assert!(done >= 400, "{done}");
-}
-
-/// Lets a second member join in the middle of the first one's batch. Returns how many records were done, by both
-/// together, and how many different ones.
-async fn share_the_work(
-    property: (&str, &str),
-    delay_ms: u64,
-    commit_interval: Duration,
-) -> (u64, usize) {
-    let world = World::new(4);
-    let config = |name: &str| {
-        let mut config = world.config("g");
-        let (name_of_property, value) = property;
-        if name_of_property == "group.protocol" {
-            config.properties.remove("session.timeout.ms");
-            config.properties.remove("heartbeat.interval.ms");
-        }
-        config
-            .properties
-            .insert(name_of_property.to_owned(), value.to_owned());
-        TaskConfig {
-            commit: per_batch(1_000, commit_interval, CommitMode::Async),
-            processing_delay: Duration::from_millis(delay_ms),
-            // A log of its own, so that a record done by both is seen.
-            audit_log: world.audit_log(name),
-            ..config
-        }
-    };
-    for partition in 0..4 {
-        let ids = (0..100).map(|number| format!("{partition}-{number:03}"));
-        world.send_all(partition, ids).await;
-    }
-    let first = world.start(config("first"));
-    world.wait_for_audited("first", 10).await;
-    let second = world.start(config("second"));
-    let done = || -> BTreeSet<String> {
-        let first = world.audited("first").into_iter();
-        first.chain(world.audited("second")).collect()
-    };
-    until("all records", async || done().len() >= 400).await;
-    let first = first.stop().await;
-    second.wait_for_partitions(4).await;
-    let all = (0..4).map(|partition| (partition, 100)).collect();
-    if commit_interval < Duration::from_secs(1) {
-        until("all commits", async || world.committed("g", 4).await == all).await;
-    }
-    let second = second.stop().await;
-    assert!(second.processed > 0);
-    assert_eq!(world.committed("g", 4).await, all);
-    (first.processed + second.processed, done().len())
 }
 
 #[tokio::test]

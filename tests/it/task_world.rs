@@ -1,4 +1,4 @@
-//! An embedded cluster with a topic of tasks, and task consumers in this process that are watched.
+//! A cluster, embedded or real, with a topic of tasks, and task consumers in this process that are watched.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::instrument::WithSubscriber;
 
-use crate::support::Scratch;
+use crate::support::{Kafka, Scratch};
 
 /// The longest that anything here may take.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -34,8 +34,9 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) const TOPIC: &str = "task-created";
 
 /// A cluster, its topic, and a folder for audit logs.
-pub(crate) struct World {
-    pub(crate) cluster: EmbeddedCluster,
+pub(crate) struct World<C = EmbeddedCluster> {
+    pub(crate) cluster: C,
+    connection: Connection,
     scratch: Scratch,
     producer: Producer,
 }
@@ -69,8 +70,27 @@ impl World {
         cluster
             .create_topic(TOPIC, partitions, 1)
             .expect("a new topic");
+        let connection = cluster.connection();
+        Self::around(cluster, connection)
+    }
+}
+
+impl World<Kafka> {
+    /// A real Kafka that takes the short session timeouts of [`World::config`].
+    pub(crate) fn on_kafka(partitions: i32) -> Self {
+        let cluster = Kafka::builder()
+            .property("group.min.session.timeout.ms", "1000")
+            .start();
+        cluster.create_topic(TOPIC, partitions);
+        let connection = Connection::plain([cluster.bootstrap_servers()]);
+        Self::around(cluster, connection)
+    }
+}
+
+impl<C> World<C> {
+    fn around(cluster: C, connection: Connection) -> Self {
         let producer = Producer::connect(
-            &cluster.connection(),
+            &connection,
             &ProducerConfig {
                 client_id: "test".into(),
                 max_in_flight: NonZeroU32::new(1_000).expect("not zero"),
@@ -81,6 +101,7 @@ impl World {
         .expect("valid properties");
         Self {
             cluster,
+            connection,
             scratch: Scratch::new(),
             producer,
         }
@@ -142,12 +163,12 @@ impl World {
     }
 
     pub(crate) fn start(&self, config: TaskConfig) -> RunningTask {
-        RunningTask::start(config, self.cluster.connection())
+        RunningTask::start(config, self.connection.clone())
     }
 
     /// Returns what the group has committed, by partition of the topic.
     pub(crate) async fn committed(&self, group: &str, partitions: i32) -> BTreeMap<i32, u64> {
-        committed(&self.cluster.connection(), group, partitions).await
+        committed(&self.connection, group, partitions).await
     }
 
     pub(crate) async fn wait_for_commit(&self, group: &str, partition: i32, offset: u64) {
@@ -173,7 +194,7 @@ impl World {
     /// Reads the first `count` records of a topic.
     pub(crate) async fn read(&self, topic: &str, count: usize) -> Vec<Record> {
         let mut consumer = Consumer::start(
-            &self.cluster.connection(),
+            &self.connection,
             ConsumerConfig {
                 group: GroupId::from(crate::support::unique("reader")),
                 topics: vec![topic.into()],
