@@ -1,4 +1,4 @@
-//! What the embedded cluster can show of the lessons the task consumer was built on, a test for each.
+//! The lessons the task consumer was built on, a test for each; where a real Kafka could differ, on that too.
 
 use std::time::Duration;
 
@@ -29,7 +29,16 @@ async fn poll_process_commit_for_ever_and_a_poll_that_finds_nothing_is_normal() 
 
 #[tokio::test]
 async fn offset_reset_decides_only_where_there_is_no_commit() {
-    let world = World::new(1);
+    reset_offsets(&World::new(1)).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Java 17 and Maven"]
+async fn on_kafka_offset_reset_decides_only_where_there_is_no_commit() {
+    reset_offsets(&World::on_kafka(1)).await;
+}
+
+async fn reset_offsets<C>(world: &World<C>) {
     world.send_all(0, ["old-0", "old-1"]).await;
     let with = |group: &str, reset| TaskConfig {
         auto_offset_reset: reset,
@@ -325,7 +334,16 @@ async fn a_member_beyond_the_partition_count_is_idle_and_told_so() {
 
 #[tokio::test]
 async fn three_presets_consume_one_topic_with_three_policies() {
-    let world = World::new(1);
+    start_presets(&World::new(1)).await;
+}
+
+#[tokio::test]
+#[ignore = "needs Java 17 and Maven"]
+async fn on_kafka_three_presets_consume_one_topic_with_three_policies() {
+    start_presets(&World::on_kafka(1)).await;
+}
+
+async fn start_presets<C>(world: &World<C>) {
     world.send_all(0, ["old-0", "old-1"]).await;
     let tasks: Vec<_> = Preset::ALL
         .into_iter()

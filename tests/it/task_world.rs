@@ -238,10 +238,15 @@ pub(crate) async fn committed(
     let partitions: Vec<_> = (0..partitions)
         .map(|partition| TopicPartition::new(TOPIC, partition))
         .collect();
-    admin
+    let offsets = match admin
         .committed_offsets(&group.into(), Some(&partitions), LIMIT)
         .await
-        .expect("committed offsets")
+    {
+        // A cluster that has just started has no topic for them yet.
+        Err(error) if error.code.is_not_coordinator() => Vec::new(),
+        answer => answer.expect("committed offsets"),
+    };
+    offsets
         .into_iter()
         .filter_map(|(partition, answer)| match answer.expect("an offset") {
             Committed::At(offset) => Some((partition.partition.0, offset.value())),

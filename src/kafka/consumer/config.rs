@@ -85,6 +85,10 @@ impl ConsumerConfig {
         {
             // With KIP-848 the broker assigns, and librdkafka refuses the property.
             default("partition.assignment.strategy", "cooperative-sticky");
+            if !connection.properties.contains_key("session.timeout.ms") {
+                // How long until a member hears that another has left: librdkafka's default is three seconds.
+                default("heartbeat.interval.ms", "1000");
+            }
         }
         // The limits are per partition here: each has a queue of its own.
         default("queued.max.messages.kbytes", "4096");

@@ -80,6 +80,12 @@ impl Journal {
             %group, topics, commit = strategy, reset,
             "subscribed to {topics} as group `{group}`: commits {strategy}; begins at the {reset} record where it has no commit"
         );
+        if let CommitStrategy::Auto { .. } = config.commit {
+            warn!(
+                %group,
+                "commits of `auto` come before the work is done: a crash loses the record in hand; `auto-store` does not"
+            );
+        }
     }
 
     pub(in crate::task) fn processed(&self, item: &Item, event: &TaskCreated) {
