@@ -40,12 +40,12 @@ pub fn is_taken(error: &anyhow::Error) -> bool {
 /// # Errors
 ///
 /// The listener's own address is unknown to the system.
-pub fn url(listener: &TcpListener) -> io::Result<String> {
+pub fn url(scheme: &str, listener: &TcpListener) -> io::Result<String> {
     let address = listener.local_addr()?;
     Ok(if address.ip().is_unspecified() {
-        format!("http://localhost:{}", address.port())
+        format!("{scheme}://localhost:{}", address.port())
     } else {
-        format!("http://{address}")
+        format!("{scheme}://{address}")
     })
 }
 
@@ -67,6 +67,9 @@ mod tests {
             .expect_err("the first one still listens");
         assert!(is_taken(&error));
         assert!(format!("{error:#}").starts_with(&format!("listening on `127.0.0.1:{port}`")));
-        assert_eq!(url(&first).ok(), Some(format!("http://127.0.0.1:{port}")));
+        assert_eq!(
+            url("https", &first).ok(),
+            Some(format!("https://127.0.0.1:{port}"))
+        );
     }
 }

@@ -74,6 +74,7 @@ async fn try_reload(
     service: &mut Service,
 ) -> anyhow::Result<Config> {
     let next = sources.load()?;
+    let web_config = next.web.read_config_file()?;
     let is_same_consumer = current.consumer == next.consumer;
     let consumer = match &next.consumer {
         Some(consumer) if !is_same_consumer => {
@@ -82,6 +83,7 @@ async fn try_reload(
         }
         _ => None,
     };
+    service.change_web_config(web_config.as_ref())?;
     service
         .watch
         .change(next.clusters.clone())

@@ -17,7 +17,7 @@ use super::listen;
 use super::signals::Signals;
 use super::stage::Stage;
 use super::watch::{Connected, Watch};
-use crate::http::{self, HttpConfig};
+use crate::http::{self, HttpConfig, WebConfig};
 use crate::kafka::librdkafka_version;
 use crate::metrics::OwnMetrics;
 use crate::snapshot::SnapshotStore;
@@ -35,19 +35,21 @@ pub struct Service {
     /// The pollers.
     pub watch: Watch,
     server: Stage,
+    web_config: Option<WebConfig>,
 }
 
 impl Prepared {
-    /// Binds the port, if there is to be a server.
+    /// Reads the web configuration file and binds the port, if there is to be a server.
     ///
     /// # Errors
     ///
-    /// The port is taken, or the host is none of this machine's.
+    /// The file cannot be used, the port is taken, or the host is none of this machine's.
     pub async fn bind(web: Option<&WebSettings>) -> anyhow::Result<Self> {
         let server = match web {
             Some(web) => {
                 let config = HttpConfig {
                     telemetry_path: web.telemetry_path.clone(),
+                    web_config: web.read_config_file()?,
                     ..HttpConfig::default()
                 };
                 Some((listen::bind(&web.listen_address).await?, config))
@@ -65,8 +67,10 @@ impl Prepared {
 
     /// Returns where the server will answer, as a browser on this machine would open it.
     pub fn url(&self) -> Option<String> {
-        let (listener, _) = self.server.as_ref()?;
-        listen::url(listener).ok()
+        let (listener, config) = self.server.as_ref()?;
+        let has_tls = config.web_config.as_ref().is_some_and(WebConfig::has_tls);
+        let scheme = if has_tls { "https" } else { "http" };
+        listen::url(scheme, listener).ok()
     }
 
     /// Makes a client for each cluster, then starts the pollers and the server.
@@ -84,7 +88,9 @@ impl Prepared {
         let store = Arc::new(SnapshotStore::default());
         let watch = Watch::start(clusters, own.clone(), Arc::clone(&store));
         let mut server = Stage::default();
+        let mut web_config = None;
         if let Some((listener, config)) = prepared {
+            web_config.clone_from(&config.web_config);
             let url = url.unwrap_or_default();
             info!("metrics on {url}{}", config.telemetry_path);
             let shutdown = server.token();
@@ -95,11 +101,24 @@ impl Prepared {
             work: Stage::default(),
             watch,
             server,
+            web_config,
         })
     }
 }
 
 impl Service {
+    /// Takes over a web configuration file that was read again; another file waits for the next start.
+    ///
+    /// # Errors
+    ///
+    /// The server cannot change in this way while it runs; nothing has changed then.
+    pub fn change_web_config(&self, next: Option<&WebConfig>) -> anyhow::Result<()> {
+        match (&self.web_config, next) {
+            (Some(current), Some(next)) if current == next => Ok(current.replace_by(next)?),
+            _ => Ok(()),
+        }
+    }
+
     /// Waits until something ends although nobody told it to, and returns why; for ever where all goes on.
     ///
     /// # Cancel safety
@@ -123,6 +142,7 @@ impl Service {
             work,
             watch,
             server,
+            web_config: _,
         } = self;
         let stopping = async {
             let work = work.stop().await;

@@ -112,6 +112,14 @@ pub(super) struct WebArgs {
         hide_env = true
     )]
     telemetry_path: Option<String>,
+    /// TLS, basic auth and headers, in the form that Prometheus exporters share
+    #[arg(
+        long = "web.config.file",
+        value_name = "FILE",
+        env = "LAGWATCH_WEB_CONFIG_FILE",
+        hide_env = true
+    )]
+    config_file: Option<String>,
 }
 
 /// The log, on standard error.
@@ -224,7 +232,7 @@ impl WebArgs {
         WebFile {
             listen_address: flag("--web.listen-address", self.listen_address.clone()),
             telemetry_path: flag("--web.telemetry-path", self.telemetry_path.clone()),
-            config_file: None,
+            config_file: flag("--web.config.file", self.config_file.clone()),
         }
     }
 }

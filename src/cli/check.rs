@@ -44,6 +44,7 @@ pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
         file: args.file.config,
     };
     let config = sources.load()?;
+    config.web.read_config_file()?;
     logging::install(&config.log)?;
     print(&line(Verdict::Good, &summary(&config)))?;
     if args.config_only {

@@ -1,5 +1,6 @@
 //! `lagwatch demo`: everything in one process.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -22,6 +23,14 @@ pub(super) struct Args {
     /// Where to listen [default: :9308, or a free port if that one is taken]
     #[arg(long = "web.listen-address", value_name = "HOST:PORT", value_parser = address, env = "LAGWATCH_WEB_LISTEN_ADDRESS", hide_env = true)]
     listen_address: Option<ListenAddress>,
+    /// TLS, basic auth and headers, in the form that Prometheus exporters share
+    #[arg(
+        long = "web.config.file",
+        value_name = "FILE",
+        env = "LAGWATCH_WEB_CONFIG_FILE",
+        hide_env = true
+    )]
+    config_file: Option<PathBuf>,
     /// End after this long
     #[arg(long, value_name = "DURATION", value_parser = scalar::<Duration>)]
     duration: Option<Duration>,
@@ -34,6 +43,7 @@ pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
     let Args {
         cluster,
         listen_address,
+        config_file,
         duration,
     } = args;
     let over = cluster.over();
@@ -58,7 +68,12 @@ pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
         .map_err(anyhow::Error::from)?
         .with_end_after(duration);
     let port = listen_address.map_or(Port::Any, Port::Exactly);
-    let demo = Demo::set_up(place, port).await?;
+    let demo = Demo::set_up(
+        place,
+        port,
+        config_file.filter(|path| !path.as_os_str().is_empty()),
+    )
+    .await?;
     print(&banner(&demo))?;
     demo.play(&mut signals).await?;
     Ok(ExitCode::SUCCESS)

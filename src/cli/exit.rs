@@ -43,7 +43,11 @@ impl Failure {
 }
 
 impl From<anyhow::Error> for Failure {
+    /// A configuration may show only at the start that it cannot be used.
     fn from(error: anyhow::Error) -> Self {
+        if error.is::<ConfigError>() {
+            return Self::usage(error);
+        }
         Self::running(error)
     }
 }

@@ -163,6 +163,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+        let guarded = self.get_mut();
+        let shut = Pin::new(&mut guarded.io).poll_shutdown(cx);
+        // TLS says good-bye, and a client that does not read may not hear it.
+        if shut.is_pending() {
+            if guarded.phase != Phase::Drain {
+                guarded.enter(Phase::Drain);
+            }
+            return guarded.wait(cx);
+        }
+        shut
     }
 }

@@ -11,7 +11,8 @@
 //! | `/api/v1/groups/{group}` | one group with its members and partitions; `?cluster=` |
 //! | `/openapi.json` | the description of the API |
 //!
-//! `GET` and `HEAD` alone are served. A request's body is ignored.
+//! `GET` and `HEAD` alone are served. A request's body is ignored. Where a [`WebConfig`] names users, every route asks
+//! for one of them.
 
 mod api;
 mod body;
@@ -21,6 +22,7 @@ mod ready;
 mod respond;
 mod routes;
 mod server;
+mod web_config;
 
 use std::time::Duration;
 
@@ -28,12 +30,15 @@ use thiserror::Error;
 
 pub use ready::{Readiness, readiness};
 pub use server::run;
+pub use web_config::{WebConfig, WebConfigError};
 
 /// How the server behaves.
 #[derive(Clone, Debug)]
 pub struct HttpConfig {
     /// Where metrics are scraped: a path that no other route has.
     pub telemetry_path: String,
+    /// TLS, users and headers; nothing: plain HTTP for everybody.
+    pub web_config: Option<WebConfig>,
     /// What clients may take up.
     pub limits: Limits,
 }
@@ -77,6 +82,7 @@ impl Default for HttpConfig {
     fn default() -> Self {
         Self {
             telemetry_path: "/metrics".to_owned(),
+            web_config: None,
             limits: Limits::default(),
         }
     }

@@ -6,11 +6,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
-    VARY,
+    VARY, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tracing::error;
 
+use super::WebConfig;
 use super::api::{self, Answer};
 use super::body::Chunks;
 use super::negotiate;
@@ -35,11 +36,18 @@ pub(super) struct Responder {
     store: Arc<SnapshotStore>,
     scrapes: Scrapes,
     metrics: HttpMetrics,
+    web_config: Option<WebConfig>,
 }
 
 impl Responder {
-    pub(super) fn new(routes: Routes, store: Arc<SnapshotStore>, own: &OwnMetrics) -> Self {
+    pub(super) fn new(
+        routes: Routes,
+        store: Arc<SnapshotStore>,
+        own: &OwnMetrics,
+        web_config: Option<WebConfig>,
+    ) -> Self {
         Self {
+            web_config,
             routes,
             scrapes: Scrapes::new(Arc::clone(&store), own.clone()),
             store,
@@ -53,7 +61,14 @@ impl Responder {
         let path = request.uri().path();
         let matched = self.routes.find(path);
         let label = matched.as_ref().map_or(OTHER, |matched| matched.path);
+        let web = self.web_config.as_ref().map(WebConfig::current);
+        let users = web.as_ref().and_then(|web| web.users.as_ref());
+        let is_admitted = match users {
+            Some(users) => users.admit(request.headers()).await,
+            None => true,
+        };
         let mut response = match &matched {
+            _ if !is_admitted => unauthorized(),
             None => self.lost(path),
             Some(_) if !is_readonly(request.method()) => method_not_allowed(),
             Some(matched) => {
@@ -67,6 +82,9 @@ impl Responder {
         // Said here because an answer to HEAD has no body that would tell.
         headers.insert(CONTENT_LENGTH, length.into());
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(web) = &web {
+            headers.extend(web.headers.clone());
+        }
         let code = response.status();
         let requests = &self.metrics.requests;
         requests.with_label_values(&[label, code.as_str()]).inc();
@@ -172,6 +190,14 @@ fn method_not_allowed() -> Response<Chunks> {
     let text = b"only GET and HEAD are served\n";
     let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, text.to_vec());
     response.headers_mut().insert(ALLOW, METHODS);
+    response
+}
+
+/// Does not say whether it was the user or the password.
+fn unauthorized() -> Response<Chunks> {
+    let mut response = plain(StatusCode::UNAUTHORIZED, TEXT, b"Unauthorized\n".to_vec());
+    let challenge = HeaderValue::from_static("Basic");
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     response
 }
 

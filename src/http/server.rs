@@ -1,6 +1,8 @@
 //! Accepting connections, serving each in a task of its own, and ending them all.
 
 use std::convert::Infallible;
+use std::future::pending;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,13 +14,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::guard::{Guarded, RequestFlag};
 use super::respond::Responder;
 use super::routes::Routes;
-use super::{HttpConfig, HttpError, Limits};
+use super::{HttpConfig, HttpError, Limits, WebConfig};
 use crate::metrics::{HttpMetrics, OwnMetrics};
 use crate::snapshot::SnapshotStore;
 
@@ -43,21 +48,32 @@ pub async fn run(
 ) -> Result<(), HttpError> {
     let HttpConfig {
         telemetry_path,
+        web_config,
         limits,
     } = config;
     let routes = Routes::new(&telemetry_path)?;
     let server = Arc::new(Server {
-        responder: Responder::new(routes, store, &own),
+        responder: Responder::new(routes, store, &own, web_config.clone()),
+        web_config,
         metrics: own.http().clone(),
         limits,
         shutdown,
     });
-    server.serve(listener).await;
-    Ok(())
+    let watching = async {
+        match &server.web_config {
+            Some(web_config) => web_config.watch().await,
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        () = Arc::clone(&server).serve(listener) => Ok(()),
+        never = watching => match never {},
+    }
 }
 
 struct Server {
     responder: Responder,
+    web_config: Option<WebConfig>,
     metrics: HttpMetrics,
     limits: Limits,
     shutdown: CancellationToken,
@@ -112,7 +128,33 @@ impl Server {
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "setting TCP_NODELAY failed");
         }
-        self.http(stream).await
+        let web = self.web_config.as_ref().map(WebConfig::current);
+        match web.and_then(|web| web.tls.clone()) {
+            None => self.http(stream).await,
+            Some(tls) => match self.handshake(tls, stream).await {
+                Some(stream) => self.http(stream).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Agrees on TLS; nothing where the client cannot, is too slow, or the server ends meanwhile.
+    async fn handshake(
+        &self,
+        tls: Arc<ServerConfig>,
+        stream: TcpStream,
+    ) -> Option<TlsStream<TcpStream>> {
+        let handshake = TlsAcceptor::from(tls).accept(stream);
+        let outcome = tokio::select! {
+            outcome = timeout(self.limits.header_timeout, handshake) => outcome,
+            () = self.shutdown.cancelled() => return None,
+        };
+        let outcome = outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        if let Err(error) = &outcome {
+            self.metrics.tls_handshake_errors.inc();
+            debug!(%error, "TLS handshake failed");
+        }
+        outcome.ok()
     }
 
     async fn http<S>(&self, stream: S) -> Result<(), hyper::Error>

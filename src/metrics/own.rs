@@ -54,6 +54,8 @@ pub struct HttpMetrics {
     pub connections: IntGauge,
     /// [`table::HTTP_REJECTED`].
     pub rejected: IntCounter,
+    /// [`table::HTTP_TLS_HANDSHAKE_ERRORS`].
+    pub tls_handshake_errors: IntCounter,
 }
 
 /// Counters of the task consumer.
@@ -100,6 +102,7 @@ impl OwnMetrics {
                 duration: families.histogram_vec(&table::HTTP_REQUEST_DURATION),
                 connections: families.gauge(&table::HTTP_CONNECTIONS),
                 rejected: families.counter(&table::HTTP_REJECTED),
+                tls_handshake_errors: families.counter(&table::HTTP_TLS_HANDSHAKE_ERRORS),
             },
             task: TaskMetrics {
                 messages: families.counter_vec(&table::TASK_MESSAGES),

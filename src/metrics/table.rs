@@ -91,6 +91,7 @@ metrics! {
     HTTP_REQUEST_DURATION = Histogram Process "lagwatch_http_request_duration_seconds" ["route"] "Seconds from a request's head to its answer's body being ready";
     HTTP_CONNECTIONS = Gauge Process "lagwatch_http_connections" [] "Open HTTP connections";
     HTTP_REJECTED = Counter Process "lagwatch_http_rejected_connections_total" [] "Connections closed at once because the limit was reached";
+    HTTP_TLS_HANDSHAKE_ERRORS = Counter Process "lagwatch_http_tls_handshake_errors_total" [] "TLS handshakes that failed or took too long";
     BUILD_INFO = Gauge Process "lagwatch_build_info" ["version", "librdkafka"] "Versions of lagwatch and of librdkafka; the value is 1";
     TASK_MESSAGES = Counter Task "lagwatch_task_messages_total" ["topic", "outcome"] "Records the task consumer finished: processed, duplicate, dead_letter";
     TASK_COMMITS = Counter Task "lagwatch_task_commits_total" ["topic", "mode", "result"] "Offset commits of the task consumer by mode (auto, sync, async) and result (ok, error)";

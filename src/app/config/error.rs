@@ -6,6 +6,7 @@ use serde_saphyr::Error as YamlError;
 use thiserror::Error;
 
 use super::setting::{Origin, nearest};
+use crate::http::WebConfigError;
 
 /// A configuration that cannot be used.
 #[derive(Debug, Error)]
@@ -37,6 +38,9 @@ pub enum ConfigError {
         /// What is wrong, and what would be right.
         problem: String,
     },
+    /// The web configuration file cannot be used.
+    #[error(transparent)]
+    Web(#[from] WebConfigError),
     /// The settings as a whole cannot be used.
     #[error("{0}")]
     Whole(String),

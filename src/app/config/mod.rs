@@ -25,6 +25,7 @@ use self::overlay::Overlay;
 use self::resolve::Resolver;
 use self::schema::{ClusterFile, ConsumerFile, File, LogFile, WebFile};
 use crate::collect::PollConfig;
+use crate::http::WebConfig;
 use crate::kafka::Connection;
 use crate::lag::ClusterName;
 use crate::task::TaskConfig;
@@ -103,6 +104,8 @@ pub struct WebSettings {
     pub listen_address: ListenAddress,
     /// The path of the metrics.
     pub telemetry_path: String,
+    /// The web configuration file; nothing: plain HTTP for everybody.
+    pub config_file: Option<PathBuf>,
 }
 
 /// The log's settings.
@@ -161,6 +164,18 @@ impl ClusterConfig {
     /// Returns the cluster's name, where it has one.
     pub fn name(&self) -> Option<&ClusterName> {
         self.poll.cluster.as_ref()
+    }
+}
+
+impl WebSettings {
+    /// Reads the web configuration file, for whoever serves; others may not be allowed to.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or says something that cannot be used.
+    pub fn read_config_file(&self) -> Result<Option<WebConfig>, ConfigError> {
+        let read = self.config_file.as_deref().map(WebConfig::load);
+        Ok(read.transpose()?)
     }
 }
 

@@ -264,12 +264,12 @@ impl Resolver<'_> {
             }
             None => "/metrics".to_owned(),
         };
-        if let Some(Setting { origin, .. }) = &file.config_file {
-            return Err(self.error(origin, "`config-file` of `web` is not available yet"));
-        }
+        let config_file = file.config_file.map(|setting| setting.value);
+        let config_file = config_file.filter(|path| !path.is_empty());
         Ok(WebSettings {
             listen_address,
             telemetry_path,
+            config_file: config_file.map(Into::into),
         })
     }
 

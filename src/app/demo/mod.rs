@@ -9,6 +9,7 @@ mod scratch;
 mod script;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -85,12 +86,21 @@ struct Ensemble {
 }
 
 impl Demo {
-    /// Binds the port and starts the embedded cluster; nobody plays yet.
+    /// Binds the port and starts the embedded cluster; nobody plays yet. `config_file` is the server's.
     ///
     /// # Errors
     ///
-    /// The port, the folder of the audit logs or the cluster is not to be had.
-    pub async fn set_up(place: Place, port: Port) -> anyhow::Result<Self> {
+    /// The config file, the port, the folder of the audit logs or the cluster is not to be had.
+    pub async fn set_up(
+        place: Place,
+        port: Port,
+        config_file: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        let web = |listen_address| WebSettings {
+            listen_address,
+            telemetry_path: "/metrics".to_owned(),
+            config_file: config_file.clone(),
+        };
         let (prepared, port_was_taken) = match port {
             Port::Exactly(address) => (Prepared::bind(Some(&web(address))).await?, false),
             Port::Any => match Prepared::bind(Some(&web(ListenAddress::default()))).await {
@@ -316,12 +326,5 @@ fn watched(connection: &Connection) -> ClusterConfig {
             topic_names: vec![cast::TOPIC.into(), cast::DEAD_LETTERS.into()],
             ..PollConfig::default()
         },
-    }
-}
-
-fn web(listen_address: ListenAddress) -> WebSettings {
-    WebSettings {
-        listen_address,
-        telemetry_path: "/metrics".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! One HTTP request over a plain socket.
+//! One HTTP request over a socket.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -50,10 +50,28 @@ pub(crate) fn get(
     path: &str,
     headers: &[(&str, &str)],
 ) -> io::Result<Response> {
-    let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
+    get_over(&mut connect(address)?, path, headers)
+}
+
+/// Opens a connection on which nothing takes longer than ten seconds.
+pub(crate) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;
-    let mut request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
+    Ok(stream)
+}
+
+/// Sends a GET request over a connection, the last one there, and returns the answer.
+///
+/// # Errors
+///
+/// The connection breaks, or the answer is no HTTP.
+pub(crate) fn get_over(
+    stream: &mut (impl Read + Write),
+    path: &str,
+    headers: &[(&str, &str)],
+) -> io::Result<Response> {
+    let mut request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n");
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -26,6 +26,7 @@
     reason = "a harness offers more than the tests of one day use"
 )]
 
+mod certificates;
 mod http;
 mod kafka;
 mod lagwatch;
@@ -34,7 +35,8 @@ mod process;
 mod samples;
 mod wait;
 
-pub(crate) use http::{Response, get};
+pub(crate) use certificates::{Authority, Credential};
+pub(crate) use http::{Response, connect, get, get_over};
 pub(crate) use kafka::{Kafka, Member, NodeId, Protocol};
 pub(crate) use lagwatch::{Finished, Lagwatch, Running};
 pub(crate) use offsets_table::{OffsetsRow, offsets_table};

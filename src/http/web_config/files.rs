@@ -1,0 +1,44 @@
+//! The files of a web configuration: what stands in them, and whether they have changed since.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Reads files and remembers how each looked just before it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Files(Vec<(PathBuf, Option<Look>)>);
+
+/// How a file looked, through symbolic links: Kubernetes renews a mounted secret by moving one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Look {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Files {
+    /// Reads a file. One that cannot be read is remembered too: it may appear.
+    pub(super) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
+        self.0.push((path.to_owned(), look(path)));
+        fs::read(path)
+    }
+
+    /// Returns the same files as they look now.
+    pub(super) fn again(&self) -> Self {
+        let looked = self.0.iter().map(|(path, _)| (path.clone(), look(path)));
+        Self(looked.collect())
+    }
+}
+
+/// Returns nothing where the file cannot be looked at.
+fn look(path: &Path) -> Option<Look> {
+    let found = fs::metadata(path).ok()?;
+    Some(Look {
+        device: found.dev(),
+        inode: found.ino(),
+        length: found.len(),
+        modified: (found.mtime(), found.mtime_nsec()),
+    })
+}
