@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::CLOSE_LIMIT;
 use super::config::{ClusterConfig, Config};
 use crate::kafka::{
     Admin, KafkaAdmin, KafkaError, Metadata, OffsetQuery, OffsetSpec, TopicSelection,
@@ -65,6 +66,7 @@ pub async fn check(config: &Config, limit: Duration) -> anyhow::Result<Vec<Findi
             findings: &mut findings,
         };
         look.at_cluster().await;
+        admin.close(CLOSE_LIMIT).await;
     }
     Ok(findings)
 }

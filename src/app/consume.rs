@@ -20,7 +20,7 @@ pub async fn consume(
     let prepared = Prepared::bind(web).await?;
     let metrics = prepared.own().task().clone();
     let consumer = Ready::open(config, metrics, OnFailure::End).await?;
-    let mut service = prepared.start(Vec::new())?;
+    let mut service = prepared.start(Vec::new()).await?;
     let shutdown = service.work.token();
     service.work.spawn(consumer.run(shutdown));
     let broken = loop {

@@ -16,3 +16,8 @@ pub mod service;
 pub mod signals;
 pub mod stage;
 pub mod watch;
+
+use std::time::Duration;
+
+/// How long a Kafka client may take to close: the default deadline of the calls it may still owe, and some more.
+const CLOSE_LIMIT: Duration = Duration::from_secs(7);

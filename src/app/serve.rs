@@ -28,7 +28,7 @@ pub async fn serve(
         }
         None => None,
     };
-    let mut service = prepared.start(config.clusters.clone())?;
+    let mut service = prepared.start(config.clusters.clone()).await?;
     if let Some(consumer) = consumer {
         let shutdown = service.work.token();
         service.work.spawn(consumer.run(shutdown));

@@ -78,13 +78,13 @@ impl Prepared {
     /// # Errors
     ///
     /// librdkafka refuses the properties of a cluster; nothing was started then.
-    pub fn start(self, clusters: Vec<ClusterConfig>) -> anyhow::Result<Service> {
+    pub async fn start(self, clusters: Vec<ClusterConfig>) -> anyhow::Result<Service> {
         let url = self.url();
         let Self {
             own,
             server: prepared,
         } = self;
-        let clusters = Connected::connect(clusters, &own)?;
+        let clusters = Connected::connect(clusters, &own).await?;
         let store = Arc::new(SnapshotStore::default());
         let watch = Watch::start(clusters, own.clone(), Arc::clone(&store));
         let mut server = Stage::default();

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use super::CLOSE_LIMIT;
 use super::config::ClusterConfig;
 use super::stage::Stage;
 use crate::collect::Poller;
@@ -36,25 +38,27 @@ struct Watched {
 }
 
 impl Connected {
-    /// Makes a client for each cluster. Connects to none.
+    /// Makes a client for each cluster. Asks nothing yet.
     ///
     /// # Errors
     ///
-    /// librdkafka refuses the properties of one.
-    pub fn connect(
+    /// librdkafka refuses the properties of one; the clients made before are closed.
+    pub async fn connect(
         clusters: Vec<ClusterConfig>,
         own: &OwnMetrics,
     ) -> Result<Self, ConnectionError> {
-        let connect = |config: ClusterConfig| {
+        let mut connected = Vec::new();
+        for config in clusters {
             let requests = own.cluster(config.name());
-            let admin = KafkaAdmin::connect(&config.connection, requests)?;
-            Ok((config, Arc::new(admin)))
-        };
-        clusters
-            .into_iter()
-            .map(connect)
-            .collect::<Result<_, _>>()
-            .map(Self)
+            match KafkaAdmin::connect(&config.connection, requests) {
+                Ok(admin) => connected.push((config, Arc::new(admin))),
+                Err(error) => {
+                    close(connected.into_iter().map(|(_, admin)| admin)).await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Self(connected))
     }
 }
 
@@ -106,9 +110,9 @@ impl Watch {
         }
         for Watched {
             config,
+            admin,
             stop,
             ended,
-            ..
         } in self.clusters.drain(..)
         {
             stop.cancel();
@@ -117,6 +121,11 @@ impl Watch {
             if !next.iter().any(|(next, _)| next.name() == config.name()) {
                 info!("{} is watched no more", described(config.name()));
             }
+            // Ends by itself in bounded time; a client that goes on is held by `next` as well.
+            self.stage.spawn(async move {
+                close([admin]).await;
+                Ok(())
+            });
         }
         let names = next.iter().map(|(config, _)| config.name().cloned());
         self.store.set_clusters(names);
@@ -132,13 +141,15 @@ impl Watch {
         self.stage.broken().await
     }
 
-    /// Stops the pollers and waits for their end.
+    /// Stops the pollers, then closes their clients.
     ///
     /// # Errors
     ///
-    /// One of them had panicked.
+    /// One of the pollers had panicked.
     pub async fn stop(self) -> anyhow::Result<()> {
-        self.stage.stop().await
+        let outcome = self.stage.stop().await;
+        close(self.clusters.into_iter().map(|watched| watched.admin)).await;
+        outcome
     }
 
     fn poll(&mut self, config: ClusterConfig, admin: Arc<KafkaAdmin>) -> Watched {
@@ -173,6 +184,14 @@ impl Watched {
     fn is_same(&self, other: &ClusterConfig) -> bool {
         self.config.name() == other.name() && self.config.connection == other.connection
     }
+}
+
+/// Closes the clients that nobody else holds, all at once, and waits for their end.
+///
+/// OpenSSL cleans up when the process exits: a client that still talks to a broker then may crash it.
+async fn close(admins: impl IntoIterator<Item = Arc<KafkaAdmin>>) {
+    let admins = admins.into_iter().filter_map(Arc::into_inner);
+    join_all(admins.map(|admin| admin.close(CLOSE_LIMIT))).await;
 }
 
 fn described(cluster: Option<&ClusterName>) -> String {

@@ -86,31 +86,14 @@ pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
             .map(|topic| topic.as_str().into())
             .collect(),
     };
-    let mut describer = Describer::connect(cluster, selection, args.timeout)?;
     let mut signals = Signals::catch().map_err(anyhow::Error::from)?;
-    loop {
-        let described = tokio::select! {
-            described = describer.describe() => described,
-            () = signals.end() => return Ok(ExitCode::SUCCESS),
-        };
-        let told = match (described, args.watch) {
-            (Ok(description), _) => args.tell(&description)?,
-            // A watch goes on through an outage: it is one of the things people watch for.
-            (Err(error), Some(_)) => {
-                eprintln!("error: {}", escape(&format!("{error:#}")));
-                Told::InPart
-            }
-            (Err(error), None) => return Err(error.into()),
-        };
-        match (args.watch, told) {
-            (None, Told::Everything) => return Ok(ExitCode::SUCCESS),
-            (None, Told::InPart) => return Ok(ExitCode::from(1)),
-            (Some(every), _) => tokio::select! {
-                () = tokio::time::sleep(every) => {}
-                () = signals.end() => return Ok(ExitCode::SUCCESS),
-            },
-        }
+    let mut describer = Describer::connect(cluster, selection, args.timeout)?;
+    let outcome = args.describe(&mut describer, &mut signals).await;
+    tokio::select! {
+        () = describer.close() => {}
+        () = signals.end() => {}
     }
+    outcome
 }
 
 /// Whether everything that was asked for could be told.
@@ -121,6 +104,33 @@ enum Told {
 }
 
 impl Args {
+    /// Looks and prints, once or until a signal.
+    async fn describe(&self, describer: &mut Describer, signals: &mut Signals) -> Outcome {
+        loop {
+            let described = tokio::select! {
+                described = describer.describe() => described,
+                () = signals.end() => return Ok(ExitCode::SUCCESS),
+            };
+            let told = match (described, self.watch) {
+                (Ok(description), _) => self.tell(&description)?,
+                // A watch goes on through an outage: it is one of the things people watch for.
+                (Err(error), Some(_)) => {
+                    eprintln!("error: {}", escape(&format!("{error:#}")));
+                    Told::InPart
+                }
+                (Err(error), None) => return Err(error.into()),
+            };
+            match (self.watch, told) {
+                (None, Told::Everything) => return Ok(ExitCode::SUCCESS),
+                (None, Told::InPart) => return Ok(ExitCode::from(1)),
+                (Some(every), _) => tokio::select! {
+                    () = tokio::time::sleep(every) => {}
+                    () = signals.end() => return Ok(ExitCode::SUCCESS),
+                },
+            }
+        }
+    }
+
     /// Prints what was seen: rows to standard output, whatever is not as it should be to standard error.
     fn tell(&self, description: &Description) -> anyhow::Result<Told> {
         if self.watch.is_some() && io::stdout().is_terminal() {

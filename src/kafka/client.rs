@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use tracing::{debug, warn};
 
 use self::observer::{ClientObserver, LastError};
 use super::admin::{
@@ -105,7 +106,12 @@ impl KafkaAdmin {
     ///
     /// It is gone once every call has come to its end or to its deadline. A process that uses TLS should not exit before.
     pub async fn close(self, limit: Duration) {
-        self.client.close(limit).await;
+        match self.client.close(limit).await {
+            Ok(()) => debug!("Kafka client closed"),
+            Err(_) => {
+                warn!("a Kafka client still waits for answers as the process goes on without it")
+            }
+        }
     }
 
     /// Returns the newest thing that went wrong with the client as a whole, such as a host that cannot be resolved,

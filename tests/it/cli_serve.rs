@@ -156,6 +156,44 @@ fn a_reload_changes_clusters_and_keeps_what_stays() {
 }
 
 #[test]
+fn clients_of_kafka_are_closed_with_their_cluster_and_before_the_process_ends() {
+    const CLOSED: &str = "Kafka client closed";
+    let (one, other) = (cluster(), cluster());
+    let entry = |name: &str, cluster: &EmbeddedCluster| {
+        let servers = cluster.bootstrap_servers();
+        format!(
+            "- {{ name: {name}, bootstrap-servers: [\"{servers}\"], poll-interval: 200ms, groups: {{ names: [{GROUP}] }}, topics: {{ names: [{TOPIC}] }} }}\n"
+        )
+    };
+    let two = format!("clusters:\n{}{}", entry("one", &one), entry("two", &other));
+    let config = ConfigFile::new(&format!("log: {{ level: debug }}\n{two}"));
+    let running = serve(&config);
+    running.wait_until_ready();
+    config.rewrite(&format!(
+        "log: {{ level: debug }}\nclusters:\n{}",
+        entry("two", &other)
+    ));
+    running.signal(Signal::HangUp);
+    eventually_logs(&running, CLOSED);
+    assert_eq!(
+        running.log().matches(CLOSED).count(),
+        1,
+        "cluster two goes on"
+    );
+    let finished = running.stop().expect_success();
+    let closed = finished.stderr.matches(CLOSED).count();
+    assert_eq!(closed, 2, "{}", finished.stderr);
+
+    for command in [["describe", "--group=g"], ["check", "--timeout=10s"]] {
+        let finished = Lagwatch::new(command[0])
+            .args([command[1], "--bootstrap-server", &one.bootstrap_servers()])
+            .args(["--log.level", "debug"])
+            .run();
+        assert!(finished.stderr.contains(CLOSED), "{finished:?}");
+    }
+}
+
+#[test]
 fn a_reload_of_an_invalid_file_leaves_the_old_one_running_and_says_why() {
     let cluster = cluster();
     let servers = cluster.bootstrap_servers();

@@ -180,9 +180,12 @@ impl Demo {
             warehouse,
             helper: None,
         };
-        let mut service = prepared.start(vec![watched(&ensemble.connection)])?;
-        ensemble.enter(&mut service.work, warehouse_state).await?;
-        let broken = ensemble.perform(&mut service, signals).await;
+        let mut service = prepared.start(vec![watched(&ensemble.connection)]).await?;
+        let entered = ensemble.enter(&mut service.work, warehouse_state).await;
+        let broken = match entered {
+            Ok(()) => ensemble.perform(&mut service, signals).await,
+            Err(error) => Err(error),
+        };
         info!("the demo ends");
         let _open = ensemble.warehouse.send(Warehouse::Open);
         let stopped = service.stop(signals).await;

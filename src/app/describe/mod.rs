@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use super::CLOSE_LIMIT;
 use super::config::ClusterConfig;
 use crate::collect::{Filter, PollConfig, Poller};
 use crate::exposition::json;
@@ -31,7 +32,7 @@ pub struct Selection {
 /// Looks at a cluster as often as it is asked to.
 pub struct Describer {
     poller: Poller,
-    admin: Arc<dyn Admin>,
+    admin: Arc<KafkaAdmin>,
     slot: Arc<SnapshotSlot>,
     groups: Vec<GroupId>,
     servers: String,
@@ -50,7 +51,7 @@ impl Describer {
         timeout: Duration,
     ) -> anyhow::Result<Self> {
         let ClusterConfig { connection, poll } = cluster;
-        let admin: Arc<dyn Admin> = Arc::new(KafkaAdmin::connect(connection, ())?);
+        let admin = Arc::new(KafkaAdmin::connect(connection, ())?);
         let store = SnapshotStore::new([poll.cluster.clone()]);
         let slot = Arc::clone(&store.slots()[0]);
         let Selection { groups, topics } = selection;
@@ -65,7 +66,12 @@ impl Describer {
         };
         let metrics = OwnMetrics::new(&librdkafka_version()).cluster(poll.cluster.as_ref());
         Ok(Self {
-            poller: Poller::new(config, Arc::clone(&admin), Arc::clone(&slot), metrics),
+            poller: Poller::new(
+                config,
+                Arc::clone(&admin) as Arc<_>,
+                Arc::clone(&slot),
+                metrics,
+            ),
             admin,
             slot,
             groups,
@@ -93,6 +99,15 @@ impl Describer {
             .cloned()
             .collect();
         Ok(Description { snapshot, absent })
+    }
+
+    /// Closes the client and waits for its end, for a bounded time.
+    pub async fn close(self) {
+        let Self { poller, admin, .. } = self;
+        drop(poller);
+        if let Some(admin) = Arc::into_inner(admin) {
+            admin.close(CLOSE_LIMIT).await;
+        }
     }
 
     /// Returns why nothing could be read.

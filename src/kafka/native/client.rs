@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka_sys as sys;
 use tokio::sync::oneshot;
+use tokio::time::error::Elapsed;
 
 use super::calls::{Call, Calls, GRACE};
 use super::conf::Conf;
@@ -123,13 +124,17 @@ impl Client {
         })
     }
 
-    /// Closes the client as dropping it does, and waits until it is destroyed, but not longer than `limit`.
-    pub(in crate::kafka) async fn close(mut self, limit: Duration) {
+    /// Closes the client as dropping it does, and waits until it is destroyed.
+    ///
+    /// # Errors
+    ///
+    /// `limit` is reached before; the client goes on ending.
+    pub(in crate::kafka) async fn close(mut self, limit: Duration) -> Result<(), Elapsed> {
         let (_, never) = oneshot::channel();
         let destroyed = mem::replace(&mut self.destroyed, never);
         drop(self);
-        // Whether it is destroyed or the limit is reached: there is nothing more to do.
-        drop(tokio::time::timeout(limit, destroyed).await);
+        // Nothing is ever sent: the sender goes with the client.
+        tokio::time::timeout(limit, destroyed).await.map(drop)
     }
 
     /// Sends a call and returns its place in the table; `copy` runs on the client's thread.
