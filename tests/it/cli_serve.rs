@@ -66,12 +66,6 @@ fn lag(running: &Running, group: &str) -> Option<f64> {
         .value("kafka_consumergroup_lag_sum", &labels)
 }
 
-fn eventually_logs(running: &Running, text: &str) {
-    eventually(&format!("the log line `{text}`"), LIMIT, || {
-        running.log().contains(text)
-    });
-}
-
 #[test]
 fn a_sidecar_consumes_and_watches_its_own_group_and_ends_in_order() {
     let cluster = cluster();
@@ -142,7 +136,7 @@ fn a_reload_changes_clusters_and_keeps_what_stays() {
         entry("two", &other)
     ));
     running.signal(Signal::HangUp);
-    eventually_logs(&running, "configuration reloaded");
+    running.wait_for_log("configuration reloaded");
     eventually("cluster two", LIMIT, || up("two") == Some(1.0));
     assert_eq!(up("one"), Some(1.0));
     eventually("further polls of cluster one", LIMIT, || {
@@ -174,7 +168,7 @@ fn clients_of_kafka_are_closed_with_their_cluster_and_before_the_process_ends() 
         entry("two", &other)
     ));
     running.signal(Signal::HangUp);
-    eventually_logs(&running, CLOSED);
+    running.wait_for_log(CLOSED);
     assert_eq!(
         running.log().matches(CLOSED).count(),
         1,
@@ -205,10 +199,7 @@ fn a_reload_of_an_invalid_file_leaves_the_old_one_running_and_says_why() {
     running.wait_until_ready();
     config.rewrite("clusters: [{ bootstrap-server: x }]\n");
     running.signal(Signal::HangUp);
-    eventually_logs(
-        &running,
-        "configuration not reloaded, the old one stays in force",
-    );
+    running.wait_for_log("configuration not reloaded, the old one stays in force");
     assert!(
         running
             .log()
@@ -220,74 +211,51 @@ fn a_reload_of_an_invalid_file_leaves_the_old_one_running_and_says_why() {
     assert_eq!(running.status("/readyz"), Some(200));
     config.rewrite(&format!("{valid}log: {{ level: debug }}\n"));
     running.signal(Signal::HangUp);
-    eventually_logs(&running, "DEBUG");
+    running.wait_for_log("DEBUG");
     config.rewrite(&format!("{valid}web: {{ telemetry-path: /prom }}\n"));
     running.signal(Signal::HangUp);
-    eventually_logs(&running, "`web` changes only at the next start");
+    running.wait_for_log("`web` changes only at the next start");
     assert_eq!(running.status("/metrics"), Some(200));
     running.stop().expect_success();
 }
 
 #[test]
-fn describe_and_check_read_an_embedded_cluster_by_names() {
+fn a_second_signal_aborts() {
     let cluster = cluster();
-    let servers = cluster.bootstrap_servers();
-    produce(&cluster, 10);
-    let consumer = Lagwatch::new("consume")
-        .args(["--bootstrap-server", &servers, "--preset", "audit"])
-        .spawn();
-    eventually_logs(&consumer, "committed");
-    eventually("ten tasks", LIMIT, || {
-        consumer.log().matches("processed task").count() == 10
-    });
-    consumer.stop().expect_success();
-    let described = Lagwatch::new("describe")
-        .args([
-            "--bootstrap-server",
-            &servers,
-            "--group",
-            "task-audit",
-            "--topic",
-            TOPIC,
-        ])
-        .run()
-        .expect_success();
-    let lines: Vec<&str> = described
-        .stdout
-        .lines()
-        .filter(|line| !line.is_empty())
-        .collect();
-    assert!(lines[0].starts_with("GROUP "), "{}", described.stdout);
+    let config = ConfigFile::new(&format!(
+        "clusters: [{{ bootstrap-servers: [\"{}\"] }}]\nconsumer: {{ processing-delay: 30s, grace-period: 50s }}\n",
+        cluster.bootstrap_servers()
+    ));
+    let running = serve(&config);
+    produce(&cluster, 20);
+    running.wait_for_log("rebalance: given `");
+    running.signal(Signal::Interrupt);
+    running.wait_for_log("shutting down");
+    running.signal(Signal::Interrupt);
+    let finished = running.finish(Duration::from_secs(10));
+    assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr);
     assert!(
-        lines[1..]
-            .iter()
-            .all(|line| line.split_whitespace().nth(5) == Some("0") || line.contains(" - ")),
-        "{}",
-        described.stdout
-    );
-    let sum: u64 = lines[1..]
-        .iter()
-        .filter_map(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok())
-        .sum();
-    assert_eq!(sum, 10, "{}", described.stdout);
-}
-
-#[test]
-fn produce_takes_json_lines_and_tells_which_are_no_events() {
-    let cluster = cluster();
-    let finished = Lagwatch::new("produce")
-        .args([
-            "--bootstrap-server",
-            &cluster.bootstrap_servers(),
-            "--stdin",
-        ])
-        .stdin("{\"id\": 1, \"title\": \"one\"}\nnonsense\n{\"id\": \"2\", \"title\": \"two\"}\n")
-        .run();
-    assert_eq!(finished.status.code(), Some(1), "{finished:?}");
-    assert_eq!(finished.stdout, "2 delivered, 0 failed, 1 lines left out\n");
-    assert!(
-        finished.stderr.contains("line 2 is left out"),
+        finished
+            .stderr
+            .ends_with("error: aborted by a second signal\n"),
         "{}",
         finished.stderr
     );
+}
+
+#[test]
+fn a_json_log_is_one_object_a_line() {
+    let config = ConfigFile::new(
+        "clusters: [{ bootstrap-servers: [\"127.0.0.1:1\"] }]\nlog: { format: json }\n",
+    );
+    let running = serve(&config);
+    let finished = running.stop().expect_success();
+    assert!(finished.stderr.lines().count() >= 2, "{}", finished.stderr);
+    for line in finished.stderr.lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("each line is JSON");
+        assert!(
+            line["message"].is_string() && line["level"].is_string(),
+            "{line}"
+        );
+    }
 }

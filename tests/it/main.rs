@@ -2,6 +2,7 @@
 
 mod admin_kafka;
 mod cli_bad_input;
+mod cli_commands;
 mod cli_demo;
 mod cli_help;
 mod cli_serve;

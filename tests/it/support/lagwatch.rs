@@ -177,6 +177,13 @@ impl Running {
         read(&self.log)
     }
 
+    /// Waits until it has logged `text`.
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        eventually(&format!("the log line `{text}`"), LIMIT, || {
+            self.log().contains(text)
+        });
+    }
+
     /// Returns what it has printed so far.
     pub(crate) fn stdout(&self) -> String {
         read(&self.out)
