@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -39,6 +40,8 @@ pub struct ProduceConfig {
     pub client_id: String,
     /// How many records may be under way at once.
     pub max_in_flight: NonZeroU32,
+    /// Is told after each delivery how far the production is.
+    pub progress: Option<watch::Sender<ProduceSummary>>,
 }
 
 /// Where the records come from.
@@ -78,6 +81,7 @@ impl Default for ProduceConfig {
             partition: None,
             client_id: "lagwatch-producer".to_owned(),
             max_in_flight: NonZeroU32::new(1_000).expect("1000 is not zero"),
+            progress: None,
         }
     }
 }
@@ -246,6 +250,9 @@ impl Producing {
                     self.last_error = Some(error);
                 }
             }
+        }
+        if let Some(progress) = &self.config.progress {
+            progress.send_replace(self.summary);
         }
     }
 

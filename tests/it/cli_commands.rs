@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lagwatch::kafka::EmbeddedCluster;
 
-use crate::support::{Lagwatch, eventually};
+use crate::support::{Lagwatch, Signal, eventually};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const TOPIC: &str = "task-created";
@@ -96,6 +96,25 @@ fn a_group_that_does_not_exist_is_told_with_exit_code_1() {
     assert_eq!(
         finished.stderr,
         "error: consumer group 'nobody' does not exist\n"
+    );
+}
+
+#[test]
+fn produce_tells_how_far_it_is_until_a_signal_ends_it() {
+    let cluster = cluster();
+    let producer = Lagwatch::new("produce")
+        .args(["--bootstrap-server", &cluster.bootstrap_servers()])
+        .args(["--rate", "100"])
+        .spawn();
+    producer.wait_for_log(" delivered so far, 0 failed");
+    producer.signal(Signal::Interrupt);
+    let finished = producer.finish(LIMIT).expect_success();
+    assert!(
+        finished
+            .stdout
+            .ends_with(" delivered, 0 failed, 0 lines left out\n"),
+        "{}",
+        finished.stdout
     );
 }
 
