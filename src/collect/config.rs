@@ -26,6 +26,8 @@ pub struct PollConfig {
     /// Topics to watch without asking for others; `topics` is not asked then, and every commit request names
     /// their partitions. Empty: the cluster's topics are read.
     pub topic_names: Vec<TopicName>,
+    /// Which logs are read.
+    pub logs: LogScope,
     /// What counts as lag where a group never committed.
     pub uncommitted: UncommittedPolicy,
     /// Groups whose lag is measured to the last stable offset.
@@ -34,6 +36,16 @@ pub struct PollConfig {
     pub max_in_flight: usize,
     /// How much of each snapshot becomes series.
     pub exposure: Exposure,
+}
+
+/// Whose logs are asked where they begin and end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogScope {
+    /// Every partition of every watched topic, read by a group or not: topics have series of their own.
+    #[default]
+    Topics,
+    /// The partitions of the watched groups alone; the topics' rows have no watermarks besides.
+    Groups,
 }
 
 impl Default for PollConfig {
@@ -48,6 +60,7 @@ impl Default for PollConfig {
             group_names: Vec::new(),
             topics: Filter::default(),
             topic_names: Vec::new(),
+            logs: LogScope::default(),
             uncommitted: UncommittedPolicy::default(),
             read_committed: Patterns::default(),
             max_in_flight: 64,

@@ -12,7 +12,7 @@ mod poller;
 mod reporter;
 mod schedule;
 
-pub use config::PollConfig;
+pub use config::{LogScope, PollConfig};
 pub use filter::{Filter, PatternError, PatternList, Patterns};
 pub use poller::Poller;
 

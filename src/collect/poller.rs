@@ -176,11 +176,9 @@ impl Poller {
         if fetched.contact == Contact::None {
             return fetched;
         }
+        let leaders = marks::leaders(config.logs, &topology, &fetched.groups, &self.previous);
         let answer = self
-            .timed(
-                "list_offsets",
-                marks::fetch(admin, config, budget, &topology),
-            )
+            .timed("list_offsets", marks::fetch(admin, config, budget, leaders))
             .await;
         fetched.marks = answer.marks;
         fetched.note(Contact::None, answer.failures);

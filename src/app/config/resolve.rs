@@ -98,6 +98,8 @@ impl Resolver<'_> {
             group_names: groups.names.into_iter().map(Into::into).collect(),
             topics: topics.filter,
             topic_names: topics.names.into_iter().map(Into::into).collect(),
+            // Every watched topic has series of its own.
+            logs: defaults.logs,
             uncommitted: value_or(file.uncommitted, defaults.uncommitted),
             read_committed,
             max_in_flight: file

@@ -13,7 +13,7 @@ use anyhow::Context;
 
 use super::CLOSE_LIMIT;
 use super::config::ClusterConfig;
-use crate::collect::{Filter, PollConfig, Poller};
+use crate::collect::{Filter, LogScope, PollConfig, Poller};
 use crate::exposition::json;
 use crate::kafka::{Admin, KafkaAdmin, TopicSelection, librdkafka_version};
 use crate::lag::{GroupId, TopicName};
@@ -62,6 +62,8 @@ impl Describer {
             group_names: groups.clone(),
             topics: Filter::default(),
             topic_names: topics,
+            // As Kafka's tool does: a cluster may have many more logs than the groups read.
+            logs: LogScope::Groups,
             ..poll.clone()
         };
         let metrics = OwnMetrics::new(&librdkafka_version()).cluster(poll.cluster.as_ref());

@@ -30,7 +30,7 @@ pub(super) struct Fetched {
     pub(super) coverage: Coverage,
     /// One entry for each group that was to be asked about; none where the cycle never came to that.
     pub(super) groups: BTreeMap<GroupId, GroupAnswer>,
-    /// One entry for each partition whose leader was to be asked.
+    /// One entry for each partition whose log was to be asked about.
     pub(super) marks: HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
     pub(super) failures: Vec<Failure>,
 }

@@ -207,6 +207,21 @@ impl GroupAnswer {
         is_described || is_read
     }
 
+    /// Returns the partitions that may be the group's by what was answered: those with a commit, and those assigned.
+    pub(in crate::collect) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
+        // Where nobody tells the members, a partition that was asked for by name may be theirs without a commit.
+        let may_be_assigned = matches!(self.description, Described::Unsupported);
+        let read = self.committed.iter().flatten();
+        let committed = read
+            .filter(move |(_, commit)| may_be_assigned || !matches!(commit, Ok(Committed::Never)));
+        let members = match &self.description {
+            Described::Answered(description) => description.members.as_slice(),
+            _ => &[],
+        };
+        let assigned = members.iter().flat_map(|member| &member.assignment);
+        committed.map(|(id, _)| id).chain(assigned)
+    }
+
     /// Returns the calls that failed, and one failure for the partitions that did.
     fn failures(&self, id: &GroupId) -> Vec<Failure> {
         let failure = |operation, error| Failure::new(operation, Subject::Group(id.clone()), error);

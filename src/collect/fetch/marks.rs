@@ -2,34 +2,66 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::super::config::PollConfig;
+use super::super::config::{LogScope, PollConfig};
 use super::super::failure::{Failure, Operation, Subject, is_answer};
+use super::groups::{Described, GroupAnswer};
 use super::topology::Topology;
 use super::{Budget, within};
 use crate::kafka::{Admin, ErrorCode, KafkaError, ListedOffset, OffsetQuery, OffsetSpec};
-use crate::lag::{BrokerId, Isolation, Offset, TopicPartition, Unavailable, Watermarks};
+use crate::lag::{BrokerId, GroupId, Isolation, Offset, TopicPartition, Unavailable, Watermarks};
+use crate::snapshot::ClusterSnapshot;
 
 /// What phase 4 found.
 #[derive(Debug)]
 pub(in crate::collect) struct MarksAnswer {
-    /// One entry for each partition of the topology.
+    /// One entry for each partition that was asked about.
     pub(in crate::collect) marks: HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
     pub(in crate::collect) failures: Vec<Failure>,
 }
 
 type Offsets = HashMap<TopicPartition, Result<Offset, KafkaError>>;
 
+/// The partitions to ask about, each with its leader; nothing while it has none.
+pub(in crate::collect) type Leaders = HashMap<TopicPartition, Option<BrokerId>>;
+
+/// Returns the partitions whose logs `scope` is about; those that the topology does not have are left out.
+pub(in crate::collect) fn leaders(
+    scope: LogScope,
+    topology: &Topology,
+    groups: &BTreeMap<GroupId, GroupAnswer>,
+    previous: &ClusterSnapshot,
+) -> Leaders {
+    match scope {
+        LogScope::Topics => topology
+            .partitions()
+            .map(|(id, partition)| (id, partition.leader))
+            .collect(),
+        LogScope::Groups => {
+            // Where the members cannot be told, what was the group's may still be.
+            let undescribed = previous.groups.iter().filter(|row| {
+                let answer = groups.get(&row.id);
+                answer.is_some_and(|answer| matches!(answer.description, Described::Failed(_)))
+            });
+            let held = undescribed.flat_map(|row| row.partitions.iter().map(|row| &row.id));
+            let asked = groups.values().flat_map(GroupAnswer::partitions);
+            asked
+                .chain(held)
+                .filter_map(|id| {
+                    let known = topology.partition(&id.topic, id.partition)?;
+                    Some((id.clone(), known.leader))
+                })
+                .collect()
+        }
+    }
+}
+
 /// Reads log starts, log ends and, where a group needs them, last stable offsets: one request a broker for each.
 pub(in crate::collect) async fn fetch(
     admin: &dyn Admin,
     config: &PollConfig,
     budget: Budget,
-    topology: &Topology,
+    leaders: Leaders,
 ) -> MarksAnswer {
-    let leaders: HashMap<TopicPartition, Option<BrokerId>> = topology
-        .partitions()
-        .map(|(id, partition)| (id, partition.leader))
-        .collect();
     let ask = |spec, isolation| ask(admin, budget, &leaders, spec, isolation);
     let (starts, ends, stable) = tokio::join!(
         ask(OffsetSpec::Earliest, Isolation::ReadUncommitted),
@@ -56,7 +88,7 @@ pub(in crate::collect) async fn fetch(
 async fn ask(
     admin: &dyn Admin,
     budget: Budget,
-    leaders: &HashMap<TopicPartition, Option<BrokerId>>,
+    leaders: &Leaders,
     spec: OffsetSpec,
     isolation: Isolation,
 ) -> Offsets {
@@ -97,7 +129,7 @@ fn offset_of(listed: ListedOffset) -> Result<Offset, KafkaError> {
 
 /// Brings the halves together. Only a missing log end makes watermarks unavailable.
 fn join(
-    leaders: HashMap<TopicPartition, Option<BrokerId>>,
+    leaders: Leaders,
     starts: &Offsets,
     mut ends: Offsets,
     stable: &Offsets,
@@ -123,7 +155,7 @@ fn known(offsets: &Offsets, id: &TopicPartition) -> Option<Offset> {
     offsets.get(id)?.as_ref().ok().copied()
 }
 
-fn leaderless(leaders: &HashMap<TopicPartition, Option<BrokerId>>) -> Vec<Failure> {
+fn leaderless(leaders: &Leaders) -> Vec<Failure> {
     let count = leaders.values().filter(|leader| leader.is_none()).count();
     let error = KafkaError {
         code: ErrorCode::LEADER_NOT_AVAILABLE,
@@ -142,10 +174,7 @@ struct LeaderTally<'a> {
 }
 
 /// Returns one failure for each leader and error, however many partitions it is about.
-fn broker_failures(
-    offsets: &Offsets,
-    leaders: &HashMap<TopicPartition, Option<BrokerId>>,
-) -> Vec<Failure> {
+fn broker_failures(offsets: &Offsets, leaders: &Leaders) -> Vec<Failure> {
     let mut tallies: BTreeMap<BrokerId, LeaderTally<'_>> = BTreeMap::new();
     for (id, offset) in offsets {
         let Some(Some(leader)) = leaders.get(id) else {
