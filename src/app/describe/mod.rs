@@ -115,11 +115,15 @@ impl Describer {
     /// Returns why nothing could be read.
     async fn explain(&self) -> anyhow::Error {
         let servers = &self.servers;
-        match self
-            .admin
-            .metadata(TopicSelection::Named(&[]), self.timeout)
-            .await
-        {
+        // What the client says of itself, a refused password say, is known without waiting for another deadline.
+        let reason = match self.admin.last_client_error() {
+            Some(error) => Err(error),
+            None => {
+                let nothing = TopicSelection::Named(&[]);
+                self.admin.metadata(nothing, self.timeout).await
+            }
+        };
+        match reason {
             Err(error) => anyhow::Error::new(error).context(format!("reading from `{servers}`")),
             Ok(_) => anyhow::anyhow!("reading from `{servers}`: no broker answered in time"),
         }
