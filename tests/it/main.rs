@@ -23,6 +23,7 @@ mod layers;
 mod poller_embedded;
 mod poller_kafka;
 mod scale_kafka;
+mod secured_kafka;
 mod support;
 mod support_kafka;
 mod task_deployment;

@@ -6,6 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its private key, as PEM.
+#[derive(Clone, Debug)]
 pub(crate) struct Credential {
     pub(crate) certificate: String,
     pub(crate) key: String,

@@ -4,6 +4,7 @@ mod clients;
 mod driver;
 mod install;
 mod member;
+mod secured;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,6 +16,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 pub(crate) use self::member::{Member, Protocol};
+pub(crate) use self::secured::Secured;
 use super::process::{Guarded, Scratch, Signal, free_port, show_log_on_panic};
 
 /// The id of a node, from 1.
@@ -29,6 +31,7 @@ pub(crate) struct Kafka {
     nodes: BTreeMap<NodeId, Node>,
     heap_mb: u32,
     client: BTreeMap<String, String>,
+    secured: Option<Secured>,
     // Last: the folder goes after the processes that write there.
     _scratch: Scratch,
 }
@@ -36,6 +39,7 @@ pub(crate) struct Kafka {
 #[derive(Debug)]
 struct Node {
     port: u16,
+    secured_port: u16,
     folder: PathBuf,
     process: Mutex<Option<Guarded>>,
 }
@@ -46,6 +50,7 @@ pub(crate) struct Builder {
     nodes: NodeId,
     properties: BTreeMap<String, String>,
     client: BTreeMap<String, String>,
+    secured: Option<Secured>,
 }
 
 impl Kafka {
@@ -61,15 +66,25 @@ impl Kafka {
             nodes: 1,
             properties: BTreeMap::new(),
             client: BTreeMap::new(),
+            secured: None,
         }
     }
 
     /// Returns `host:port` of every node, separated by commas.
     pub(crate) fn bootstrap_servers(&self) -> String {
-        let servers: Vec<String> = self
-            .nodes
-            .values()
-            .map(|node| format!("127.0.0.1:{}", node.port))
+        self.servers(|node| node.port)
+    }
+
+    /// Returns `host:port` of every node where it wants TLS and a password, separated by commas.
+    pub(crate) fn secured_servers(&self) -> String {
+        assert!(self.secured.is_some(), "nobody listens there");
+        self.servers(|node| node.secured_port)
+    }
+
+    fn servers(&self, port: impl Fn(&Node) -> u16) -> String {
+        let nodes = self.nodes.values();
+        let servers: Vec<_> = nodes
+            .map(|node| format!("127.0.0.1:{}", port(node)))
             .collect();
         servers.join(",")
     }
@@ -131,6 +146,7 @@ impl Kafka {
         java.arg("lagwatch-test-clusterQ")
             .arg(node.folder.join("data"))
             .arg(node.folder.join("server.properties"))
+            .args(self.secured.iter().flat_map(Secured::format))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be opened twice"))
             .stderr(log);
@@ -204,6 +220,12 @@ impl Builder {
         self
     }
 
+    /// Adds a listener that wants TLS and a password; the harness itself goes on without.
+    pub(crate) fn secured(mut self, secured: Secured) -> Self {
+        self.secured = Some(secured);
+        self
+    }
+
     /// Starts the cluster and waits until all of its nodes are alive.
     pub(crate) fn start(self) -> Kafka {
         let kafka = self.create();
@@ -240,6 +262,10 @@ impl Builder {
                     ),
                     ("log.dirs", folder.join("data").display().to_string()),
                 ]);
+                let secured_port = free_port();
+                if let Some(secured) = &self.secured {
+                    secured.add_to(&mut properties, secured_port, &folder);
+                }
                 let overrides = self
                     .properties
                     .iter()
@@ -254,6 +280,7 @@ impl Builder {
                     id,
                     Node {
                         port,
+                        secured_port,
                         folder,
                         process: Mutex::new(None),
                     },
@@ -264,6 +291,7 @@ impl Builder {
             nodes,
             heap_mb: if self.nodes == 1 { 384 } else { 256 },
             client: self.client,
+            secured: self.secured,
             _scratch: scratch,
         }
     }
