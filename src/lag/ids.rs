@@ -3,7 +3,7 @@
 //! Ids are cheap to clone (one shared allocation each) and order as they print. No offset and no figure lives here.
 
 use std::borrow::Borrow;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -89,6 +89,37 @@ impl fmt::Display for BrokerId {
     }
 }
 
+/// The id that Kafka gives to a topic when it is created; a topic created anew has another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicId(u128);
+
+impl TopicId {
+    /// Returns the id of these bytes, the most significant first; nothing for zeros, which stand for "no id".
+    pub fn from_bytes(bytes: [u8; 16]) -> Option<Self> {
+        let bits = u128::from_be_bytes(bytes);
+        (bits != 0).then_some(Self(bits))
+    }
+
+    /// Returns its bytes, the most significant first.
+    pub fn to_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
+impl fmt::Display for TopicId {
+    /// Writes the id as Kafka prints it: base64 for URLs, without padding.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        // 21 digits of six bits, and two bits that are left over.
+        let whole = (0..21).map(|digit| self.0 >> (122 - 6 * digit));
+        for bits in whole.chain([self.0 << 4]) {
+            f.write_char(char::from(DIGITS[(bits & 63) as usize]))?;
+        }
+        Ok(())
+    }
+}
+
 /// One partition of one topic. Prints as Kafka does: `task-created-3`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TopicPartition {
@@ -112,5 +143,28 @@ impl fmt::Display for TopicPartition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { topic, partition } = self;
         write!(f, "{topic}-{partition}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn topic_ids_print_as_kafka_prints_them() {
+        // As `org.apache.kafka.common.Uuid.toString` does.
+        for (bytes, expected) in [
+            (u128::MAX, "_____________________w"),
+            (1, "AAAAAAAAAAAAAAAAAAAAAQ"),
+            (
+                0x0123_4567_89ab_cdef_fedc_ba98_7654_3210,
+                "ASNFZ4mrze_-3LqYdlQyEA",
+            ),
+        ] {
+            let id = TopicId::from_bytes(bytes.to_be_bytes()).expect("it is not zero");
+            assert_eq!(id.to_string(), expected);
+            assert_eq!(id.to_bytes(), bytes.to_be_bytes());
+        }
+        assert_eq!(TopicId::from_bytes([0; 16]), None);
     }
 }

@@ -8,7 +8,7 @@ pub mod offset;
 pub mod partition;
 
 pub use group::TopicTotals;
-pub use ids::{BrokerId, ClusterName, GroupId, PartitionId, TopicName, TopicPartition};
+pub use ids::{BrokerId, ClusterName, GroupId, PartitionId, TopicId, TopicName, TopicPartition};
 pub use offset::{Committed, Offset, Watermarks};
 pub use partition::{
     Distance, Isolation, Lag, Unavailable, UncommittedPolicy, partition_lag, readable_end,
