@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! | --- | --- |
-//! | 0 | [`lag`]: pure arithmetic and rules |
+//! | 0 | [`lag`]: pure arithmetic and rules; [`offsets_topic`]: the records of `__consumer_offsets` |
 //! | 1 | [`snapshot`]: the world at one instant; [`metrics`]: the table of every metric |
 //! | 2 | [`kafka`]: safe asynchronous Kafka |
 //! | 3 | [`collect`]: pollers; [`task`]: the task consumer; [`exposition`]: values to bytes |
@@ -20,5 +20,6 @@ pub mod http;
 pub mod kafka;
 pub mod lag;
 pub mod metrics;
+pub mod offsets_topic;
 pub mod snapshot;
 pub mod task;

@@ -1,0 +1,275 @@
+//! Kafka's encoding, read with every bound checked.
+//!
+//! The one place that touches bytes. Nothing is allocated from a length field: a list grows by the elements that
+//! were really read, and each of them takes at least one byte.
+
+use crate::lag::ids::{PartitionId, TopicId};
+
+use super::error::{Malformed, Problem, Schema};
+
+/// Reads fields from the begin of a key or a value to its end.
+///
+/// A clone reads the same bytes again.
+#[derive(Clone, Debug)]
+pub(super) struct Reader<'a> {
+    /// The key or value from its begin, so that positions count from there, up to where this reader may read.
+    input: &'a [u8],
+    position: usize,
+    schema: Schema,
+    encoding: Encoding,
+    version: i16,
+}
+
+/// How lengths are written, and whether structures end with tagged fields (KIP-482).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// Lengths of two or four bytes, negative for null; no tagged fields.
+    Fixed,
+    /// Lengths of variable size plus one, zero for null; tagged fields at the end of every structure.
+    Flexible,
+}
+
+/// How many bytes a length of the fixed encoding takes.
+#[derive(Clone, Copy)]
+enum Width {
+    Two,
+    Four,
+}
+
+type Read<T> = Result<T, Malformed>;
+
+impl<'a> Reader<'a> {
+    /// Returns a reader of the fixed encoding, in which every key and every version is written.
+    pub(super) fn new(input: &'a [u8], schema: Schema) -> Self {
+        Self {
+            input,
+            position: 0,
+            schema,
+            encoding: Encoding::Fixed,
+            version: 0,
+        }
+    }
+
+    /// Names what is read from here on.
+    pub(super) fn name(&mut self, schema: Schema) {
+        self.schema = schema;
+    }
+
+    /// Tells the version of what is read from here on.
+    pub(super) fn set_version(&mut self, version: i16, encoding: Encoding) {
+        self.version = version;
+        self.encoding = encoding;
+    }
+
+    pub(super) fn version(&self) -> i16 {
+        self.version
+    }
+
+    pub(super) fn position(&self) -> usize {
+        self.position
+    }
+
+    /// Returns the bytes that are left.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        // `position` only ever moves over bytes that were there.
+        self.input.get(self.position..).unwrap_or_default()
+    }
+
+    pub(super) fn i8(&mut self, field: &'static str) -> Read<i8> {
+        self.array(field).map(i8::from_be_bytes)
+    }
+
+    pub(super) fn i16(&mut self, field: &'static str) -> Read<i16> {
+        self.array(field).map(i16::from_be_bytes)
+    }
+
+    pub(super) fn i32(&mut self, field: &'static str) -> Read<i32> {
+        self.array(field).map(i32::from_be_bytes)
+    }
+
+    pub(super) fn i64(&mut self, field: &'static str) -> Read<i64> {
+        self.array(field).map(i64::from_be_bytes)
+    }
+
+    /// Reads a number that Kafka writes as -1 where there is none.
+    pub(super) fn optional_i32(&mut self, field: &'static str) -> Read<Option<i32>> {
+        let number = self.i32(field)?;
+        Ok((number >= 0).then_some(number))
+    }
+
+    /// Reads a number that Kafka writes as -1 where there is none.
+    pub(super) fn optional_i64(&mut self, field: &'static str) -> Read<Option<i64>> {
+        let number = self.i64(field)?;
+        Ok((number >= 0).then_some(number))
+    }
+
+    /// Reads the id of a topic; nothing for zeros.
+    pub(super) fn optional_topic_id(&mut self, field: &'static str) -> Read<Option<TopicId>> {
+        self.array(field).map(TopicId::from_bytes)
+    }
+
+    pub(super) fn topic_id(&mut self, field: &'static str) -> Read<TopicId> {
+        let position = self.position;
+        let id = self.optional_topic_id(field)?;
+        id.ok_or(self.malformed(position, field, Problem::Null))
+    }
+
+    /// Reads exactly `N` bytes.
+    fn array<const N: usize>(&mut self, field: &'static str) -> Read<[u8; N]> {
+        let Some((bytes, _)) = self.rest().split_first_chunk() else {
+            return Err(self.truncated(self.position, field, N));
+        };
+        self.position += N;
+        Ok(*bytes)
+    }
+
+    pub(super) fn string(&mut self, field: &'static str) -> Read<&'a str> {
+        let position = self.position;
+        let text = self.nullable_string(field)?;
+        text.ok_or(self.malformed(position, field, Problem::Null))
+    }
+
+    pub(super) fn nullable_string(&mut self, field: &'static str) -> Read<Option<&'a str>> {
+        let position = self.position;
+        let Some(length) = self.length(field, Width::Two)? else {
+            return Ok(None);
+        };
+        let text = str::from_utf8(self.take(position, field, length)?);
+        let text = text.map_err(|_| self.malformed(position, field, Problem::NotUtf8))?;
+        Ok(Some(text))
+    }
+
+    /// Reads a string as the bytes it is written in, whether they are UTF-8 or not.
+    pub(super) fn string_bytes(&mut self, field: &'static str) -> Read<&'a [u8]> {
+        let position = self.position;
+        let length = self.length(field, Width::Two)?;
+        let length = length.ok_or(self.malformed(position, field, Problem::Null))?;
+        self.take(position, field, length)
+    }
+
+    pub(super) fn nullable_bytes(&mut self, field: &'static str) -> Read<Option<&'a [u8]>> {
+        let position = self.position;
+        match self.length(field, Width::Four)? {
+            Some(length) => self.take(position, field, length).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Passes over bytes and returns a reader of the fixed encoding that sees them alone.
+    pub(super) fn embedded(&mut self, field: &'static str, schema: Schema) -> Read<Self> {
+        let position = self.position;
+        let length = self.length(field, Width::Four)?;
+        let length = length.ok_or(self.malformed(position, field, Problem::Null))?;
+        let mut embedded = self.split(position, field, length)?;
+        embedded.name(schema);
+        embedded.set_version(0, Encoding::Fixed);
+        Ok(embedded)
+    }
+
+    /// Reads a list. Every element takes at least one byte, so that the list is no longer than the bytes are.
+    pub(super) fn list<T>(
+        &mut self,
+        field: &'static str,
+        mut element: impl FnMut(&mut Self) -> Read<T>,
+    ) -> Read<Vec<T>> {
+        let position = self.position;
+        let count = self.length(field, Width::Four)?;
+        let count = count.ok_or(self.malformed(position, field, Problem::Null))?;
+        if count > self.rest().len() {
+            return Err(self.truncated(position, field, count));
+        }
+        let mut elements = Vec::new();
+        for _ in 0..count {
+            elements.push(element(self)?);
+        }
+        Ok(elements)
+    }
+
+    pub(super) fn partitions(&mut self, field: &'static str) -> Read<Vec<PartitionId>> {
+        self.list(field, |reader| reader.i32(field).map(PartitionId))
+    }
+
+    /// Reads the tagged fields at the end of a structure: `field` gets each tag with a reader of its bytes alone.
+    pub(super) fn tagged(&mut self, mut field: impl FnMut(u32, &mut Self) -> Read<()>) -> Read<()> {
+        const NAME: &str = "tagged fields";
+        if self.encoding == Encoding::Fixed {
+            return Ok(());
+        }
+        for _ in 0..self.varint(NAME)? {
+            let position = self.position;
+            let tag = self.varint(NAME)?;
+            let length = self.varint(NAME)?;
+            let mut bytes = self.split(position, NAME, length as usize)?;
+            field(tag, &mut bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Passes over the tagged fields at the end of a structure.
+    pub(super) fn end(&mut self) -> Read<()> {
+        self.tagged(|_, _| Ok(()))
+    }
+
+    /// Returns an error about a field that begins at `position`.
+    pub(super) fn malformed(
+        &self,
+        position: usize,
+        field: &'static str,
+        problem: Problem,
+    ) -> Malformed {
+        Malformed {
+            schema: self.schema,
+            field,
+            position,
+            problem,
+        }
+    }
+
+    fn truncated(&self, position: usize, field: &'static str, needed: usize) -> Malformed {
+        let left = self.rest().len();
+        self.malformed(position, field, Problem::Truncated { needed, left })
+    }
+
+    fn take(&mut self, position: usize, field: &'static str, length: usize) -> Read<&'a [u8]> {
+        let Some((bytes, _)) = self.rest().split_at_checked(length) else {
+            return Err(self.truncated(position, field, length));
+        };
+        self.position += length;
+        Ok(bytes)
+    }
+
+    /// Passes over `length` bytes and returns a reader that sees them alone.
+    fn split(&mut self, position: usize, field: &'static str, length: usize) -> Read<Self> {
+        let mut part = self.clone();
+        self.take(position, field, length)?;
+        part.input = self.input.get(..self.position).unwrap_or_default();
+        Ok(part)
+    }
+
+    /// Reads the length of a string, of bytes or of a list; nothing for null.
+    fn length(&mut self, field: &'static str, width: Width) -> Read<Option<usize>> {
+        Ok(match (self.encoding, width) {
+            (Encoding::Flexible, _) => (self.varint(field)? as usize).checked_sub(1),
+            (Encoding::Fixed, Width::Two) => usize::try_from(self.i16(field)?).ok(),
+            (Encoding::Fixed, Width::Four) => usize::try_from(self.i32(field)?).ok(),
+        })
+    }
+
+    /// Reads a number of seven bits a byte, the lowest first.
+    fn varint(&mut self, field: &'static str) -> Read<u32> {
+        let position = self.position;
+        let mut number = 0_u32;
+        for shift in (0..=28).step_by(7) {
+            let [byte] = self.array(field)?;
+            let bits = u32::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                break;
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(self.malformed(position, field, Problem::TooLong))
+    }
+}
