@@ -4,6 +4,8 @@
 //! hands before its answer is given, so it survives `kill -9`; a loss of power may cost the newest rows, whose records
 //! are gone from the log only if their offsets were committed (`synchronous=NORMAL`).
 
+use std::fs::OpenOptions;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -54,7 +56,15 @@ pub(super) enum Recorded {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum AuditError {
-    /// It could not be opened for writing.
+    /// The system does not let the file be opened for writing.
+    #[error("audit log `{}` cannot be written", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// It could be opened, but not used.
     #[error("audit log `{}` cannot be written", path.display())]
     Open {
         /// The file.
@@ -109,7 +119,7 @@ impl AuditLog {
                         serve(database, receiver);
                     }
                     Err(source) => {
-                        let _ = opened.send(Err(AuditError::Open { path: file, source }));
+                        let _ = opened.send(Err(open_error(file, source)));
                     }
                 }
                 let _ = end.send(());
@@ -173,6 +183,14 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     // Nothing before this line writes to a file that has the table already.
     database.pragma_update(None, "user_version", 1)?;
     Ok(database)
+}
+
+/// Returns why the file cannot be opened: SQLite says no more than that it cannot.
+fn open_error(path: PathBuf, source: rusqlite::Error) -> AuditError {
+    match OpenOptions::new().append(true).create(true).open(&path) {
+        Err(source) => AuditError::File { path, source },
+        Ok(_) => AuditError::Open { path, source },
+    }
 }
 
 fn serve(mut database: Connection, mut requests: mpsc::Receiver<Request>) {
@@ -307,11 +325,9 @@ mod tests {
         let error = AuditLog::open(path)
             .await
             .expect_err("there is no such folder");
-        let line = one_line(&error);
-        assert!(
-            line.starts_with("audit log `/nonexistent-folder/audit.sqlite` cannot be written: "),
-            "{line}"
+        assert_eq!(
+            one_line(&error),
+            "audit log `/nonexistent-folder/audit.sqlite` cannot be written: No such file or directory (os error 2)"
         );
-        assert!(!line.contains('\n'), "{line}");
     }
 }
