@@ -273,6 +273,9 @@ async fn a_cluster_that_is_away_is_waited_for_and_told_once() {
     task.wait_for_metric(ERRORS, &down, 1).await;
     task.wait_for_line("waiting for a broker to come back")
         .await;
+    // Longer than it takes to call a member without partitions idle: this one is in no group.
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(!task.log().contains("idle:"), "{}", task.log());
     assert!(task.is_running());
     world
         .cluster

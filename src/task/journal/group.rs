@@ -155,6 +155,11 @@ impl Journal {
         warn!(code = %error.code, "{error}; {advice}");
     }
 
+    /// Tells whether there were errors since Kafka answered last.
+    pub(in crate::task) fn waits_for_kafka(&self) -> bool {
+        self.with(|state| !state.errors.is_empty())
+    }
+
     /// Notes that Kafka answered, and tells it where it did not before.
     pub(in crate::task) fn kafka_answers(&self) {
         let errors = self.with(|state| std::mem::take(&mut state.errors));

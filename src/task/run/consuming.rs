@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use super::Consuming;
+use super::{Consuming, IDLE_NOTICE};
 use crate::kafka::consumer::{Event, Revocation};
 use crate::kafka::{ErrorCode, KafkaError};
 use crate::lag::TopicPartition;
@@ -49,8 +49,12 @@ impl Consuming {
     async fn wait(&mut self, shutdown: &CancellationToken) -> Result<(), TaskError> {
         let now = Instant::now();
         if self.idle_at.is_some_and(|at| at <= now) {
-            self.idle_at = None;
-            self.journal.idle();
+            // Who cannot reach Kafka is in no group yet, and has been told so.
+            let is_cut_off = self.journal.waits_for_kafka();
+            self.idle_at = is_cut_off.then(|| now + IDLE_NOTICE);
+            if !is_cut_off {
+                self.journal.idle();
+            }
         }
         let wake_at = self.wake_at(now);
         tokio::select! {
