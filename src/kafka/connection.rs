@@ -2,43 +2,20 @@
 //!
 //! Whether a host resolves, answers and lets us in is known only at run time, from a client's own errors.
 
+mod properties;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use rdkafka::ClientConfig;
 use thiserror::Error;
 
-use super::native::conf::{self, Conf, Refusal};
-
-/// How similar a known property must be to be offered in place of an unknown one, 0 to 1.
-const SIMILAR: f64 = 0.6;
+use self::properties::is_secret;
+use super::native::client::Client;
+use super::native::conf::{self, Conf};
 
 /// Schemes that librdkafka accepts before a bootstrap server's host.
 const SCHEMES: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
-
-/// Properties that decide what lagwatch does rather than how it connects, and what to set instead.
-const RESERVED: &[(&str, &str)] = &[
-    ("allow.auto.create.topics", "lagwatch never creates a topic"),
-    ("auto.commit.enable", "choose a commit strategy instead"),
-    (
-        "auto.offset.reset",
-        "set `auto-offset-reset` of the consumer instead",
-    ),
-    ("bootstrap.servers", "set the bootstrap servers instead"),
-    ("enable.auto.commit", "choose a commit strategy instead"),
-    (
-        "enable.auto.offset.store",
-        "choose a commit strategy instead",
-    ),
-    ("enable.partition.eof", "lagwatch needs it as it is"),
-    ("group.id", "set the group of the consumer instead"),
-    ("log.queue", "lagwatch needs it as it is"),
-    ("metadata.broker.list", "set the bootstrap servers instead"),
-    ("statistics.interval.ms", "lagwatch needs it as it is"),
-    ("test.mock.broker.rtt", "it is for librdkafka's own tests"),
-    ("test.mock.num.brokers", "it is for librdkafka's own tests"),
-    ("topic.blacklist", "set the topic filter instead"),
-];
 
 /// A cluster's address and the properties of every client that connects to it.
 ///
@@ -90,7 +67,7 @@ pub enum ConnectionError {
         /// What to set instead, or why.
         instead: &'static str,
     },
-    /// The properties contradict each other, or a file they name cannot be used.
+    /// The properties contradict each other, one is missing, or a file they name cannot be used.
     #[error("librdkafka refuses these properties together: {reason}")]
     Client {
         /// librdkafka's words.
@@ -115,17 +92,19 @@ impl Connection {
 
     /// Checks every server's syntax and every property against librdkafka, without connecting.
     ///
+    /// What properties mean together, librdkafka tells only of a client: one is made, and ended at once.
+    ///
     /// # Errors
     ///
-    /// The first thing that is wrong: servers in the order given, then properties by name.
+    /// The first thing that is wrong: servers in the order given, then properties by name, then all together.
     pub fn validate(&self) -> Result<(), ConnectionError> {
-        self.native_conf().map(drop)
+        let conf = self.native_conf()?;
+        Client::check(conf).map_err(|reason| ConnectionError::Client { reason })
     }
 
     /// Returns the configuration of a consumer or a producer of this cluster.
-    #[allow(dead_code, reason = "for the task consumer and producer")]
     pub(in crate::kafka) fn client_config(&self) -> Result<ClientConfig, ConnectionError> {
-        self.validate()?;
+        self.native_conf()?;
         let mut config = ClientConfig::new();
         for (name, value) in &self.properties {
             config.set(name, value);
@@ -137,13 +116,7 @@ impl Connection {
     /// Returns the properties as librdkafka's own object, without the bootstrap servers, which are checked alone.
     pub(in crate::kafka) fn native_conf(&self) -> Result<Conf, ConnectionError> {
         self.check_servers()?;
-        let mut conf = Conf::new();
-        for (name, value) in &self.properties {
-            check_reserved(name)?;
-            conf.set(name, value)
-                .map_err(|refusal| refused(name, refusal))?;
-        }
-        Ok(conf)
+        properties::conf(&self.properties)
     }
 
     fn check_servers(&self) -> Result<(), ConnectionError> {
@@ -191,55 +164,6 @@ fn check_server(server: &str) -> Result<(), &'static str> {
         Ok(1..) => Ok(()),
         _ => Err("the port is not a number from 1 to 65535"),
     }
-}
-
-fn check_reserved(name: &str) -> Result<(), ConnectionError> {
-    match RESERVED.iter().find(|(reserved, _)| *reserved == name) {
-        Some(&(_, instead)) => Err(ConnectionError::ReservedProperty {
-            name: name.to_owned(),
-            instead,
-        }),
-        None => Ok(()),
-    }
-}
-
-fn refused(name: &str, refusal: Refusal) -> ConnectionError {
-    match refusal {
-        Refusal::UnknownName => ConnectionError::UnknownProperty {
-            name: name.to_owned(),
-            nearest: nearest_property(name),
-        },
-        Refusal::InvalidValue(reason) => ConnectionError::InvalidProperty {
-            name: name.to_owned(),
-            reason: if is_secret(name) {
-                "the value is not valid".to_owned()
-            } else {
-                reason
-            },
-        },
-    }
-}
-
-fn nearest_property(name: &str) -> Option<String> {
-    conf::properties()
-        .iter()
-        .filter(|known| check_reserved(known).is_ok())
-        .map(|known| (strsim::normalized_damerau_levenshtein(name, known), known))
-        .max_by(|(left, _), (right, _)| left.total_cmp(right))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .map(|(_, known)| known.clone())
-}
-
-/// Tells whether a property's value must not be shown: what librdkafka marks as sensitive, and all that is named alike.
-fn is_secret(name: &str) -> bool {
-    ["password", "passphrase", "secret", "private.key"]
-        .iter()
-        .any(|word| name.contains(word))
-        || name.ends_with(".pem")
-        || matches!(
-            name,
-            "sasl.oauthbearer.config" | "sasl.oauthbearer.extensions"
-        )
 }
 
 impl fmt::Debug for Connection {
@@ -321,59 +245,6 @@ mod tests {
             Connection::plain(Vec::<String>::new()).validate(),
             Err(ConnectionError::NoBootstrapServer)
         );
-    }
-
-    #[test]
-    fn an_unknown_property_names_the_nearest_one() {
-        for (name, nearest) in [
-            ("sasl.pasword", "sasl.password"),
-            ("security.protcol", "security.protocol"),
-            ("ssl.ca.locaton", "ssl.ca.location"),
-            ("socket.timeout", "socket.timeout.ms"),
-        ] {
-            let error = with(name, "x")
-                .validate()
-                .expect_err("the name is misspelt");
-            assert_eq!(
-                error.to_string(),
-                format!("unknown librdkafka property `{name}`; did you mean `{nearest}`?")
-            );
-        }
-        let error = with("zzz", "x").validate().expect_err("there is none");
-        assert_eq!(error.to_string(), "unknown librdkafka property `zzz`");
-    }
-
-    #[test]
-    fn an_invalid_value_is_explained_in_librdkafkas_words() {
-        let error = with("security.protocol", "TLS")
-            .validate()
-            .expect_err("there is no such protocol");
-        assert_eq!(
-            error.to_string(),
-            "librdkafka property `security.protocol`: Invalid value \"TLS\" for configuration property \"security.protocol\""
-        );
-        let error = with("socket.timeout.ms", "soon").validate();
-        assert!(matches!(
-            error,
-            Err(ConnectionError::InvalidProperty { .. })
-        ));
-    }
-
-    #[test]
-    fn what_lagwatch_decides_cannot_be_set() {
-        for (name, _) in RESERVED {
-            let error = with(name, "1").validate();
-            assert!(
-                matches!(error, Err(ConnectionError::ReservedProperty { .. })),
-                "{name}: {error:?}"
-            );
-            assert!(
-                conf::properties().contains(*name)
-                    || *name == "auto.commit.enable"
-                    || *name == "auto.offset.reset",
-                "{name}"
-            );
-        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use crate::support::{Finished, Lagwatch};
+use crate::support::{Finished, Lagwatch, Scratch};
 
 const USAGE: i32 = 2;
 const FAILED: i32 = 1;
@@ -52,6 +52,46 @@ fn a_wrong_configuration_is_refused_with_file_line_and_the_nearest_valid_thing()
         (
             "@  kafka-properties: { sasl.pasword: x }\n",
             "lagwatch.yaml:4: cluster `prod`: unknown librdkafka property `sasl.pasword`; did you mean `sasl.password`?",
+        ),
+        (
+            "@  kafka-properties: { security.protocol: tls }\n",
+            "lagwatch.yaml:4: cluster `prod`: librdkafka property `security.protocol`: expected one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL, found `tls`",
+        ),
+        (
+            "@  kafka-properties: { socket.timeout.ms: soon }\n",
+            "lagwatch.yaml:4: cluster `prod`: librdkafka property `socket.timeout.ms`: expected a number, found `soon`",
+        ),
+        (
+            "@  kafka-properties: { security.protocol: SASL_SSL }\n",
+            "lagwatch.yaml:4: cluster `prod`: librdkafka property `security.protocol`: `SASL_SSL` needs `sasl.mechanism`: one of PLAIN,",
+        ),
+        (
+            "@  kafka-properties: { security.protocol: SASL_SSL, sasl.mechanism: PLAIN }\n",
+            "lagwatch.yaml:4: cluster `prod`: librdkafka refuses these properties together: sasl.username and sasl.password must be set",
+        ),
+        (
+            "@  kafka-properties: { ssl.ca.location: /nowhere/ca.pem }\n",
+            "lagwatch.yaml:4: cluster `prod`: librdkafka property `ssl.ca.location`: `/nowhere/ca.pem`: No such file or directory",
+        ),
+        (
+            "@  kafka-properties: { group.id: mine }\n",
+            "lagwatch.yaml:4: cluster `prod`: librdkafka property `group.id` cannot be set: set the group of the consumer instead",
+        ),
+        (
+            "@  granularity: partitions\n",
+            "lagwatch.yaml:4: expected `partition` (one of `partition`, `topic`, `group`), found `partitions`",
+        ),
+        (
+            "@  groups: [billing]\n",
+            "lagwatch.yaml:4: expected a mapping such as `{ key: value }`",
+        ),
+        (
+            "@consumer: { topics: task-created }\n",
+            "lagwatch.yaml:4: expected a list such as `[a, b]`",
+        ),
+        (
+            "@consumer: { kafka-properties: { group.protocol: consumer, session.timeout.ms: 6000 } }\n",
+            "lagwatch.yaml:4: librdkafka refuses these properties together: `session.timeout.ms`",
         ),
         (
             "@- name: prod\n  bootstrap-servers: [\"127.0.0.1:2\"]\n",
@@ -156,6 +196,15 @@ fn a_port_in_use_is_told_before_anything_starts() {
         .args(["--web.listen-address", &address])
         .run();
     assert_refused(&finished, FAILED, "Address already in use");
+    let scratch = Scratch::new();
+    let audit_log = scratch.path().join("audit.sqlite");
+    let yaml = format!(
+        "clusters: [{{ bootstrap-servers: [\"127.0.0.1:1\"] }}]\nconsumer: {{ audit-log: {{ path: \"{}\" }} }}\nweb: {{ listen-address: \"{address}\" }}\n",
+        audit_log.display()
+    );
+    let finished = Lagwatch::new("serve").config(&yaml).run();
+    assert_refused(&finished, FAILED, "Address already in use");
+    assert!(!audit_log.exists(), "the consumer was not begun");
 }
 
 #[test]
@@ -166,7 +215,7 @@ fn an_audit_log_that_cannot_be_written_is_told_before_anything_starts() {
         assert_refused(
             &finished,
             FAILED,
-            "audit log `/nowhere/audit.sqlite` cannot be written",
+            "audit log `/nowhere/audit.sqlite` cannot be written: No such file or directory",
         );
     }
 }

@@ -127,9 +127,9 @@ fn problem_of(error: &YamlError) -> String {
 fn plain_words(expected: &str) -> &str {
     match expected {
         "string scalar" => "a single value, not a list or a mapping",
-        "sequence start" | "a sequence" => "a list",
-        "mapping start" | "a map" => "a mapping of keys to values",
-        words if words.starts_with("struct ") => "a mapping of keys to values",
+        "sequence start" | "a sequence" => "a list such as `[a, b]`",
+        "mapping start" | "a map" => "a mapping such as `{ key: value }`",
+        words if words.starts_with("struct ") => "a mapping such as `{ key: value }`",
         words => words,
     }
 }

@@ -155,7 +155,12 @@ impl Resolver<'_> {
             | ConnectionError::ReservedProperty { name, .. } => properties
                 .get(name)
                 .or_else(|| properties.get(&secret::file_key(name))),
-            _ => properties.values().next(),
+            ConnectionError::Client { reason } => properties
+                .iter()
+                .find(|(name, _)| reason.contains(name.as_str()))
+                .or_else(|| properties.iter().next())
+                .map(|(_, setting)| setting),
+            _ => None,
         };
         let hint = match error {
             ConnectionError::NoBootstrapServer => {

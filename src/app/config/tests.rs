@@ -152,10 +152,10 @@ fn whatever_is_wrong_is_said_in_one_line_with_its_place() {
             "zzz: 1",
             "f.yaml:1: unknown key `zzz`; known here: clusters, consumer, log, web",
         ),
-        ("clusters: 5", "f.yaml:1: expected a list"),
+        ("clusters: 5", "f.yaml:1: expected a list such as `[a, b]`"),
         (
             "clusters: [5]",
-            "f.yaml:1: expected a mapping of keys to values",
+            "f.yaml:1: expected a mapping such as `{ key: value }`",
         ),
         (
             "clusters:\n- name: a\n  name: b",

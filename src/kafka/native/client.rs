@@ -81,16 +81,7 @@ impl Client {
         servers: &str,
         observer: impl Observer,
     ) -> Result<Self, String> {
-        // An OffsetFetch that is answered by NOT_COORDINATOR makes librdkafka look for the coordinator of the client's
-        // own group, and crash where it has none (librdkafka#5040). So there is one, closed before it does anything.
-        conf.set("group.id", CLOSED_GROUP)
-            .expect("a property of librdkafka");
-        conf.set("enable.auto.commit", "false")
-            .expect("a property of librdkafka");
-        let events =
-            sys::RD_KAFKA_EVENT_LOG | sys::RD_KAFKA_EVENT_ERROR | sys::RD_KAFKA_EVENT_STATS;
-        // SAFETY: the configuration is live and no client uses it yet.
-        unsafe { sys::rd_kafka_conf_set_events(conf.as_ptr(), events) };
+        Self::prepare(&mut conf);
         let handle = Handle::new(conf, ClientType::Consumer)?;
         let (sender, destroyed) = oneshot::channel();
         let live = Arc::new(Live {
@@ -122,6 +113,32 @@ impl Client {
             last,
             destroyed,
         })
+    }
+
+    /// Tells whether a client can be made of `conf`, which connects to nobody.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::start`].
+    pub(in crate::kafka) fn check(mut conf: Conf) -> Result<(), String> {
+        Self::prepare(&mut conf);
+        // What it logs goes to a queue that nobody reads, not to standard error.
+        conf.set("log.queue", "true")
+            .expect("a property of librdkafka");
+        Handle::new(conf, ClientType::Consumer).map(drop)
+    }
+
+    fn prepare(conf: &mut Conf) {
+        // An OffsetFetch that is answered by NOT_COORDINATOR makes librdkafka look for the coordinator of the client's
+        // own group, and crash where it has none (librdkafka#5040). So there is one, closed before it does anything.
+        conf.set("group.id", CLOSED_GROUP)
+            .expect("a property of librdkafka");
+        conf.set("enable.auto.commit", "false")
+            .expect("a property of librdkafka");
+        let events =
+            sys::RD_KAFKA_EVENT_LOG | sys::RD_KAFKA_EVENT_ERROR | sys::RD_KAFKA_EVENT_STATS;
+        // SAFETY: the configuration is live and no client uses it yet.
+        unsafe { sys::rd_kafka_conf_set_events(conf.as_ptr(), events) };
     }
 
     /// Closes the client as dropping it does, and waits until it is destroyed.
