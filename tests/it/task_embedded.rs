@@ -114,6 +114,35 @@ async fn a_dead_letter_that_cannot_be_written_is_tried_again_and_never_skipped()
 }
 
 #[tokio::test]
+async fn a_dead_letter_is_passed_while_other_partitions_keep_the_consumer_busy() {
+    let world = World::new(2);
+    world.send_raw(0, "poison").await;
+    world.send(0, "b").await;
+    world.send_all(1, 0..1_000).await;
+    let task = world.start(TaskConfig {
+        processing_delay: Duration::from_millis(20),
+        ..world.config("g")
+    });
+    world.wait_for_commit("g", 0, 2).await;
+    assert!(world.audited("g").len() < 1_000, "the other one is done");
+    task.stop().await;
+}
+
+#[tokio::test]
+async fn an_asynchronous_commit_is_sent_while_a_long_record_is_in_hand() {
+    let world = World::new(1);
+    world.send_all(0, ["a", "b"]).await;
+    let task = world.start(TaskConfig {
+        commit: per_batch(1_000, Duration::from_millis(50), CommitMode::Async),
+        processing_delay: Duration::from_secs(4),
+        ..world.config("g")
+    });
+    world.wait_for_commit("g", 0, 1).await;
+    assert_eq!(world.audited("g"), ["a"]);
+    task.abort().await;
+}
+
+#[tokio::test]
 async fn long_processing_keeps_the_membership() {
     let world = World::new(1);
     world.send_all(0, ["a", "b"]).await;
