@@ -13,6 +13,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use super::consumer::Header;
@@ -91,7 +92,12 @@ pub struct Producer {
 }
 
 /// librdkafka's producer, which must not be dropped on an async worker: that joins its thread.
-struct Client(Option<FutureProducer<Log>>);
+struct Client {
+    /// Present until dropped.
+    inner: Option<FutureProducer<Log>>,
+    /// Cancelled when librdkafka is destroyed.
+    gone: CancellationToken,
+}
 
 /// Routes librdkafka's own log.
 #[derive(Default)]
@@ -133,7 +139,10 @@ impl Producer {
             },
         )?;
         Ok(Self {
-            client: Arc::new(Client(Some(client))),
+            client: Arc::new(Client {
+                inner: Some(client),
+                gone: CancellationToken::new(),
+            }),
             room: Arc::new(Semaphore::new(max_in_flight as usize)),
             max_in_flight,
         })
@@ -210,6 +219,16 @@ impl Producer {
             .map(drop)
             .map_err(|_| KafkaError::of(ErrorCode::TIMED_OUT))
     }
+
+    /// Gives the connection up and waits until it is gone, for `patience` at most or while another clone lives.
+    ///
+    /// What is still under way is not sent. A process that uses TLS should not exit before.
+    pub async fn close(self, patience: Duration) {
+        let gone = self.client.gone.clone();
+        drop(self);
+        // Gone or not: there is nothing more to do.
+        let _ = timeout(patience, gone.cancelled()).await;
+    }
 }
 
 fn native_headers(headers: &[Header]) -> OwnedHeaders {
@@ -226,17 +245,20 @@ fn native_headers(headers: &[Header]) -> OwnedHeaders {
 
 impl Client {
     fn inner(&self) -> &FutureProducer<Log> {
-        self.0.as_ref().expect("taken only while it is dropped")
+        self.inner.as_ref().expect("taken only while it is dropped")
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        let client = self.0.take();
+        let (client, gone) = (self.inner.take(), self.gone.clone().drop_guard());
         // Without a thread to spare it is dropped here, slowly.
         let _ = std::thread::Builder::new()
             .name("kafka-goodbye".into())
-            .spawn(move || drop(client));
+            .spawn(move || {
+                drop(client);
+                drop(gone);
+            });
     }
 }
 
@@ -257,5 +279,28 @@ impl std::fmt::Debug for Producer {
         f.debug_struct("Producer")
             .field("max_in_flight", &self.max_in_flight)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::EmbeddedCluster;
+
+    #[tokio::test]
+    async fn closing_waits_for_the_end_of_the_connection_which_the_last_clone_holds() {
+        let cluster = EmbeddedCluster::start(1).expect("an embedded cluster starts anywhere");
+        let config = ProducerConfig {
+            client_id: "test".to_owned(),
+            max_in_flight: NonZeroU32::MIN,
+            delivery_timeout: Duration::from_secs(10),
+            order: WriteOrder::Any,
+        };
+        let one = Producer::connect(&cluster.connection(), &config).expect("sound properties");
+        let (other, gone) = (one.clone(), one.client.gone.clone());
+        one.close(Duration::from_millis(10)).await;
+        assert!(!gone.is_cancelled(), "the other one may still write");
+        other.close(Duration::from_secs(60)).await;
+        assert!(gone.is_cancelled());
     }
 }

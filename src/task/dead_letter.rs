@@ -120,10 +120,11 @@ impl DeadLetters {
         }
     }
 
-    /// Waits until the producer has nothing under way.
-    pub(super) async fn flush(&self, patience: Duration) {
+    /// Waits until the producer has nothing under way, then closes it; each for `patience` at most.
+    pub(super) async fn close(self, patience: Duration) {
         // What is not delivered by then is not committed either.
         let _ = self.producer.flush(patience).await;
+        self.producer.close(patience).await;
     }
 }
 

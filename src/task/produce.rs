@@ -26,6 +26,9 @@ const LINE_BYTES: u64 = 1_000_000;
 /// How long the last records may take at the end.
 const FLUSH: Duration = Duration::from_secs(10);
 
+/// How long the connection may take to end.
+const CLOSE: Duration = Duration::from_secs(5);
+
 /// A value that no consumer of events can read.
 const POISON: &[u8] = b"{\"id\": \"poison\", \"title\": ";
 
@@ -269,6 +272,7 @@ impl Producing {
                 }
             }
         }
+        self.producer.close(CLOSE).await;
         let ProduceSummary {
             delivered,
             failed,

@@ -183,7 +183,7 @@ impl Consuming {
         }
         journal.closed(left.as_ref().map(drop));
         let rest = async {
-            dead_letters.flush(DEAD_LETTER_PATIENCE).await;
+            dead_letters.close(DEAD_LETTER_PATIENCE).await;
             if let Some(worker) = Arc::into_inner(worker) {
                 worker.audit.close().await;
             }
