@@ -50,7 +50,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Size of a request's line and headers together, in bytes.
     pub max_header_bytes: usize,
-    /// From the first byte of a request, or from the connection's start, to the end of its headers.
+    /// From the first byte of a request, or from the connection's start, to the end of its headers. A TLS handshake
+    /// comes before, and has as long.
     pub header_timeout: Duration,
     /// From the end of an answer to the next request on the same connection.
     pub idle_timeout: Duration,

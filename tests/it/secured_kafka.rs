@@ -91,20 +91,21 @@ fn describe_is_let_in_with_the_right_password_and_authority() {
 fn describe_says_why_it_is_kept_out_and_not_with_which_password() {
     for mechanism in MECHANISMS {
         let finished = describe(properties(mechanism, WRONG, &world().right));
-        assert_kept_out(&finished, "uthentication failed");
+        assert_kept_out(&finished, "uthentication failed", "(`_AUTHENTICATION`)");
     }
     let finished = describe(properties("PLAIN", PASSWORD, &world().wrong));
-    assert_kept_out(&finished, "certificate verify failed");
+    assert_kept_out(&finished, "certificate verify failed", "(`_SSL`)");
 }
 
 #[track_caller]
-fn assert_kept_out(finished: &Finished, reason: &str) {
+fn assert_kept_out(finished: &Finished, reason: &str, code: &str) {
     assert_eq!(finished.status.code(), Some(1), "{finished:?}");
     assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
     let servers = world().kafka.secured_servers();
     let beginning = format!("error: reading from `{servers}`: ");
     assert!(finished.stderr.starts_with(&beginning), "{finished:?}");
     assert!(finished.stderr.contains(reason), "{finished:?}");
+    assert!(finished.stderr.contains(code), "{finished:?}");
     for password in [PASSWORD, WRONG] {
         assert!(!finished.stderr.contains(password), "{finished:?}");
     }
