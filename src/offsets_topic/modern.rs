@@ -44,7 +44,7 @@ pub struct MemberMetadata<'a> {
     pub client_host: &'a str,
     /// The topics it names. A Streams group's are in its topology.
     pub subscribed_topics: Vec<&'a str>,
-    /// The regular expression it subscribed to; consumer groups alone.
+    /// The regular expression it subscribed to, which may be empty for none; consumer groups alone.
     pub subscribed_regex: Option<&'a str>,
     /// How long it may take to give partitions up. Share groups have none.
     pub rebalance_timeout_ms: Option<i32>,
@@ -171,9 +171,9 @@ fn topic_names<'a>(value: &mut Reader<'a>) -> Result<Vec<&'a str>, Malformed> {
 }
 
 impl<'a> ClassicProtocols<'a> {
-    /// A structure that may be null begins with a byte that is negative where it is.
+    /// A structure in a tagged field begins with a number that is 0 where it is null, as Kafka 4.3 writes it.
     fn read(value: &mut Reader<'a>) -> Result<Option<Self>, Malformed> {
-        if value.i8("ClassicMemberMetadata")? < 0 {
+        if value.varint("ClassicMemberMetadata")? == 0 {
             return Ok(None);
         }
         let session_timeout_ms = value.i32("ClassicMemberMetadata.SessionTimeoutMs")?;

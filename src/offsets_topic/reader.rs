@@ -91,6 +91,24 @@ impl<'a> Reader<'a> {
         self.array(field).map(i64::from_be_bytes)
     }
 
+    /// Reads a number of seven bits a byte, the lowest first.
+    pub(super) fn varint(&mut self, field: &'static str) -> Read<u32> {
+        let position = self.position;
+        let mut number = 0_u32;
+        for shift in (0..=28).step_by(7) {
+            let [byte] = self.array(field)?;
+            let bits = u32::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                break;
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(self.malformed(position, field, Problem::TooLong))
+    }
+
     /// Reads a number that Kafka writes as -1 where there is none.
     pub(super) fn optional_i32(&mut self, field: &'static str) -> Read<Option<i32>> {
         let number = self.i32(field)?;
@@ -253,23 +271,5 @@ impl<'a> Reader<'a> {
             (Encoding::Fixed, Width::Two) => usize::try_from(self.i16(field)?).ok(),
             (Encoding::Fixed, Width::Four) => usize::try_from(self.i32(field)?).ok(),
         })
-    }
-
-    /// Reads a number of seven bits a byte, the lowest first.
-    fn varint(&mut self, field: &'static str) -> Read<u32> {
-        let position = self.position;
-        let mut number = 0_u32;
-        for shift in (0..=28).step_by(7) {
-            let [byte] = self.array(field)?;
-            let bits = u32::from(byte & 0x7f);
-            if bits << shift >> shift != bits {
-                break;
-            }
-            number |= bits << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err(self.malformed(position, field, Problem::TooLong))
     }
 }

@@ -75,11 +75,11 @@ impl Writer<'_> {
                 self.nullable_string(*subscribed_regex);
                 self.i32(rebalance_timeout_ms.unwrap_or(-1));
                 self.nullable_string(*server_assignor);
-                let classic: Vec<_> = classic
-                    .iter()
-                    .map(|classic| (0, self.classic_protocols(classic)))
-                    .collect();
-                self.end(&classic);
+                // Kafka 4.3 writes the field in any case: a structure that is null where there is none.
+                let classic = classic
+                    .as_ref()
+                    .map_or(vec![0], |classic| self.classic_protocols(classic));
+                self.end(&[(0, classic)]);
             }
             GroupKind::Share => {
                 self.strings(subscribed_topics);

@@ -37,7 +37,7 @@ mod wait;
 
 pub(crate) use certificates::{Authority, Credential};
 pub(crate) use http::{Response, connect, get, get_over};
-pub(crate) use kafka::{Kafka, Member, NodeId, Protocol, Secured};
+pub(crate) use kafka::{End, Kafka, Member, NodeId, PrintedRecord, Protocol, Secured};
 pub(crate) use lagwatch::{Finished, Lagwatch, Running};
 pub(crate) use offsets_table::{OffsetsRow, offsets_table};
 pub(crate) use process::{Scratch, Signal, free_port, unique};

@@ -17,6 +17,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("Driver.java", include_str!("java/Driver.java")),
     ("Member.java", include_str!("java/Member.java")),
     ("Node.java", include_str!("java/Node.java")),
+    ("OffsetsTopic.java", include_str!("java/OffsetsTopic.java")),
     ("Tool.java", include_str!("java/Tool.java")),
 ];
 

@@ -54,6 +54,12 @@ impl<'a> MemberBuilder<'a> {
         self
     }
 
+    /// Joins the group for the topics that the coordinator finds by this regular expression.
+    pub(crate) fn subscribe_pattern(mut self, pattern: &str) -> Self {
+        self.request["pattern"] = json!(pattern);
+        self
+    }
+
     /// Takes these partitions without joining: a simple group, which only commits.
     pub(crate) fn assign(mut self, partitions: &[(&str, i32)]) -> Self {
         self.request["assign"] = json!(partitions);

@@ -4,6 +4,7 @@ mod clients;
 mod driver;
 mod install;
 mod member;
+mod offsets_topic;
 mod secured;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 pub(crate) use self::member::{Member, Protocol};
+pub(crate) use self::offsets_topic::{End, PrintedRecord};
 pub(crate) use self::secured::Secured;
 use super::process::{Guarded, Scratch, Signal, free_port, show_log_on_panic};
 

@@ -13,11 +13,14 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.DescribeClusterOptions;
 import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -30,6 +33,7 @@ import org.apache.kafka.common.acl.AclBinding;
 import org.apache.kafka.common.acl.AclBindingFilter;
 import org.apache.kafka.common.acl.AclOperation;
 import org.apache.kafka.common.acl.AclPermissionType;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.resource.PatternType;
 import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
@@ -255,6 +259,50 @@ final class Cluster {
     var commit = Map.of(partition(request), new OffsetAndMetadata(request.get("offset").asLong()));
     admin.alterConsumerGroupOffsets(request.get("group").asText(), commit).all().get();
     return "committed";
+  }
+
+  /** Commits for a group without members through a producer, whose transaction is then committed or aborted. */
+  Object commitInTransaction(JsonNode request) throws Exception {
+    String group = request.get("group").asText();
+    var commit = Map.of(partition(request), new OffsetAndMetadata(request.get("offset").asLong()));
+    Properties reader = (Properties) properties.clone();
+    reader.put("group.id", group);
+    Properties transactional = (Properties) properties.clone();
+    transactional.put("transactional.id", group);
+    try (var consumer = new KafkaConsumer<>(reader, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        var sender = new KafkaProducer<>(transactional, new ByteArraySerializer(), new ByteArraySerializer())) {
+      sender.initTransactions();
+      sender.beginTransaction();
+      sender.sendOffsetsToTransaction(commit, consumer.groupMetadata());
+      if (request.get("end").asText().equals("abort")) sender.abortTransaction();
+      else sender.commitTransaction();
+    }
+    return request.get("end");
+  }
+
+  /** Deletes what a group has committed on one partition. */
+  Object deleteOffsets(JsonNode request) throws Exception {
+    admin.deleteConsumerGroupOffsets(request.get("group").asText(), Set.of(partition(request))).all().get();
+    return "deleted";
+  }
+
+  /** Joins a share group, reads this many records from the first one on, and leaves. */
+  Object share(JsonNode request) throws Exception {
+    var group = new ConfigResource(ConfigResource.Type.GROUP, request.get("group").asText());
+    var earliest = new AlterConfigOp(new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
+    admin.incrementalAlterConfigs(Map.of(group, List.of(earliest))).all().get();
+    Properties reader = (Properties) properties.clone();
+    reader.put("group.id", request.get("group").asText());
+    int got = 0;
+    try (var consumer = new KafkaShareConsumer<>(reader, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+      consumer.subscribe(List.of(request.get("topic").asText()));
+      long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+      while (got < request.get("records").asInt()) {
+        if (System.nanoTime() > deadline) throw new IllegalStateException("got " + got + " records");
+        got += consumer.poll(Duration.ofMillis(100)).count();
+      }
+    }
+    return got;
   }
 
   /** Commits one offset on every partition of a topic for {@code count} groups, many groups at once. */

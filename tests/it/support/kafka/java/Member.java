@@ -15,6 +15,7 @@ import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 
@@ -44,7 +45,10 @@ final class Member {
     return member;
   }
 
-  /** Opens a member that subscribes to {@code topics}, or takes {@code assign}ed partitions without joining. */
+  /**
+   * Opens a member that subscribes to {@code topics}, or to a {@code pattern} that the coordinator resolves, or takes
+   * {@code assign}ed partitions without joining.
+   */
   static String open(JsonNode request) {
     Properties properties = Cluster.properties(request);
     properties.put("enable.auto.commit", "false");
@@ -52,7 +56,9 @@ final class Member {
     properties.put("max.poll.records", "1");
     request.get("properties").properties().forEach(entry -> properties.put(entry.getKey(), entry.getValue().asText()));
     Member member = new Member(request.get("client").toString(), properties);
-    if (request.hasNonNull("topics")) {
+    if (request.hasNonNull("pattern")) {
+      member.consumer.subscribe(new SubscriptionPattern(request.get("pattern").asText()), member.new PauseOnAssign());
+    } else if (request.hasNonNull("topics")) {
       List<String> topics = new ArrayList<>();
       request.get("topics").forEach(topic -> topics.add(topic.asText()));
       member.consumer.subscribe(topics, member.new PauseOnAssign());
