@@ -1,10 +1,9 @@
 //! What a healthy cycle asks, in which order, and what it shows.
 
-use std::collections::BTreeSet;
-
-use super::fake::{Call, Fault, Pace};
+use super::fake::Call;
+use super::world::{Fault, Pace};
 use super::*;
-use crate::collect::{Filter, PatternList, Patterns};
+use crate::collect::Filter;
 use crate::kafka::{ErrorCode, OffsetSpec};
 use crate::lag::{Distance, GroupId, Isolation, UncommittedPolicy};
 use crate::snapshot::GroupState;
@@ -330,38 +329,6 @@ async fn where_nobody_can_tell_assignments_named_partitions_wait_for_their_first
         [waiting("orders-0"), ("orders-1".to_owned(), Some(true))],
         "its commit shows which of the topics it reads"
     );
-}
-
-#[tokio::test(start_paused = true)]
-async fn last_stable_offsets_are_asked_for_only_where_a_group_needs_them() {
-    let config = PollConfig {
-        read_committed: Patterns::new(PatternList::ReadCommittedGroups, &["^billing$"])
-            .expect("the pattern is valid"),
-        ..PollConfig::default()
-    };
-    let mut watch = Watch::new(config, |world| {
-        orders(world);
-        world.group("plain", 1, &[("orders", 0, 90)]);
-        world.log("orders", 0).stable = 95;
-    });
-    let snapshot = watch.poll().await;
-    assert_eq!(lag(&snapshot, "billing", "orders", 0), Some(5));
-    assert_eq!(lag(&snapshot, "plain", "orders", 0), Some(10));
-    let isolations: BTreeSet<String> = watch
-        .cluster
-        .take_calls()
-        .iter()
-        .filter_map(|call| match call {
-            Call::Offsets(spec, isolation, _) => Some(format!("{spec:?} {isolation:?}")),
-            _ => None,
-        })
-        .collect();
-    let expected = [
-        "Earliest ReadUncommitted",
-        "Latest ReadCommitted",
-        "Latest ReadUncommitted",
-    ];
-    assert_eq!(isolations, expected.map(str::to_owned).into());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! When a group, a topic or a partition goes: by evidence alone.
 
-use super::fake::Fault;
+use super::world::Fault;
 use super::*;
 use crate::kafka::ErrorCode;
 use crate::snapshot::GroupState;

@@ -1,6 +1,6 @@
 //! What fails, what it costs, and what is shown meanwhile: never a false figure.
 
-use super::fake::Fault;
+use super::world::Fault;
 use super::*;
 use crate::collect::{PatternList, Patterns};
 use crate::kafka::ErrorCode;

@@ -1,10 +1,11 @@
-//! Whose logs are asked where they begin and end.
+//! Whose logs are asked where they begin and end, and how far they are stable.
 
 use std::collections::BTreeSet;
 
-use super::fake::{Call, Fault};
+use super::fake::Call;
+use super::world::Fault;
 use super::*;
-use crate::collect::{Filter, LogScope};
+use crate::collect::{Filter, LogScope, PatternList, Patterns};
 use crate::kafka::ErrorCode;
 
 /// Returns the partitions whose logs were asked about since the last time; nothing where no such request was made.
@@ -156,4 +157,36 @@ async fn where_nobody_can_tell_assignments_the_logs_of_the_named_topics_are_read
         latest(&snapshot, "newcomer", "orders", 0),
         Some(Lag::NoCommit { backlog: Some(100) })
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn last_stable_offsets_are_asked_for_only_where_a_group_needs_them() {
+    let config = PollConfig {
+        read_committed: Patterns::new(PatternList::ReadCommittedGroups, &["^billing$"])
+            .expect("the pattern is valid"),
+        ..PollConfig::default()
+    };
+    let mut watch = Watch::new(config, |world| {
+        orders(world);
+        world.group("plain", 1, &[("orders", 0, 90)]);
+        world.log("orders", 0).stable = 95;
+    });
+    let snapshot = watch.poll().await;
+    assert_eq!(lag(&snapshot, "billing", "orders", 0), Some(5));
+    assert_eq!(lag(&snapshot, "plain", "orders", 0), Some(10));
+    let isolations: BTreeSet<String> = watch
+        .cluster
+        .take_calls()
+        .iter()
+        .filter_map(|call| match call {
+            Call::Offsets(spec, isolation, _) => Some(format!("{spec:?} {isolation:?}")),
+            _ => None,
+        })
+        .collect();
+    let expected = [
+        "Earliest ReadUncommitted",
+        "Latest ReadCommitted",
+        "Latest ReadUncommitted",
+    ];
+    assert_eq!(isolations, expected.map(str::to_owned).into());
 }

@@ -7,11 +7,13 @@ mod fake;
 mod logs;
 mod properties;
 mod running;
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::fake::{FakeCluster, World};
+use self::fake::FakeCluster;
+use self::world::World;
 use super::{PollConfig, Poller};
 use crate::lag::{Committed, Lag, TopicPartition};
 use crate::metrics::{ClusterMetrics, OwnMetrics};

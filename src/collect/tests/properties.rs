@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 
-use super::fake::{Fault, Faults};
+use super::world::{Fault, Faults};
 use super::*;
 use crate::kafka::ErrorCode;
 

@@ -3,7 +3,8 @@
 use tokio::time::{Instant, advance};
 use tokio_util::sync::CancellationToken;
 
-use super::fake::{Call, Fault};
+use super::fake::Call;
+use super::world::Fault;
 use super::*;
 use crate::kafka::ErrorCode;
 
