@@ -137,10 +137,6 @@ impl Running {
         self.address
     }
 
-    pub(crate) fn id(&self) -> u32 {
-        self.process.id()
-    }
-
     /// Sends a GET request; panics when there is no answer.
     pub(crate) fn get(&self, path: &str) -> Response {
         http::get(self.address, path, &[])

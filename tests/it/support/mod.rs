@@ -20,12 +20,6 @@
 //! A test that breaks nodes starts its own: `Kafka::builder().nodes(3).start()`, then `kill`, `restart`, `pause`,
 //! `resume`. Everything started here dies with its test, also when the test process itself is killed.
 
-#![allow(
-    dead_code,
-    unused_imports,
-    reason = "a harness offers more than the tests of one day use"
-)]
-
 mod certificates;
 mod http;
 mod kafka;
@@ -40,6 +34,6 @@ pub(crate) use http::{Response, connect, get, get_over};
 pub(crate) use kafka::{End, Kafka, Member, NodeId, PrintedRecord, Protocol, Secured};
 pub(crate) use lagwatch::{Finished, Lagwatch, Running};
 pub(crate) use offsets_table::{OffsetsRow, offsets_table};
-pub(crate) use process::{Scratch, Signal, free_port, unique};
-pub(crate) use samples::{Sample, Samples};
+pub(crate) use process::{Scratch, Signal, unique};
+pub(crate) use samples::Samples;
 pub(crate) use wait::{eventually, wait_for};

@@ -22,8 +22,6 @@ pub(crate) struct StoredRecord {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct DescribedGroup {
     pub(crate) state: String,
-    #[serde(rename = "type")]
-    pub(crate) group_type: String,
     pub(crate) members: Vec<DescribedMember>,
 }
 

@@ -32,7 +32,6 @@ const START_LIMIT: Duration = Duration::from_secs(90);
 pub(crate) struct Kafka {
     nodes: BTreeMap<NodeId, Node>,
     heap_mb: u32,
-    client: BTreeMap<String, String>,
     secured: Option<Secured>,
     // Last: the folder goes after the processes that write there.
     _scratch: Scratch,
@@ -51,7 +50,6 @@ struct Node {
 pub(crate) struct Builder {
     nodes: NodeId,
     properties: BTreeMap<String, String>,
-    client: BTreeMap<String, String>,
     secured: Option<Secured>,
 }
 
@@ -67,7 +65,6 @@ impl Kafka {
         Builder {
             nodes: 1,
             properties: BTreeMap::new(),
-            client: BTreeMap::new(),
             secured: None,
         }
     }
@@ -176,8 +173,7 @@ impl Kafka {
     }
 
     fn try_call(&self, mut request: Value) -> Result<Value, String> {
-        request["client"] = json!(self.client);
-        request["client"]["bootstrap.servers"] = json!(self.bootstrap_servers());
+        request["client"] = json!({ "bootstrap.servers": self.bootstrap_servers() });
         driver::call(&request)
     }
 }
@@ -213,12 +209,6 @@ impl Builder {
     /// Sets a server property of every node.
     pub(crate) fn property(mut self, name: &str, value: &str) -> Self {
         self.properties.insert(name.to_owned(), value.to_owned());
-        self
-    }
-
-    /// Sets a property of Kafka's own clients and tools as the harness uses them.
-    pub(crate) fn client_property(mut self, name: &str, value: &str) -> Self {
-        self.client.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -292,7 +282,6 @@ impl Builder {
         Kafka {
             nodes,
             heap_mb: if self.nodes == 1 { 384 } else { 256 },
-            client: self.client,
             secured: self.secured,
             _scratch: scratch,
         }
