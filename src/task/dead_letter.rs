@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
+use tracing::Instrument;
+use tracing::instrument::WithSubscriber;
 
 use super::config::Backoff;
 use super::journal::Journal;
@@ -73,7 +75,7 @@ impl DeadLetters {
             partition: partition.clone(),
             offset,
         };
-        let handle = self.writing.spawn(async move {
+        let writing = async move {
             let mut attempts = 0;
             while let Err(error) = producer.send(outgoing.clone()).await {
                 attempts += 1;
@@ -82,7 +84,10 @@ impl DeadLetters {
                 sleep(delay).await;
             }
             written
-        });
+        };
+        // What it tells belongs to the consumer that runs it.
+        let writing = writing.in_current_span().with_current_subscriber();
+        let handle = self.writing.spawn(writing);
         self.handles.insert(partition, handle);
     }
 

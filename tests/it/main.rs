@@ -35,5 +35,6 @@ mod task_embedded;
 mod task_kafka;
 mod task_kills;
 mod task_lessons;
+mod task_log;
 mod task_sharing;
 mod task_world;

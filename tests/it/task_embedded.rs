@@ -8,7 +8,7 @@ use lagwatch::task::dead_letter::{
 };
 use lagwatch::task::{CommitMode, CommitStrategy, HandlerError, TaskConfig, TaskError};
 
-use crate::task_world::{Recorder, RunningTask, TOPIC, World, per_batch};
+use crate::task_world::{Recorder, TOPIC, World, per_batch};
 
 const REBALANCES: &str = "lagwatch_task_rebalances_total";
 
@@ -109,6 +109,8 @@ async fn a_dead_letter_that_cannot_be_written_is_tried_again_and_never_skipped()
     world.wait_for_commit("g", 0, 2).await;
     let failures = [("code", "TOPIC_AUTHORIZATION_FAILED")];
     assert!(task.metric("lagwatch_task_errors_total", &failures) >= 3);
+    let line = "the dead letter of `task-created-0` at offset 0 could not be written: ";
+    assert!(task.log().contains(line), "{}", task.log());
     assert_eq!(task.stop().await.dead_letters, 1);
     assert_eq!(world.read("dead", 1).await.len(), 1);
 }
@@ -219,31 +221,4 @@ async fn an_audit_log_that_cannot_be_written_is_an_error_at_start() {
     let error = task.end().await.expect_err("there is no such folder");
     assert!(matches!(error, TaskError::Audit(_)), "{error:?}");
     assert_eq!(world.committed("g", 1).await, [].into());
-}
-
-#[tokio::test]
-async fn what_the_log_tells_reads_alone() {
-    let world = World::new(1);
-    world.send(0, "a").await;
-    let task = world.start(world.config("g"));
-    world.wait_for_commit("g", 0, 1).await;
-    task.wait_for_line("reached end of partition").await;
-    let log = ended_log(task).await;
-    for line in [
-        "subscribed to `task-created` as group `g`: commits per message, sync",
-        "rebalance: given `task-created-0`; 1 in all",
-        "processed task `title of a` (id a, key `key`) of `task-created-0` at offset 0",
-        "committed `task-created-0` at 1 (sync)",
-        "reached end of partition `task-created-0` at offset 1",
-        "shutting down: finishing the record in hand, committing and leaving group `g`",
-        "consumer closed: 1 processed, 0 duplicates, 0 dead letters",
-    ] {
-        assert!(log.contains(line), "no `{line}` in\n{log}");
-    }
-}
-
-async fn ended_log(task: RunningTask) -> String {
-    let log = task.log_handle();
-    task.stop().await;
-    log.text()
 }
