@@ -111,10 +111,7 @@ impl Look<'_> {
             }
         };
         let brokers: Vec<BrokerId> = metadata.brokers.iter().map(|broker| broker.id).collect();
-        self.find(
-            Verdict::Good,
-            format!("{} brokers are alive", brokers.len()),
-        );
+        self.find(Verdict::Good, format!("brokers alive: {}", brokers.len()));
         let partition = self.at_topics(&metadata);
         let group = self.at_groups(&brokers).await;
         if let Some(group) = group {
@@ -171,7 +168,7 @@ impl Look<'_> {
                 Verdict::Missing,
                 "no topic can be seen: there is none, the filter admits none, or Describe on the topics is not granted".to_owned(),
             ),
-            seen => self.find(Verdict::Good, format!("{seen} topics can be seen")),
+            seen => self.find(Verdict::Good, format!("topics that can be seen: {seen}")),
         }
         for (topic, error) in hidden {
             self.failed(
@@ -189,7 +186,7 @@ impl Look<'_> {
             let named = self.cluster.poll.group_names.len();
             self.find(
                 Verdict::Good,
-                format!("{named} groups are named: none is listed"),
+                format!("groups named: {named}; none is listed"),
             );
             return Some(group.clone());
         }
@@ -214,7 +211,7 @@ impl Look<'_> {
         } else {
             self.find(
                 Verdict::Good,
-                format!("{} groups can be seen", groups.len()),
+                format!("groups that can be seen: {}", groups.len()),
             );
         }
         groups.into_iter().next()
@@ -228,7 +225,7 @@ impl Look<'_> {
                 self.find(
                     Verdict::Good,
                     format!(
-                        "group `{group}` can be described: {}, {members} members",
+                        "group `{group}` can be described: {}, members: {members}",
                         description.state
                     ),
                 );

@@ -75,7 +75,7 @@ fn describe_and_check_read_an_embedded_cluster_by_names() {
     for text in [
         "ok           the configuration is valid: 1 cluster\n",
         "answers\n",
-        "ok           1 brokers are alive\n",
+        "ok           brokers alive: 1\n",
         "ok           committed offsets of group `task-audit` can be read\n",
         "ok           log ends can be read: topic `task-created`\n",
         "note         stream mode is not available yet",
