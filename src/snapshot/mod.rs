@@ -1,12 +1,16 @@
 //! What the world looked like at one instant: immutable values, published and read without a lock.
 //!
 //! Nothing here fetches, computes a lag or renders. Rows are sorted by their ids, and a row that did not change
-//! between two cycles may be shared by both snapshots.
+//! between two cycles may be shared by both snapshots. What happened in between is in the [`EventLog`].
 
+mod event;
+mod event_log;
 mod group;
 mod store;
 mod topic;
 
+pub use event::{Event, EventId, EventKind, Happening, MemberShare, NotAnEventId, Rebalance};
+pub use event_log::{EventBounds, EventLog, EventPage, EventWriter, Gap};
 pub use group::{
     GroupFailure, GroupRow, GroupState, GroupType, Member, MemberList, Membership, PartitionRow,
     Reading,

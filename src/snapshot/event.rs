@@ -1,0 +1,194 @@
+//! What groups were seen to do: each commit and each rebalance, as a value with an id.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+use super::GroupType;
+use crate::lag::{ClusterName, GroupId, Offset, TopicPartition};
+
+/// One thing that a group was seen to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its place among the events of all clusters.
+    pub id: EventId,
+    /// The cluster; nothing while there is only one, unnamed cluster.
+    pub cluster: Option<ClusterName>,
+    /// The group.
+    pub group: GroupId,
+    /// When it happened, in milliseconds since 1970; nothing where nobody tells.
+    pub at_ms: Option<i64>,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// Something that a group was seen to do, and that has no id yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happening {
+    /// The group.
+    pub group: GroupId,
+    /// When it happened, in milliseconds since 1970; nothing where nobody tells.
+    pub at_ms: Option<i64>,
+    /// What happened.
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// The group's committed offset for a partition was written or taken away.
+    Commit {
+        /// The partition.
+        partition: TopicPartition,
+        /// The next record the group will read; nothing: the commit was deleted or has expired.
+        offset: Option<Offset>,
+        /// What was committed before; nothing: there was no commit, or none that is known.
+        previous: Option<Offset>,
+    },
+    /// The group's partitions were dealt out anew.
+    Rebalance(Rebalance),
+}
+
+/// A new generation of a classic group, or a new epoch of a KIP-848 group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rebalance {
+    /// Classic or KIP-848.
+    pub group_type: GroupType,
+    /// The generation of a classic group, the epoch of a KIP-848 group.
+    pub generation: i32,
+    /// The assignor: the one that the leader of a classic group used; empty where it has none or nobody tells.
+    pub assignor: Arc<str>,
+    /// The ids of the members that are new.
+    pub joined: Vec<Arc<str>>,
+    /// The ids of the members that are gone.
+    pub left: Vec<Arc<str>>,
+    /// How many partitions each member had and has, those that joined and left included.
+    pub members: Vec<MemberShare>,
+}
+
+/// How many partitions a member of a group had before a rebalance, and has after it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MemberShare {
+    /// The member's id.
+    pub id: Arc<str>,
+    /// Nothing: it was no member, or what it had is not known.
+    pub before: Option<u32>,
+    /// Nothing: it is no member, or what it has is not known.
+    pub after: Option<u32>,
+}
+
+/// The place of an event among all events of one process.
+///
+/// Printed as `RUN-SEQUENCE`: the run tells one start of the process from another, so that a place in a list that is
+/// gone is not mistaken for one in today's. The first event of a run has the sequence 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EventId {
+    /// When the process started, in nanoseconds since 1970; 0 is the run of no process.
+    pub(super) run: u64,
+    pub(super) sequence: u64,
+}
+
+/// Why a text is no event id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("an event's id looks like `{}`", EventId { run: 0x18c1_d7f3_9a2b_4c5d, sequence: 42 })]
+pub struct NotAnEventId;
+
+impl Event {
+    /// Returns roughly how much memory the event takes, in bytes; names are counted although others may share them.
+    pub(super) fn size_bytes(&self) -> usize {
+        let names = |ids: &[Arc<str>]| -> usize {
+            let size = |id: &Arc<str>| size_of::<Arc<str>>() + id.len();
+            ids.iter().map(size).sum()
+        };
+        let kind = match &self.kind {
+            EventKind::Commit { partition, .. } => partition.topic.as_str().len(),
+            EventKind::Rebalance(Rebalance {
+                assignor,
+                joined,
+                left,
+                members,
+                group_type: _,
+                generation: _,
+            }) => {
+                let shares = members.iter();
+                let shares: usize = shares
+                    .map(|member| size_of::<MemberShare>() + member.id.len())
+                    .sum();
+                assignor.len() + names(joined) + names(left) + shares
+            }
+        };
+        size_of::<Self>() + self.group.as_str().len() + kind
+    }
+}
+
+impl EventKind {
+    /// Every kind's word, in order.
+    pub const WORDS: [&str; 2] = ["commit", "rebalance"];
+
+    /// Returns the kind's word in queries and JSON.
+    pub fn as_str(&self) -> &'static str {
+        let [commit, rebalance] = Self::WORDS;
+        match self {
+            Self::Commit { .. } => commit,
+            Self::Rebalance(_) => rebalance,
+        }
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { run, sequence } = self;
+        write!(f, "{run:x}-{sequence}")
+    }
+}
+
+impl FromStr for EventId {
+    type Err = NotAnEventId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEventId> {
+        let (run, sequence) = text.split_once('-').ok_or(NotAnEventId)?;
+        let id = Self {
+            run: u64::from_str_radix(run, 16).map_err(|_| NotAnEventId)?,
+            sequence: sequence.parse().map_err(|_| NotAnEventId)?,
+        };
+        // Numbers can be written in many ways, and each id in one.
+        (id.to_string() == text).then_some(id).ok_or(NotAnEventId)
+    }
+}
+
+impl Serialize for EventId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_id_is_read_as_it_was_printed(run: u64, sequence: u64) {
+            let id = EventId { run, sequence };
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+    }
+
+    #[test]
+    fn what_was_never_printed_is_no_id() {
+        for text in [
+            "", "42", "-", "a-", "-1", "A-1", "+a-1", "a-+1", "a-01", "0a-1", "a-1-1", "a--1",
+        ] {
+            assert_eq!(text.parse::<EventId>(), Err(NotAnEventId), "{text}");
+        }
+        assert_eq!(
+            NotAnEventId.to_string(),
+            "an event's id looks like `18c1d7f39a2b4c5d-42`"
+        );
+    }
+}
