@@ -10,6 +10,7 @@ pub mod html;
 pub mod json;
 mod output;
 mod own;
+pub mod sse;
 mod writer;
 
 pub use cache::Scrapes;

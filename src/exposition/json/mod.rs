@@ -1,14 +1,16 @@
-//! Snapshots as JSON: what `/api/v1` answers.
+//! Snapshots and events as JSON: what `/api/v1` answers.
 //!
 //! Names are snake_case and every field is always there: an absent figure is `null` beside the reason. Nothing that
 //! came from the configuration is in here but the names of clusters.
 
 mod cluster;
 mod detail;
+mod events;
 mod summary;
 
 pub use cluster::{Clusters, clusters};
 pub use detail::{GroupDetail, group_detail};
+pub use events::{EventBody, Events, GapBody, Rest, event, events, gap};
 pub use summary::{GroupSummaries, Page, group_summaries};
 
 use std::time::{Instant, SystemTime};
