@@ -53,6 +53,8 @@ codes! {
     CRITICAL_SYSTEM_RESOURCE = -194;
     /// librdkafka: the host name could not be resolved.
     RESOLVE = -193;
+    /// librdkafka: there is nothing more to read for now.
+    PARTITION_EOF = -191;
     /// librdkafka: the topic is unknown to the cluster.
     UNKNOWN_TOPIC = -188;
     /// librdkafka: no broker can be reached.
@@ -75,10 +77,16 @@ codes! {
     NO_ENTRY = -156;
     /// librdkafka: there is no such broker.
     UNKNOWN_BROKER = -146;
+    /// librdkafka: the offset to be read does not exist, and none is to be chosen in its place.
+    AUTO_OFFSET_RESET = -140;
+    /// librdkafka: the log was cut below what was read of it.
+    LOG_TRUNCATION = -139;
     /// librdkafka: the broker left the cluster.
     DESTROY_BROKER = -137;
     /// No error at all; only where an error is asked for that lets a request pass.
     NONE = 0;
+    /// The offset does not exist, or no longer.
+    OFFSET_OUT_OF_RANGE = 1;
     /// The topic or partition does not exist, or may not be seen.
     UNKNOWN_TOPIC_OR_PART = 3;
     /// The partition has no leader at the moment.

@@ -8,6 +8,7 @@ mod coordinators;
 pub mod embedded;
 pub mod error;
 mod log;
+pub mod log_reader;
 mod native;
 pub mod producer;
 pub mod requests;
@@ -23,6 +24,7 @@ pub use consumer::{
 };
 pub use embedded::{Api, EmbeddedCluster, TrackedRequest};
 pub use error::{ErrorCode, KafkaError};
+pub use log_reader::{Found, Log, LogReader, LogRecord};
 pub use native::librdkafka_version;
 pub use producer::{Delivery, OutgoingRecord, Producer, ProducerConfig, ProducerError, WriteOrder};
 pub use requests::RequestObserver;

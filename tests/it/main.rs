@@ -20,6 +20,7 @@ mod http_server;
 mod http_web_config;
 mod http_world;
 mod layers;
+mod log_reader_kafka;
 mod offsets_topic;
 mod offsets_topic_json;
 mod offsets_topic_kafka;

@@ -17,6 +17,7 @@ unsafe extern "C" {
     fn rd_kafka_event_error(event: *mut sys::rd_kafka_event_t) -> c_int;
     fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
     fn rd_kafka_ConfigResource_error(resource: *const sys::rd_kafka_ConfigResource_t) -> c_int;
+    fn rd_kafka_last_error() -> c_int;
     fn rd_kafka_err2str(code: c_int) -> *const c_char;
     fn rd_kafka_get_err_descs(descriptions: *mut *const Description, count: *mut usize);
 }
@@ -58,6 +59,13 @@ pub(in crate::kafka) fn describe(code: i32) -> String {
     let description = unsafe { rd_kafka_err2str(code) };
     // SAFETY: a valid C string as just returned.
     unsafe { text::lossy(description) }
+}
+
+/// Returns the error of the newest function of this thread that tells its error so.
+pub(super) fn last() -> KafkaError {
+    // SAFETY: takes no argument and reads a number of this thread.
+    let code = unsafe { rd_kafka_last_error() };
+    error(code, None)
 }
 
 /// Returns the error an event carries, if it carries one.

@@ -11,6 +11,7 @@ pub(super) mod codes;
 pub(super) mod conf;
 mod configs;
 mod event;
+pub(super) mod fetch;
 mod groups;
 mod handle;
 mod metadata;
