@@ -9,8 +9,8 @@ use tracing::info;
 use super::CLOSE_LIMIT;
 use super::config::ClusterConfig;
 use super::stage::Stage;
-use crate::collect::Poller;
-use crate::kafka::{ConnectionError, KafkaAdmin};
+use crate::collect::{LogSource, OFFSETS_TOPIC, Poller};
+use crate::kafka::{ConnectionError, KafkaAdmin, LogReader};
 use crate::lag::ClusterName;
 use crate::metrics::OwnMetrics;
 use crate::snapshot::SnapshotStore;
@@ -162,6 +162,13 @@ impl Watch {
             slot,
             self.own.cluster(config.name()),
         );
+        let (connection, own) = (config.connection.clone(), self.own.clone());
+        let name = config.name().cloned();
+        let poller = poller.following(LogSource::new(move || {
+            let requests = own.cluster(name.as_ref());
+            let reader = LogReader::start(&connection, OFFSETS_TOPIC, requests)?;
+            Ok(Box::new(reader))
+        }));
         let stop = self.stage.token();
         let ended = CancellationToken::new();
         let (until, end) = (stop.clone(), ended.clone().drop_guard());

@@ -36,6 +36,23 @@ pub struct PollConfig {
     pub max_in_flight: usize,
     /// How much of each snapshot becomes series.
     pub exposure: Exposure,
+    /// Whether `__consumer_offsets` is followed.
+    pub mode: Mode,
+    /// How often what is followed is compared with what coordinators say. More than 0.
+    pub reconcile_interval: Duration,
+}
+
+/// Whether `__consumer_offsets` is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Where it may be read, unless groups are named, for whom little has to be asked; else coordinators are polled.
+    #[default]
+    Auto,
+    /// Coordinators are polled.
+    Poll,
+    /// It is followed; where it may not be read, that is a warning, and coordinators are polled meanwhile.
+    Stream,
 }
 
 /// Whose logs are asked where they begin and end.
@@ -65,6 +82,8 @@ impl Default for PollConfig {
             read_committed: Patterns::default(),
             max_in_flight: 64,
             exposure: Exposure::default(),
+            mode: Mode::default(),
+            reconcile_interval: Duration::from_secs(300),
         }
     }
 }
@@ -73,6 +92,20 @@ impl PollConfig {
     /// Returns the most a whole cycle may take: four request timeouts, or the poll interval where that is longer.
     pub fn cycle_limit(&self) -> Duration {
         self.poll_interval.max(4 * self.request_timeout)
+    }
+
+    /// Tells whether `__consumer_offsets` is to be followed.
+    pub(super) fn follows(&self) -> bool {
+        match self.mode {
+            Mode::Auto => self.group_names.is_empty(),
+            Mode::Poll => false,
+            Mode::Stream => true,
+        }
+    }
+
+    /// Returns the cluster's name for log lines; empty where it has none.
+    pub(super) fn cluster_label(&self) -> &str {
+        self.cluster.as_ref().map_or("", ClusterName::as_str)
     }
 
     /// Tells whether a topic of this name is watched.

@@ -8,13 +8,17 @@ mod config;
 mod failure;
 mod fetch;
 mod filter;
+mod live;
+mod news;
 mod poller;
 mod reporter;
 mod schedule;
+mod stream;
 
-pub use config::{LogScope, PollConfig};
+pub use config::{LogScope, Mode, PollConfig};
 pub use filter::{Filter, PatternError, PatternList, Patterns};
 pub use poller::Poller;
+pub use stream::{LogSource, TOPIC as OFFSETS_TOPIC};
 
 #[cfg(test)]
 mod tests;

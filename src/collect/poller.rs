@@ -3,7 +3,7 @@
 //! A cycle asks in phases: metadata, groups, then members and commits, and log ends last, so that a commit is never
 //! compared with an end that is older than it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,11 +14,13 @@ use super::build::{self, Fetched, Now};
 use super::config::PollConfig;
 use super::failure::Contact;
 use super::fetch::groups::{self, Described, GroupPhase};
-use super::fetch::listing::{self, Coverage, Listing};
+use super::fetch::listing::{self, Coverage, Listed, Listing};
 use super::fetch::topology::{self, Topology, TopologyAnswer};
 use super::fetch::{Budget, marks};
+use super::live::{self, Told};
 use super::reporter::Reporter;
 use super::schedule::{self, Tick};
+use super::stream::{LogSource, Stream};
 use crate::kafka::Admin;
 use crate::lag::GroupId;
 use crate::metrics::ClusterMetrics;
@@ -28,13 +30,18 @@ use crate::snapshot::{ClusterSnapshot, CycleOutcome, SnapshotSlot};
 ///
 /// Pollers share nothing: what happens to one cluster does not touch another.
 pub struct Poller {
-    config: PollConfig,
-    admin: Arc<dyn Admin>,
+    pub(super) config: PollConfig,
+    pub(super) admin: Arc<dyn Admin>,
     slot: Arc<SnapshotSlot>,
     metrics: ClusterMetrics,
-    previous: Arc<ClusterSnapshot>,
-    topology: Option<Arc<Topology>>,
-    undescribable: BTreeSet<GroupId>,
+    pub(super) previous: Arc<ClusterSnapshot>,
+    pub(super) topology: Option<Arc<Topology>>,
+    pub(super) undescribable: BTreeSet<GroupId>,
+    pub(super) stream: Stream,
+    /// The newest listing.
+    pub(super) listed: BTreeMap<GroupId, Listed>,
+    /// Groups that were asked about between two cycles, each once.
+    pub(super) asked: BTreeSet<GroupId>,
     reporter: Reporter,
 }
 
@@ -55,6 +62,9 @@ impl Poller {
             .unwrap_or_else(|| Arc::new(build::blank(&config, now())));
         Self {
             reporter: Reporter::new(&config),
+            stream: Stream::new(metrics.clone()),
+            listed: BTreeMap::new(),
+            asked: BTreeSet::new(),
             config,
             admin,
             slot,
@@ -63,6 +73,13 @@ impl Poller {
             topology: None,
             undescribable: BTreeSet::new(),
         }
+    }
+
+    /// Lets the poller follow `__consumer_offsets` by this log, where its mode wants that; without one it polls.
+    #[must_use]
+    pub fn following(mut self, log: LogSource) -> Self {
+        self.stream.set_source(log);
+        self
     }
 
     /// Polls until `shutdown`, also in the middle of a cycle.
@@ -76,7 +93,13 @@ impl Poller {
                 self.poll_once().await;
                 let Tick { due, skipped } = self.next_tick(started);
                 self.metrics.polls(schedule::SKIPPED).inc_by(skipped);
-                sleep_until(due).await;
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = sleep_until(due) => break,
+                        () = self.stream.changed(&self.config) => self.show_changes().await,
+                    }
+                }
             }
         };
         let _ended: Option<()> = shutdown.run_until_cancelled(polling).await;
@@ -89,7 +112,12 @@ impl Poller {
     /// A cycle that is dropped has published nothing and changed nothing.
     pub async fn poll_once(&mut self) -> CycleOutcome {
         let started = Instant::now();
-        let fetched = self.fetch().await;
+        let budget = self.budget();
+        let admin = Arc::clone(&self.admin);
+        self.stream
+            .begin(admin.as_ref(), &self.config, budget)
+            .await;
+        let fetched = self.fetch(budget).await;
         self.metrics
             .poll_duration("total")
             .observe(started.elapsed().as_secs_f64());
@@ -99,12 +127,24 @@ impl Poller {
         let snapshot = build::build(&self.previous, fetched, &self.config, now());
         let outcome = snapshot.outcome;
         self.count_rows(&snapshot);
-        self.previous = Arc::new(snapshot);
-        self.slot.publish(Arc::clone(&self.previous));
+        self.publish(snapshot);
         self.metrics.polls(outcome.as_str()).inc();
         self.reporter
             .tell(&self.previous, &failures, started.elapsed());
         outcome
+    }
+
+    pub(super) fn publish(&mut self, snapshot: ClusterSnapshot) {
+        self.previous = Arc::new(snapshot);
+        self.slot.publish(Arc::clone(&self.previous));
+    }
+
+    /// Returns the time that what begins now has.
+    pub(super) fn budget(&self) -> Budget {
+        Budget {
+            end: Instant::now() + self.config.cycle_limit(),
+            request_timeout: self.config.request_timeout,
+        }
     }
 
     /// Keeps what the next cycle asks by.
@@ -122,12 +162,11 @@ impl Poller {
     }
 
     /// Asks everything a cycle asks; ends early where nobody answers, so that this is told at once.
-    async fn fetch(&self) -> Fetched {
-        let (admin, config) = (self.admin.as_ref(), &self.config);
-        let budget = Budget {
-            end: Instant::now() + config.cycle_limit(),
-            request_timeout: config.request_timeout,
-        };
+    async fn fetch(&mut self, budget: Budget) -> Fetched {
+        let admin = Arc::clone(&self.admin);
+        let admin = admin.as_ref();
+        let config = self.config.clone();
+        let config = &config;
         let TopologyAnswer {
             topology,
             currency,
@@ -153,26 +192,39 @@ impl Poller {
             coverage,
             contact,
             failures,
-            ..
+            groups: listed,
         } = listing;
+        self.listed = listed;
         fetched.coverage = coverage;
         fetched.note(contact, failures);
         if fetched.contact == Contact::None && coverage != Coverage::Named {
             return fetched;
         }
         let named_partitions = groups::named_partitions(config, &topology);
+        let undescribable = self.undescribable.clone();
         let phase = GroupPhase {
             admin,
             config,
             budget,
-            undescribable: &self.undescribable,
+            undescribable: &undescribable,
             named_partitions: named_partitions.as_deref(),
         };
-        let answer = phase.fetch(targets).await;
+        let reconciles = self.stream.is_due_for_reconciliation(config);
+        let Told {
+            answers,
+            to_ask,
+            to_check,
+        } = live::told(self.stream.follower(), targets, reconciles);
+        let answer = phase.fetch(to_ask).await;
         self.observe("describe_groups", answer.describing);
         self.observe("committed_offsets", answer.reading_commits);
         fetched.note(answer.contact(), answer.failures);
-        fetched.groups = answer.groups;
+        if !answers.is_empty() {
+            fetched.contact = Contact::Made;
+        }
+        let ends = self.stream.see_ends(admin, budget).await;
+        fetched.groups = self.taken_over(answer.groups, answers, to_check, &ends);
+        fetched.mode = self.stream.mode();
         if fetched.contact == Contact::None {
             return fetched;
         }
@@ -222,7 +274,7 @@ impl Poller {
 }
 
 /// Reads both clocks; the instant is tokio's, which tests can pause.
-fn now() -> Now {
+pub(super) fn now() -> Now {
     Now {
         instant: Instant::now().into_std(),
         time: SystemTime::now(),

@@ -144,13 +144,14 @@ mod tests {
 
     use super::*;
     use crate::lag::UncommittedPolicy;
-    use crate::snapshot::{ClusterSnapshot, CycleOutcome, Exposure};
+    use crate::snapshot::{ClusterSnapshot, CollectMode, CycleOutcome, Exposure};
 
     fn snapshot(stale_after: Duration) -> Arc<ClusterSnapshot> {
         let taken = Instant::now();
         Arc::new(ClusterSnapshot {
             cluster: None,
             outcome: CycleOutcome::Complete,
+            mode: CollectMode::Poll,
             taken_at: SystemTime::UNIX_EPOCH,
             taken,
             last_complete: None,

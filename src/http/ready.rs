@@ -68,13 +68,14 @@ mod tests {
 
     use super::*;
     use crate::lag::UncommittedPolicy;
-    use crate::snapshot::{CycleOutcome, Exposure};
+    use crate::snapshot::{CollectMode, CycleOutcome, Exposure};
 
     /// Returns a snapshot of a cycle that failed at `taken`, after one that was up at `last_up`.
     fn failed(taken: Instant, last_up: Option<Instant>) -> ClusterSnapshot {
         ClusterSnapshot {
             cluster: None,
             outcome: CycleOutcome::Failed,
+            mode: CollectMode::Poll,
             taken_at: SystemTime::UNIX_EPOCH,
             taken,
             last_complete: None,

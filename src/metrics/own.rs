@@ -34,6 +34,9 @@ struct ClusterFamilies {
     errors: IntCounterVec,
     group_collection_errors: IntCounterVec,
     kafka_requests: IntCounterVec,
+    stream_records: IntCounterVec,
+    stream_gaps: IntCounterVec,
+    stream_drift: IntCounterVec,
 }
 
 /// Counters of one cluster's collector.
@@ -121,6 +124,9 @@ impl OwnMetrics {
                 polls: families.cluster_counter_vec(&table::POLLS),
                 poll_duration: families.cluster_histogram_vec(&table::POLL_DURATION),
                 errors: families.cluster_counter_vec(&table::ERRORS),
+                stream_records: families.cluster_counter_vec(&table::STREAM_RECORDS),
+                stream_gaps: families.cluster_counter_vec(&table::STREAM_GAPS),
+                stream_drift: families.cluster_counter_vec(&table::STREAM_DRIFT),
                 group_collection_errors: families
                     .cluster_counter_vec(&table::GROUP_COLLECTION_ERRORS),
                 kafka_requests: families.cluster_counter_vec(&table::KAFKA_REQUESTS),
@@ -158,6 +164,27 @@ impl ClusterMetrics {
     pub fn series_dropped(&self) -> IntCounter {
         self.families
             .series_dropped
+            .with_label_values(&[&self.cluster])
+    }
+
+    /// [`table::STREAM_RECORDS`] of that kind.
+    pub fn stream_records(&self, kind: &str) -> IntCounter {
+        self.families
+            .stream_records
+            .with_label_values(&[self.cluster.as_str(), kind])
+    }
+
+    /// [`table::STREAM_GAPS`].
+    pub fn stream_gaps(&self) -> IntCounter {
+        self.families
+            .stream_gaps
+            .with_label_values(&[&self.cluster])
+    }
+
+    /// [`table::STREAM_DRIFT`].
+    pub fn stream_drift(&self) -> IntCounter {
+        self.families
+            .stream_drift
             .with_label_values(&[&self.cluster])
     }
 

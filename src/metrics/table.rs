@@ -80,12 +80,23 @@ metrics! {
     TOPIC_PARTITION_IN_SYNC_REPLICA = Gauge Snapshot "kafka_topic_partition_in_sync_replica" ["topic", "partition"] "Replicas of the partition that are in sync";
     TOPIC_PARTITION_REPLICAS = Gauge Snapshot "kafka_topic_partition_replicas" ["topic", "partition"] "Replicas of the partition";
     GROUP_PARTITION_OWNER_INFO = Gauge Snapshot "kafka_consumergroup_partition_owner_info" ["consumergroup", "topic", "partition", "member_id", "client_id", "host"] "The member that owns the partition; opt-in; the value is 1";
+    GROUP_COMMITS = Counter Snapshot "kafka_consumergroup_commits_total" ["consumergroup", "topic"] "Committed partition offsets seen since the group is watched; in poll mode a lower bound: what changed from poll to poll";
+    GROUP_LAST_COMMIT = Gauge Snapshot "kafka_consumergroup_last_commit_timestamp_seconds" ["consumergroup", "topic"] "When the newest commit seen was made, in seconds since the epoch; in poll mode when it was first polled; absent before the first";
+    GROUP_REBALANCES = Counter Snapshot "kafka_consumergroup_rebalances_total" ["consumergroup"] "Rebalances seen since the group is watched: new generations, or new epochs that a member reached; in poll mode a lower bound: polls that found other members or assignments";
+    GROUP_LAST_REBALANCE = Gauge Snapshot "kafka_consumergroup_last_rebalance_timestamp_seconds" ["consumergroup"] "When the newest rebalance seen was made, in seconds since the epoch; in poll mode when it was first polled; absent before the first";
+    GROUP_MEMBER_JOINS = Counter Snapshot "kafka_consumergroup_member_joins_total" ["consumergroup"] "Members seen joining since the group is watched; in poll mode a lower bound";
+    GROUP_MEMBER_LEAVES = Counter Snapshot "kafka_consumergroup_member_leaves_total" ["consumergroup"] "Members seen leaving since the group is watched; in poll mode a lower bound";
+    COLLECT_MODE = Gauge Snapshot "lagwatch_collect_mode" ["mode"] "How the cluster is collected, poll or stream: one series, the value is 1";
+    STREAM_PARTITIONS = Gauge Snapshot "lagwatch_stream_partitions" ["state"] "Partitions of __consumer_offsets that are followed (live), and those whose groups are polled instead (behind); absent in poll mode";
     SERIES = Gauge Snapshot "lagwatch_series" [] "Series of kafka_* rendered from the cluster's newest snapshot";
     SERIES_DROPPED = Counter Cluster "lagwatch_series_dropped_total" [] "Series left out because of max-series, added up over snapshots";
     POLLS = Counter Cluster "lagwatch_polls_total" ["result"] "Poll cycles by how they ended: complete, partial, degraded, failed; skipped for a tick that found the cycle before it still running";
     POLL_DURATION = Histogram Cluster "lagwatch_poll_duration_seconds" ["phase"] "Seconds a poll cycle spent in each phase: metadata, list_groups, describe_groups, committed_offsets, list_offsets, total";
     ERRORS = Counter Cluster "lagwatch_errors_total" ["operation", "error"] "Failed fetches by operation and by Kafka's name of the error";
     GROUP_COLLECTION_ERRORS = Counter Cluster "lagwatch_group_collection_errors_total" [] "Group rows that could not be read in full, added up over cycles";
+    STREAM_RECORDS = Counter Cluster "lagwatch_stream_records_total" ["kind"] "Records read from __consumer_offsets: commit, tombstone, group, unknown, malformed";
+    STREAM_GAPS = Counter Cluster "lagwatch_stream_gaps_total" [] "Times that a partition of __consumer_offsets had to be begun anew because records of it were gone; what they said is not counted";
+    STREAM_DRIFT = Counter Cluster "lagwatch_stream_drift_total" [] "Followed offsets that differed from the coordinator's when they were compared; each is repaired, and each is a fault of lagwatch";
     KAFKA_REQUESTS = Counter Cluster "lagwatch_kafka_requests_total" ["api"] "Requests sent to Kafka by API";
     HTTP_REQUESTS = Counter Process "lagwatch_http_requests_total" ["route", "code"] "HTTP requests answered, by route and status code";
     HTTP_REQUEST_DURATION = Histogram Process "lagwatch_http_request_duration_seconds" ["route"] "Seconds from a request's head to its answer's body being ready";
@@ -130,6 +141,7 @@ mod tests {
         "member_id",
         "client_id",
         "host",
+        "kind",
         "mode",
         "result",
         "phase",

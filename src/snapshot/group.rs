@@ -1,5 +1,6 @@
 //! A consumer group's row: its members, its state and its partitions.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,6 +18,34 @@ pub struct GroupRow {
     pub partitions: Arc<[PartitionRow]>,
     /// What failed for this group in the newest cycle.
     pub failures: Vec<GroupFailure>,
+    /// What it was seen to do.
+    pub activity: Arc<Activity>,
+}
+
+/// What a group was seen to do since it is watched. Counts only grow while its row stays.
+///
+/// Read from `__consumer_offsets` it is everything; from polls it is what one poll after the other shows, a lower bound.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// Its commits, by topic.
+    pub commits: BTreeMap<TopicName, Commits>,
+    /// Times that partitions were given to members anew.
+    pub rebalances: u64,
+    /// When it last was rebalanced, in milliseconds since the epoch.
+    pub last_rebalance_ms: Option<i64>,
+    /// Members that joined.
+    pub member_joins: u64,
+    /// Members that left or were put out.
+    pub member_leaves: u64,
+}
+
+/// A group's commits on one topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Commits {
+    /// Committed partition offsets: a request that commits three partitions counts three.
+    pub count: u64,
+    /// When the last one was made, in milliseconds since the epoch.
+    pub last_ms: Option<i64>,
 }
 
 impl GroupRow {
@@ -210,6 +239,7 @@ mod tests {
             membership: None,
             partitions: partitions.iter().map(partition).collect(),
             failures: Vec::new(),
+            activity: Arc::default(),
         }
     }
 

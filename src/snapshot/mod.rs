@@ -12,8 +12,8 @@ mod topic;
 pub use event::{Event, EventId, EventKind, Happening, MemberShare, NotAnEventId, Rebalance};
 pub use event_log::{EventBounds, EventLog, EventPage, EventWriter, Gap};
 pub use group::{
-    GroupFailure, GroupRow, GroupState, GroupType, Member, MemberList, Membership, PartitionRow,
-    Reading,
+    Activity, Commits, GroupFailure, GroupRow, GroupState, GroupType, Member, MemberList,
+    Membership, PartitionRow, Reading,
 };
 pub use store::{SnapshotSlot, SnapshotStore, World};
 pub use topic::{TopicPartitionRow, TopicRow};
@@ -30,6 +30,8 @@ pub struct ClusterSnapshot {
     pub cluster: Option<ClusterName>,
     /// How the cycle that made this snapshot ended.
     pub outcome: CycleOutcome,
+    /// How the cluster was collected.
+    pub mode: CollectMode,
     /// When the cycle ended, for people and for timestamps.
     pub taken_at: SystemTime,
     /// When the cycle ended, for ages.
@@ -94,6 +96,31 @@ impl Default for Exposure {
             granularity: Granularity::default(),
             max_series: 2_000_000,
             owner_info: OwnerInfo::default(),
+        }
+    }
+}
+
+/// How a cluster is collected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CollectMode {
+    /// Coordinators are asked about every group in every cycle.
+    #[default]
+    Poll,
+    /// `__consumer_offsets` is followed.
+    Stream {
+        /// Partitions of it that are followed.
+        live: usize,
+        /// Partitions of it that are not, whose groups' coordinators are asked instead.
+        behind: usize,
+    },
+}
+
+impl CollectMode {
+    /// Returns the mode's word in labels and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::Stream { .. } => "stream",
         }
     }
 }

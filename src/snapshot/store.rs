@@ -108,12 +108,13 @@ mod tests {
 
     use super::*;
     use crate::lag::UncommittedPolicy;
-    use crate::snapshot::{CycleOutcome, Exposure};
+    use crate::snapshot::{CollectMode, CycleOutcome, Exposure};
 
     fn snapshot(outcome: CycleOutcome) -> Arc<ClusterSnapshot> {
         Arc::new(ClusterSnapshot {
             cluster: None,
             outcome,
+            mode: CollectMode::Poll,
             taken_at: SystemTime::UNIX_EPOCH,
             taken: Instant::now(),
             last_complete: None,

@@ -101,7 +101,10 @@ fn a_wrong_configuration_is_refused_with_file_line_and_the_nearest_valid_thing()
             "@  shard: { group: lagwatch }\n",
             "lagwatch.yaml:4: `shard` is not available yet",
         ),
-        ("@  mode: stream\n", "`stream` is not available yet"),
+        (
+            "@  mode: streaming\n",
+            "expected `stream` (one of `auto`, `poll`, `stream`)",
+        ),
         (
             "clusters:\n- bootstrap-servers: [kafka]\n",
             "lagwatch.yaml:2: bootstrap server `kafka`: the port is missing",

@@ -78,7 +78,7 @@ fn describe_and_check_read_an_embedded_cluster_by_names() {
         "ok           brokers alive: 1\n",
         "ok           committed offsets of group `task-audit` can be read\n",
         "ok           log ends can be read: topic `task-created`\n",
-        "note         stream mode is not available yet",
+        "note         mode poll: commits and rebalances are seen from one poll to the next",
     ] {
         assert!(checked.contains(text), "no `{text}` in\n{checked}");
     }

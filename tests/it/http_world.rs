@@ -8,9 +8,9 @@ use lagwatch::lag::{
     UncommittedPolicy, Watermarks, partition_lag,
 };
 use lagwatch::snapshot::{
-    BrokerRow, ClusterSnapshot, CycleOutcome, Exposure, GroupFailure, GroupRow, GroupState,
-    GroupType, Member, Membership, OwnerInfo, PartitionRow, Reading, SnapshotStore,
-    TopicPartitionRow, TopicRow, World,
+    Activity, BrokerRow, ClusterSnapshot, CollectMode, Commits, CycleOutcome, Exposure,
+    GroupFailure, GroupRow, GroupState, GroupType, Member, Membership, OwnerInfo, PartitionRow,
+    Reading, SnapshotStore, TopicPartitionRow, TopicRow, World,
 };
 
 /// How long readings of these worlds may be shown.
@@ -26,6 +26,7 @@ pub(crate) fn empty(cluster: Option<&str>, taken: Instant) -> ClusterSnapshot {
     ClusterSnapshot {
         cluster: cluster.map(Into::into),
         outcome: CycleOutcome::Complete,
+        mode: CollectMode::Poll,
         taken_at,
         taken,
         last_complete: Some(taken_at),
@@ -76,6 +77,7 @@ pub(crate) fn group(id: &str, partitions: Vec<PartitionRow>) -> Arc<GroupRow> {
         membership: None,
         partitions: partitions.into(),
         failures: Vec::new(),
+        activity: Arc::default(),
     })
 }
 
@@ -130,6 +132,10 @@ fn prod(taken: Instant) -> ClusterSnapshot {
     };
     ClusterSnapshot {
         outcome: CycleOutcome::Partial,
+        mode: CollectMode::Stream {
+            live: 49,
+            behind: 1,
+        },
         exposure: Exposure {
             owner_info: OwnerInfo::Exposed,
             ..Exposure::default()
@@ -212,6 +218,20 @@ fn billing(taken: Instant) -> GroupRow {
             owned(1, partition("refunds", 1, None, [0, 40], taken)),
         ]
         .into(),
+        activity: Arc::new(Activity {
+            commits: [(
+                "orders".into(),
+                Commits {
+                    count: 12,
+                    last_ms: Some(1_700_000_000_250),
+                },
+            )]
+            .into(),
+            rebalances: 3,
+            last_rebalance_ms: Some(1_600_000_000_000),
+            member_joins: 4,
+            member_leaves: 2,
+        }),
         ..Arc::unwrap_or_clone(group("billing", Vec::new()))
     }
 }
@@ -237,6 +257,7 @@ fn unreadable(taken: Instant, stale: Instant) -> GroupRow {
             failed(partition("orders", 1, Some(1), [0, 20], stale)),
         ]
         .into(),
+        activity: Arc::default(),
         failures: vec![GroupFailure {
             operation: "committed_offsets",
             error: "GROUP_AUTHORIZATION_FAILED",
@@ -249,6 +270,7 @@ fn unreadable(taken: Instant, stale: Instant) -> GroupRow {
 fn down(taken: Instant) -> ClusterSnapshot {
     ClusterSnapshot {
         outcome: CycleOutcome::Failed,
+        mode: CollectMode::Poll,
         last_complete: None,
         last_up: None,
         brokers_measured: None,

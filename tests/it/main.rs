@@ -10,6 +10,7 @@ mod cli_web_config;
 mod describe_kafka;
 mod docs;
 mod faults_kafka;
+mod follow_kafka;
 mod http_clients;
 mod http_golden;
 mod http_limits;

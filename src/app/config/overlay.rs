@@ -39,6 +39,7 @@ impl Overlay for ClusterFile {
             kafka_properties,
             mode,
             poll_interval,
+            reconcile_interval,
             request_timeout,
             max_in_flight,
             groups,
@@ -56,6 +57,7 @@ impl Overlay for ClusterFile {
         self.kafka_properties.extend(kafka_properties);
         self.mode.overlay(mode);
         self.poll_interval.overlay(poll_interval);
+        self.reconcile_interval.overlay(reconcile_interval);
         self.request_timeout.overlay(request_timeout);
         self.max_in_flight.overlay(max_in_flight);
         self.groups.overlay(groups);

@@ -91,6 +91,10 @@ impl Resolver<'_> {
                 self.pattern_error(name.as_ref(), "read-committed-groups", patterns, &error)
             })?;
         let poll = PollConfig {
+            mode: file.mode.map_or(defaults.mode, |mode| mode.value),
+            reconcile_interval: self
+                .positive("reconcile-interval", file.reconcile_interval.as_ref())?
+                .unwrap_or(defaults.reconcile_interval),
             stale_after: self.stale_after(file.stale_after.as_ref(), poll_interval)?,
             poll_interval,
             request_timeout,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 
+pub use crate::collect::Mode;
 pub use crate::kafka::OffsetReset;
 pub use crate::task::{CommitMode, Preset};
 
@@ -45,6 +46,8 @@ pub struct ClusterFile {
     pub mode: Option<Setting<Mode>>,
     /// From the start of one cycle to the start of the next.
     pub poll_interval: Option<Setting<Duration>>,
+    /// How often what is followed is compared with what coordinators say.
+    pub reconcile_interval: Option<Setting<Duration>>,
     /// The deadline of each call to Kafka.
     pub request_timeout: Option<Setting<Duration>>,
     /// How many calls may be under way at once.
@@ -169,16 +172,6 @@ pub struct LogFile {
     pub format: Option<Setting<LogFormat>>,
 }
 
-/// How a cluster is collected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// Whatever is best for the cluster; today that is polling.
-    #[default]
-    Auto,
-    /// Admin calls alone.
-    Poll,
-}
-
 /// Which commit strategy, before its figures are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strategy {
@@ -215,10 +208,12 @@ impl<'de> Deserialize<'de> for NotYet {
 
 impl Scalar for Mode {
     fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
-        if text == "stream" {
-            return Err("`auto` or `poll` (`stream` is not available yet)".into());
-        }
-        one_of(&[("auto", Self::Auto), ("poll", Self::Poll)], text)
+        let words = [
+            ("auto", Self::Auto),
+            ("poll", Self::Poll),
+            ("stream", Self::Stream),
+        ];
+        one_of(&words, text)
     }
 }
 

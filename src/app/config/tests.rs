@@ -210,8 +210,8 @@ fn whatever_is_wrong_is_said_in_one_line_with_its_place() {
             "f.yaml:3: expected `partition` (one of `partition`, `topic`, `group`), found `partion`",
         ),
         (
-            "@mode: stream",
-            "f.yaml:3: expected `auto` or `poll` (`stream` is not available yet), found `stream`",
+            "@mode: streaming",
+            "f.yaml:3: expected `stream` (one of `auto`, `poll`, `stream`), found `streaming`",
         ),
         (
             "@shard: { group: lagwatch }",

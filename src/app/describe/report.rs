@@ -238,6 +238,7 @@ mod tests {
             })),
             partitions: rows.into(),
             failures: Vec::new(),
+            activity: Arc::default(),
         }
     }
 

@@ -1,14 +1,15 @@
 //! Rows of groups: which partitions are a group's, what is shown for each, and when a group is gone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::config::PollConfig;
 use super::super::failure::Operation;
-use super::super::fetch::groups::{Described, GroupAnswer};
+use super::super::fetch::groups::{Described, GroupAnswer, Seen};
 use super::super::fetch::listing::{Coverage, Listed};
 use super::super::fetch::topology::{Currency, Topology};
+use super::super::news::News;
 use super::is_fresh;
 use crate::kafka::{GroupDescription, KafkaError};
 use crate::lag::{
@@ -25,6 +26,8 @@ pub(super) struct Evidence<'a> {
     pub(super) marks: &'a HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
     pub(super) config: &'a PollConfig,
     pub(super) now: Instant,
+    /// The same moment, in milliseconds since the epoch.
+    pub(super) now_ms: i64,
 }
 
 /// A group's partitions, each with its commit as far as it could be read.
@@ -40,12 +43,22 @@ pub(super) fn row(
     let membership = membership(before, &answer, evidence);
     let commits = commits(before, &answer, membership.as_deref(), evidence);
     let partitions = partition_rows(&id, before, commits, membership.as_deref(), evidence);
-    let row = GroupRow {
+    let mut row = GroupRow {
         id,
         membership,
         partitions,
         failures: failures(&answer),
+        activity: before.map_or_else(Arc::default, |before| Arc::clone(&before.activity)),
     };
+    let news = match (&answer.seen, before) {
+        (Seen::Told(news), _) => news.clone(),
+        (Seen::Compared, Some(before)) => News::between(before, &row, evidence.now_ms),
+        // What it did before it was first seen is unknown.
+        (Seen::Compared, None) => News::default(),
+    };
+    if !news.is_empty() {
+        news.add_to(Arc::make_mut(&mut row.activity));
+    }
     (!is_gone(&row, &answer, evidence)).then_some(row)
 }
 
@@ -67,7 +80,41 @@ pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
             .map(unread)
             .collect(),
         failures: before.failures.clone(),
+        activity: Arc::clone(&before.activity),
     }
+}
+
+/// Returns the row with what changed of it alone: `partitions`, each measured anew, and its members.
+///
+/// Everything else stays as the newest cycle found it.
+pub(super) fn patched(
+    id: GroupId,
+    before: Option<&GroupRow>,
+    answer: GroupAnswer,
+    partitions: &BTreeSet<TopicPartition>,
+    evidence: Evidence<'_>,
+) -> Option<GroupRow> {
+    let row = row(id, before, answer, evidence)?;
+    let Some(before) = before else {
+        return Some(row);
+    };
+    let unchanged = |row: &PartitionRow| {
+        let index = before
+            .partitions
+            .binary_search_by(|known| known.id.cmp(&row.id));
+        let known = index.ok().map(|index| &before.partitions[index])?;
+        (!partitions.contains(&row.id)).then(|| PartitionRow {
+            owner: row.owner,
+            ..known.clone()
+        })
+    };
+    let partitions = row.partitions.iter();
+    Some(GroupRow {
+        partitions: partitions
+            .map(|row| unchanged(row).unwrap_or_else(|| row.clone()))
+            .collect(),
+        ..row
+    })
 }
 
 /// Tells whether the group is gone: its coordinator does not know it, and it has no commits.

@@ -7,7 +7,7 @@
 mod group;
 mod topic;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -18,7 +18,7 @@ use super::fetch::groups::GroupAnswer;
 use super::fetch::listing::Coverage;
 use super::fetch::topology::{Currency, Topology};
 use crate::lag::{GroupId, TopicPartition, Unavailable, Watermarks};
-use crate::snapshot::{BrokerRow, ClusterSnapshot, CycleOutcome, GroupRow};
+use crate::snapshot::{BrokerRow, ClusterSnapshot, CollectMode, CycleOutcome, GroupRow};
 
 /// Everything one cycle fetched.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub(super) struct Fetched {
     /// One entry for each partition whose log was to be asked about.
     pub(super) marks: HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
     pub(super) failures: Vec<Failure>,
+    pub(super) mode: CollectMode,
 }
 
 /// The instant of a snapshot, on both clocks.
@@ -40,6 +41,14 @@ pub(super) struct Fetched {
 pub(super) struct Now {
     pub(super) instant: Instant,
     pub(super) time: SystemTime,
+}
+
+impl Now {
+    /// Returns the moment in milliseconds since the epoch.
+    fn millis(self) -> i64 {
+        let since = self.time.duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+    }
 }
 
 impl Fetched {
@@ -60,6 +69,7 @@ impl Fetched {
             groups: BTreeMap::new(),
             marks: HashMap::new(),
             failures,
+            mode: CollectMode::Poll,
         }
     }
 
@@ -77,6 +87,7 @@ pub(super) fn blank(config: &PollConfig, now: Now) -> ClusterSnapshot {
     ClusterSnapshot {
         cluster: config.cluster.clone(),
         outcome: CycleOutcome::Failed,
+        mode: CollectMode::Poll,
         taken_at: now.time,
         taken: now.instant,
         last_complete: None,
@@ -115,10 +126,12 @@ pub(super) fn build(
         marks: &fetched.marks,
         config,
         now: now.instant,
+        now_ms: now.millis(),
     };
     let groups = group_rows(previous, fetched.groups, evidence);
     ClusterSnapshot {
         outcome,
+        mode: fetched.mode,
         last_complete: match outcome {
             CycleOutcome::Complete => Some(now.time),
             _ => previous.last_complete,
@@ -133,6 +146,56 @@ pub(super) fn build(
         topics,
         groups,
         ..blank(config, now)
+    }
+}
+
+/// What changed since the newest cycle, with what was measured for it.
+pub(super) struct Changes {
+    pub(super) topology: Option<Arc<Topology>>,
+    /// The groups that changed, each with the partitions whose commits did.
+    pub(super) groups: BTreeMap<GroupId, (GroupAnswer, BTreeSet<TopicPartition>)>,
+    /// One entry for each of those partitions whose leader was asked.
+    pub(super) marks: HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
+}
+
+/// Returns the snapshot that follows `previous` by what changed since, without another cycle.
+pub(super) fn patch(
+    previous: &ClusterSnapshot,
+    changes: Changes,
+    config: &PollConfig,
+    now: Now,
+) -> ClusterSnapshot {
+    let Changes {
+        topology,
+        groups: answers,
+        marks,
+    } = changes;
+    let evidence = Evidence {
+        topology: topology.as_deref(),
+        // A topic may be younger than the topology.
+        currency: Currency::Kept,
+        coverage: Coverage::InPart,
+        marks: &marks,
+        config,
+        now: now.instant,
+        now_ms: now.millis(),
+    };
+    let mut groups = previous.groups.clone();
+    for (id, (answer, partitions)) in answers {
+        let place = groups.binary_search_by(|row| row.id.cmp(&id));
+        let before = place.ok().map(|index| groups[index].as_ref());
+        let row = group::patched(id, before, answer, &partitions, evidence).map(Arc::new);
+        match (place, row) {
+            (Ok(index), Some(row)) => groups[index] = row,
+            (Ok(index), None) => drop(groups.remove(index)),
+            (Err(index), Some(row)) => groups.insert(index, row),
+            (Err(_), None) => {}
+        }
+    }
+    ClusterSnapshot {
+        topics: topic::patched(previous, &marks, now.instant),
+        groups,
+        ..previous.clone()
     }
 }
 

@@ -55,6 +55,29 @@ pub(super) fn rows(
     rows.collect()
 }
 
+/// Returns the rows of before with the watermarks that were read since.
+pub(super) fn patched(
+    previous: &ClusterSnapshot,
+    marks: &Marks,
+    now: Instant,
+) -> Vec<Arc<TopicRow>> {
+    let mut topics = previous.topics.clone();
+    for (id, read) in marks {
+        let Ok(read) = read else {
+            continue;
+        };
+        let place = topics.binary_search_by(|row| row.name.cmp(&id.topic));
+        let Some(row) = place.ok().map(|index| &mut topics[index]) else {
+            continue;
+        };
+        let partitions = &mut Arc::make_mut(row).partitions;
+        if let Ok(index) = partitions.binary_search_by_key(&id.partition, |row| row.id) {
+            partitions[index].marks = Some((now, *read));
+        }
+    }
+    topics
+}
+
 fn partition_row(
     topic: &TopicName,
     metadata: &PartitionMetadata,

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::config::PollConfig;
 use super::super::failure::{Contact, Failure, Operation, Subject, is_answer};
+use super::super::news::News;
 use super::listing::{Listed, Prospect, Target};
 use super::topology::Topology;
 use super::{Budget, within};
@@ -23,6 +24,16 @@ pub(in crate::collect) struct GroupAnswer {
     pub(in crate::collect) listed: Option<Listed>,
     pub(in crate::collect) description: Described,
     pub(in crate::collect) committed: Result<Commits, KafkaError>,
+    pub(in crate::collect) seen: Seen,
+}
+
+/// How it is known what a group did since the cycle before.
+#[derive(Debug)]
+pub(in crate::collect) enum Seen {
+    /// By comparing what one cycle after the other found: a lower bound.
+    Compared,
+    /// By its records.
+    Told(News),
 }
 
 /// Committed offsets as the coordinator answered them.
@@ -112,6 +123,7 @@ impl GroupPhase<'_> {
                         .unwrap_or_else(|| Described::Failed(out_of_time())),
                 },
                 committed: commits.remove(&id).unwrap_or_else(|| Err(out_of_time())),
+                seen: Seen::Compared,
             };
             answer.failures.extend(group.failures(&id));
             answer.groups.insert(id, group);

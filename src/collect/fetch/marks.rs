@@ -1,6 +1,6 @@
 //! Phase 4: where the logs begin and end, asked after every commit of the cycle was read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::super::config::{LogScope, PollConfig};
 use super::super::failure::{Failure, Operation, Subject, is_answer};
@@ -78,6 +78,42 @@ pub(in crate::collect) async fn fetch(
     for offsets in [&ends, &starts, &stable] {
         failures.extend(broker_failures(offsets, &leaders));
     }
+    MarksAnswer {
+        marks: join(leaders, &starts, ends, &stable),
+        failures,
+    }
+}
+
+/// Reads the log ends of `partitions` alone, and last stable offsets where a group needs them. Log starts are those of
+/// before: they only ever grow.
+pub(in crate::collect) async fn fetch_ends(
+    admin: &dyn Admin,
+    config: &PollConfig,
+    budget: Budget,
+    topology: &Topology,
+    partitions: &BTreeSet<TopicPartition>,
+    start: impl Fn(&TopicPartition) -> Option<Offset>,
+) -> MarksAnswer {
+    let leader = |id: &TopicPartition| topology.partition(&id.topic, id.partition)?.leader;
+    let leaders: HashMap<TopicPartition, Option<BrokerId>> = partitions
+        .iter()
+        .filter(|id| topology.partition(&id.topic, id.partition).is_some())
+        .map(|id| (id.clone(), leader(id)))
+        .collect();
+    let ask = |isolation| ask(admin, budget, &leaders, OffsetSpec::Latest, isolation);
+    let (ends, stable) = tokio::join!(ask(Isolation::ReadUncommitted), async {
+        if config.read_committed.is_empty() {
+            Offsets::new()
+        } else {
+            ask(Isolation::ReadCommitted).await
+        }
+    });
+    let mut failures = broker_failures(&ends, &leaders);
+    failures.extend(broker_failures(&stable, &leaders));
+    let starts = leaders
+        .keys()
+        .filter_map(|id| Some((id.clone(), Ok(start(id)?))))
+        .collect();
     MarksAnswer {
         marks: join(leaders, &starts, ends, &stable),
         failures,

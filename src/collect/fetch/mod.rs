@@ -16,7 +16,10 @@ use crate::kafka::{ErrorCode, KafkaError};
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Awaits `call`, which ends within `limit` by itself, and gives it up soon after.
-async fn within<T>(limit: Duration, call: impl Future<Output = T>) -> Result<T, KafkaError> {
+pub(super) async fn within<T>(
+    limit: Duration,
+    call: impl Future<Output = T>,
+) -> Result<T, KafkaError> {
     timeout(limit + GRACE, call)
         .await
         .map_err(|_| KafkaError::of(ErrorCode::TIMED_OUT))

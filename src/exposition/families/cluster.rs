@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 use super::Rows;
 use crate::exposition::writer::{Family, Labels, Value};
 use crate::lag::ClusterName;
-use crate::snapshot::{ClusterSnapshot, Granularity, OwnerInfo};
+use crate::snapshot::{ClusterSnapshot, CollectMode, Granularity, OwnerInfo};
 
 /// One cluster while its families are written.
 pub(super) struct Cluster<'a> {
@@ -87,12 +87,38 @@ impl<'a> Cluster<'a> {
             Rows::Owners => self.each_group_topic(snapshot, |cluster, group, rows| {
                 cluster.owners(family, snapshot, group, rows);
             }),
+            Rows::GroupActivity(value) => self.activities(family, snapshot, *value),
+            Rows::GroupTopicActivity(_) if granularity == Granularity::Group => {}
+            Rows::GroupTopicActivity(value) => {
+                self.each_group_topic(snapshot, |cluster, group, rows| {
+                    if !cluster.shows_activity(snapshot, group) {
+                        return;
+                    }
+                    let commits = group.activity.commits.get(&rows[0].id.topic);
+                    if let Some(value) = value(&commits.copied().unwrap_or_default()) {
+                        cluster.series(family, value);
+                    }
+                });
+            }
+            Rows::Mode => {
+                self.labels.push("mode", snapshot.mode.as_str());
+                family.sample(&self.labels, 1.into());
+            }
+            Rows::StreamPartitions => {
+                if let CollectMode::Stream { live, behind } = snapshot.mode {
+                    for (state, count) in [("live", live), ("behind", behind)] {
+                        self.labels.push("state", state);
+                        family.sample(&self.labels, (count as u64).into());
+                        self.labels.cut(start);
+                    }
+                }
+            }
         }
         self.labels.cut(start);
     }
 
     /// Writes a sample with the labels as they are, or counts it as dropped.
-    pub(super) fn series(&mut self, family: &mut Family<'_>, value: u64) {
+    pub(super) fn series(&mut self, family: &mut Family<'_>, value: impl Into<Value>) {
         if self.room == 0 {
             self.dropped += 1;
             return;

@@ -1,10 +1,10 @@
 //! Samples of groups, of their topics and of their partitions.
 
 use super::cluster::Cluster;
-use crate::exposition::writer::{Family, Labels};
+use crate::exposition::writer::{Family, Labels, Value};
 use crate::lag::group::TopicTotals;
 use crate::lag::{Committed, Lag, UncommittedPolicy};
-use crate::snapshot::{ClusterSnapshot, GroupRow, Membership, PartitionRow, Reading};
+use crate::snapshot::{Activity, ClusterSnapshot, GroupRow, Membership, PartitionRow, Reading};
 
 impl<'a> Cluster<'a> {
     pub(super) fn group(
@@ -21,6 +21,40 @@ impl<'a> Cluster<'a> {
         self.labels.push("consumergroup", group.id.as_str());
         let value = value(membership, &mut self.labels);
         self.series(family, value);
+    }
+
+    pub(super) fn activities(
+        &mut self,
+        family: &mut Family<'_>,
+        snapshot: &ClusterSnapshot,
+        value: fn(&Activity) -> Option<Value>,
+    ) {
+        let start = self.labels.mark();
+        for group in &snapshot.groups {
+            if self.shows_activity(snapshot, group)
+                && let Some(value) = value(&group.activity)
+            {
+                self.labels.push("consumergroup", group.id.as_str());
+                self.series(family, value);
+                self.labels.cut(start);
+            }
+        }
+    }
+
+    /// Tells whether anything of the group was read lately enough: a count that stands still says that nothing happened.
+    pub(super) fn shows_activity(&mut self, snapshot: &ClusterSnapshot, group: &GroupRow) -> bool {
+        let membership = snapshot.fresh_membership(group, self.now);
+        let measured = membership
+            .map(|membership| membership.measured)
+            .or_else(|| {
+                let mut rows = group.partitions.iter();
+                rows.find_map(|row| snapshot.fresh_reading(row, self.now))
+                    .map(|reading| reading.measured)
+            });
+        measured
+            .into_iter()
+            .for_each(|measured| self.show(measured));
+        measured.is_some()
     }
 
     /// Calls `write` for the partitions of each group on each topic, with the labels of both set.

@@ -16,7 +16,9 @@ use super::writer::{Format, Head, Labels, Value, Writer};
 use crate::lag::group::TopicTotals;
 use crate::lag::{UncommittedPolicy, Watermarks};
 use crate::metrics::{Metric, table};
-use crate::snapshot::{ClusterSnapshot, Membership, Reading, TopicPartitionRow, TopicRow, World};
+use crate::snapshot::{
+    Activity, ClusterSnapshot, Commits, Membership, Reading, TopicPartitionRow, TopicRow, World,
+};
 
 /// A world as bytes, and how long they stay true.
 #[derive(Debug)]
@@ -65,6 +67,10 @@ enum Rows {
     TopicPartition(fn(&TopicPartitionRow) -> Option<u64>),
     Watermarks(fn(&Watermarks) -> Option<u64>),
     Owners,
+    GroupActivity(fn(&Activity) -> Option<Value>),
+    GroupTopicActivity(fn(&Commits) -> Option<Value>),
+    Mode,
+    StreamPartitions,
 }
 
 static FAMILIES: &[(&Metric, Rows)] = &[
@@ -134,10 +140,41 @@ static FAMILIES: &[(&Metric, Rows)] = &[
     ),
     (&table::GROUP_PARTITION_OWNER_INFO, Rows::Owners),
     (
+        &table::GROUP_COMMITS,
+        Rows::GroupTopicActivity(|commits| Some(commits.count.into())),
+    ),
+    (
+        &table::GROUP_LAST_COMMIT,
+        Rows::GroupTopicActivity(|commits| commits.last_ms.map(seconds)),
+    ),
+    (
+        &table::GROUP_REBALANCES,
+        Rows::GroupActivity(|activity| Some(activity.rebalances.into())),
+    ),
+    (
+        &table::GROUP_LAST_REBALANCE,
+        Rows::GroupActivity(|activity| activity.last_rebalance_ms.map(seconds)),
+    ),
+    (
+        &table::GROUP_MEMBER_JOINS,
+        Rows::GroupActivity(|activity| Some(activity.member_joins.into())),
+    ),
+    (
+        &table::GROUP_MEMBER_LEAVES,
+        Rows::GroupActivity(|activity| Some(activity.member_leaves.into())),
+    ),
+    (&table::COLLECT_MODE, Rows::Mode),
+    (&table::STREAM_PARTITIONS, Rows::StreamPartitions),
+    (
         &table::SERIES,
         Rows::Cluster(|cluster, snapshot| snapshot.map(|_| cluster.written.into())),
     ),
 ];
+
+/// Returns milliseconds as seconds.
+fn seconds(millis: i64) -> Value {
+    Value::Float(millis as f64 / 1_000.0)
+}
 
 impl Head<'static> {
     pub(super) fn of(metric: &'static Metric) -> Self {

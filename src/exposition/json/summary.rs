@@ -99,6 +99,7 @@ pub(super) fn group_summary<'a>(
         membership: _,
         partitions,
         failures,
+        activity: _,
     } = group;
     let membership = snapshot.fresh_membership(group, now);
     let totals = totals(snapshot, partitions, now);

@@ -168,10 +168,22 @@ impl Kafka {
 
     /// Denies everybody an operation (`Describe`, `Read`) on one group; the nodes need an authorizer.
     pub(crate) fn deny(&self, group: &str, operation: &str) {
-        self.call(json!({ "do": "create-acl", "group": group, "operation": operation }));
+        self.create_acl("group", group, operation, "deny");
     }
 
-    /// Takes back every [`Kafka::deny`].
+    /// Lets everybody do this on one topic and nothing else; the nodes need an authorizer.
+    pub(crate) fn allow_only(&self, topic: &str, operation: &str) {
+        self.create_acl("topic", topic, operation, "allow");
+    }
+
+    fn create_acl(&self, resource: &str, name: &str, operation: &str, permission: &str) {
+        self.call(json!({
+            "do": "create-acl", "resource": resource, "name": name, "operation": operation,
+            "permission": permission,
+        }));
+    }
+
+    /// Takes back every [`Kafka::deny`] and [`Kafka::allow_only`].
     pub(crate) fn allow_all(&self) {
         self.call(json!({ "do": "delete-acls" }));
     }

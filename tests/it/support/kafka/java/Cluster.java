@@ -332,8 +332,10 @@ final class Cluster {
 
   /** Denies an operation on one group to everybody. */
   Object createAcl(JsonNode request) throws Exception {
-    var pattern = new ResourcePattern(ResourceType.GROUP, request.get("group").asText(), PatternType.LITERAL);
-    var entry = new AccessControlEntry("User:*", "*", AclOperation.fromString(request.get("operation").asText()), AclPermissionType.DENY);
+    var type = ResourceType.fromString(request.get("resource").asText());
+    var pattern = new ResourcePattern(type, request.get("name").asText(), PatternType.LITERAL);
+    var entry = new AccessControlEntry("User:*", "*", AclOperation.fromString(request.get("operation").asText()),
+        AclPermissionType.fromString(request.get("permission").asText()));
     admin.createAcls(List.of(new AclBinding(pattern, entry))).all().get();
     return "created";
   }

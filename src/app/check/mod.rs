@@ -1,4 +1,6 @@
-//! What a configuration's credentials may see: every kind of call that polling makes, tried once.
+//! What a configuration's credentials may see: every kind of call that is made, tried once.
+
+mod stream;
 
 use std::fmt;
 use std::time::Duration;
@@ -125,10 +127,7 @@ impl Look<'_> {
                 "log ends: not tried, as no topic can be seen".to_owned(),
             ),
         }
-        self.find(
-            Verdict::Note,
-            "stream mode is not available yet: the cluster is polled".to_owned(),
-        );
+        self.at_offsets_topic().await;
     }
 
     /// Tells which topics can be seen; returns a question about one of them.

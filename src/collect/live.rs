@@ -1,0 +1,234 @@
+//! What the poller does with what is followed: groups that need no asking, and rows shown anew between two cycles.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::build::{self, Changes};
+use super::fetch::groups::{self, GroupAnswer, GroupPhase, Seen};
+use super::fetch::listing::{Prospect, Target};
+use super::fetch::topology::Topology;
+use super::fetch::{Budget, marks, within};
+use super::poller::{Poller, now};
+use super::stream::{Follower, Pending};
+use crate::kafka::Admin;
+use crate::lag::{GroupId, Offset, PartitionId, TopicPartition};
+use crate::snapshot::ClusterSnapshot;
+
+/// The most groups that are asked about between two cycles at once.
+const MOST_ASKED: usize = 100;
+
+/// Groups by who tells of them.
+pub(super) struct Told {
+    /// Told by their records.
+    pub(super) answers: BTreeMap<GroupId, GroupAnswer>,
+    /// To be asked about.
+    pub(super) to_ask: Vec<Target>,
+    /// Asked about only to compare: everything before the offset was read before they were asked.
+    pub(super) to_check: BTreeMap<GroupId, Offset>,
+}
+
+/// Takes the groups out of `targets` that their records tell of. All of them stay to be asked where it `reconciles`.
+pub(super) fn told(follower: Option<&Follower>, targets: Vec<Target>, reconciles: bool) -> Told {
+    let now = Instant::now().into_std();
+    let mut told = Told {
+        answers: BTreeMap::new(),
+        to_ask: Vec::new(),
+        to_check: BTreeMap::new(),
+    };
+    for target in targets {
+        let answer = follower.and_then(|follower| follower.answer(&target.id, target.listed, now));
+        match answer {
+            Some(answer) => {
+                told.answers.insert(target.id.clone(), answer);
+                let position = follower.and_then(|follower| follower.position(&target.id, now));
+                if let Some(position) = position.filter(|_| reconciles) {
+                    told.to_check.insert(target.id.clone(), position);
+                    told.to_ask.push(target);
+                }
+            }
+            None => told.to_ask.push(target),
+        }
+    }
+    told
+}
+
+/// What is to be shown anew, by how it becomes known.
+#[derive(Default)]
+struct Sorted {
+    answers: BTreeMap<GroupId, (GroupAnswer, BTreeSet<TopicPartition>)>,
+    unknown: Vec<Target>,
+}
+
+impl Poller {
+    /// Brings together what records told and what coordinators answered, and takes the latter over.
+    pub(super) fn taken_over(
+        &mut self,
+        asked: BTreeMap<GroupId, GroupAnswer>,
+        told: BTreeMap<GroupId, GroupAnswer>,
+        mut to_check: BTreeMap<GroupId, Offset>,
+        ends: &BTreeMap<PartitionId, Offset>,
+    ) -> BTreeMap<GroupId, GroupAnswer> {
+        self.asked.clear();
+        let previous = Arc::clone(&self.previous);
+        let Some(follower) = self.stream.follower_mut() else {
+            return asked;
+        };
+        follower.clear_checks();
+        let mut groups = told;
+        let mut seeds = Vec::new();
+        for (id, answer) in asked {
+            match to_check.remove(&id) {
+                Some(from) => follower.check(id, answer, from, ends),
+                None => {
+                    seeds.push(id.clone());
+                    groups.insert(id, answer);
+                }
+            }
+        }
+        let seeds = seeds.iter().filter_map(|id| Some((id, groups.get(id)?)));
+        follower.seed(seeds, ends);
+        for (id, answer) in &mut groups {
+            answer.seen = Seen::Told(follower.take_news(id));
+        }
+        let is_shown = |id: &GroupId| {
+            groups.contains_key(id)
+                || previous
+                    .groups
+                    .binary_search_by(|row| row.id.cmp(id))
+                    .is_ok()
+        };
+        follower.retain(is_shown);
+        groups
+    }
+
+    /// Shows what changed since the newest snapshot.
+    pub(super) async fn show_changes(&mut self) {
+        let (Some(topology), Some(follower)) = (self.topology.clone(), self.stream.follower_mut())
+        else {
+            return;
+        };
+        let changes = follower.take_changes();
+        let budget = self.budget();
+        let mut sorted = self.sort(changes, budget).await;
+        self.ask(&mut sorted, budget, &topology).await;
+        if sorted.answers.is_empty() {
+            return;
+        }
+        let partitions: BTreeSet<TopicPartition> = sorted
+            .answers
+            .values()
+            .flat_map(|(_, partitions)| partitions.iter().cloned())
+            .collect();
+        let previous = Arc::clone(&self.previous);
+        let read = marks::fetch_ends(
+            self.admin.as_ref(),
+            &self.config,
+            budget,
+            &topology,
+            &partitions,
+            |id| log_start(&previous, id),
+        );
+        let marks = read.await.marks;
+        if let Some(follower) = self.stream.follower_mut() {
+            for (id, (answer, _)) in &mut sorted.answers {
+                answer.seen = Seen::Told(follower.take_news(id));
+            }
+        }
+        let changes = Changes {
+            topology: Some(topology),
+            groups: sorted.answers,
+            marks,
+        };
+        let snapshot = build::patch(&self.previous, changes, &self.config, now());
+        self.publish(snapshot);
+    }
+
+    /// Finds out what is known of the groups that changed, and asks who the members are where records do not tell.
+    async fn sort(&mut self, changes: BTreeMap<GroupId, Pending>, budget: Budget) -> Sorted {
+        let admin = Arc::clone(&self.admin);
+        let mut sorted = Sorted::default();
+        for (id, pending) in changes {
+            let listed = self.listed.get(&id).copied();
+            let asks = pending.asks_for_members && !self.undescribable.contains(&id);
+            if asks
+                && let Some(description) = describe(admin.as_ref(), &id, budget).await
+                && let Some(follower) = self.stream.follower_mut()
+            {
+                follower.describe(&id, &description);
+            }
+            let now = Instant::now().into_std();
+            let Some(follower) = self.stream.follower_mut() else {
+                return sorted;
+            };
+            if let Some(answer) = follower.answer(&id, listed, now) {
+                sorted.answers.insert(id, (answer, pending.partitions));
+            } else if follower.position(&id, now).is_none() {
+                // Its partition cannot be followed: the next cycle asks about it.
+            } else if follower.is_on_the_way(&id) {
+                follower.give_back(id, pending);
+            } else if self.asked.len() < MOST_ASKED && self.asked.insert(id.clone()) {
+                sorted.unknown.push(Target {
+                    id,
+                    listed,
+                    prospect: Prospect::Good,
+                });
+            }
+        }
+        sorted
+    }
+
+    /// Asks about groups that were never asked about, such as those that are new.
+    async fn ask(&mut self, sorted: &mut Sorted, budget: Budget, topology: &Topology) {
+        if sorted.unknown.is_empty() {
+            return;
+        }
+        let named_partitions = groups::named_partitions(&self.config, topology);
+        let admin = Arc::clone(&self.admin);
+        let phase = GroupPhase {
+            admin: admin.as_ref(),
+            config: &self.config,
+            budget,
+            undescribable: &self.undescribable,
+            named_partitions: named_partitions.as_deref(),
+        };
+        let unknown = std::mem::take(&mut sorted.unknown);
+        let answers = phase.fetch(unknown).await.groups;
+        let ends = self.stream.see_ends(admin.as_ref(), budget).await;
+        let Some(follower) = self.stream.follower_mut() else {
+            return;
+        };
+        follower.seed(answers.iter(), &ends);
+        for (id, answer) in answers {
+            let Ok(commits) = &answer.committed else {
+                continue;
+            };
+            let partitions = commits.iter().map(|(id, _)| id.clone()).collect();
+            sorted.answers.insert(id, (answer, partitions));
+        }
+    }
+}
+
+async fn describe(
+    admin: &dyn Admin,
+    group: &GroupId,
+    budget: Budget,
+) -> Option<crate::kafka::GroupDescription> {
+    let limit = budget.request_timeout;
+    let call = within(limit, admin.describe_group(group, limit));
+    call.await.and_then(|answer| answer).ok()
+}
+
+fn log_start(snapshot: &ClusterSnapshot, id: &TopicPartition) -> Option<Offset> {
+    let topic = snapshot
+        .topics
+        .binary_search_by(|row| row.name.cmp(&id.topic))
+        .ok()?;
+    let partitions = &snapshot.topics[topic].partitions;
+    let partition = partitions
+        .binary_search_by_key(&id.partition, |row| row.id)
+        .ok()?;
+    let (_, marks) = partitions[partition].marks.as_ref()?;
+    marks.log_start
+}

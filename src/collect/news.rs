@@ -1,0 +1,125 @@
+//! What a group was seen to do since it was last shown: told by its records, or found by comparing two polls.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::lag::{Committed, TopicName};
+use crate::snapshot::{Activity, GroupRow, Membership, PartitionRow};
+
+/// What a group was seen to do since it was last shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::collect) struct News {
+    commits: BTreeMap<TopicName, Commits>,
+    rebalances: u64,
+    last_rebalance_ms: Option<i64>,
+    joins: u64,
+    leaves: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Commits {
+    count: u64,
+    last_ms: i64,
+}
+
+impl News {
+    /// Returns what must have happened between two rows of a group, the later of which was polled at `at_ms`.
+    ///
+    /// Several commits, or rebalances, between two polls look like one.
+    pub(in crate::collect) fn between(before: &GroupRow, after: &GroupRow, at_ms: i64) -> Self {
+        let mut news = Self::default();
+        for row in after.partitions.iter() {
+            let Some(Committed::At(offset)) = committed(row) else {
+                continue;
+            };
+            let found = before
+                .partitions
+                .binary_search_by(|known| known.id.cmp(&row.id));
+            let known = found.ok().map(|index| &before.partitions[index]);
+            // One that could not be read before may have stood there all along.
+            let is_known = known.is_none_or(|known| known.reading.is_some());
+            if is_known && known.and_then(committed) != Some(Committed::At(offset)) {
+                news.commit(&row.id.topic, at_ms);
+            }
+        }
+        if let (Some(old), Some(new)) = (&before.membership, &after.membership) {
+            news.memberships(old, new, at_ms);
+        }
+        news
+    }
+
+    fn memberships(&mut self, old: &Membership, new: &Membership, at_ms: i64) {
+        let ids = |membership: &Membership| -> BTreeSet<Arc<str>> {
+            let members = membership.members.iter();
+            members.map(|member| Arc::clone(&member.id)).collect()
+        };
+        let (before, after) = (ids(old), ids(new));
+        self.members(
+            after.difference(&before).count(),
+            before.difference(&after).count(),
+        );
+        if !after.is_empty() && !same_assignments(old, new) {
+            self.rebalance(Some(at_ms));
+        }
+    }
+
+    /// Counts a commit on one partition of a topic.
+    pub(in crate::collect) fn commit(&mut self, topic: &TopicName, at_ms: i64) {
+        match self.commits.get_mut(topic) {
+            Some(commits) => {
+                commits.count += 1;
+                commits.last_ms = commits.last_ms.max(at_ms);
+            }
+            None => {
+                let first = Commits {
+                    count: 1,
+                    last_ms: at_ms,
+                };
+                self.commits.insert(topic.clone(), first);
+            }
+        }
+    }
+
+    /// Counts a rebalance.
+    pub(in crate::collect) fn rebalance(&mut self, at_ms: Option<i64>) {
+        self.rebalances += 1;
+        self.last_rebalance_ms = self.last_rebalance_ms.max(at_ms);
+    }
+
+    /// Counts members that joined and left.
+    pub(in crate::collect) fn members(&mut self, joined: usize, left: usize) {
+        self.joins += u64::try_from(joined).unwrap_or(u64::MAX);
+        self.leaves += u64::try_from(left).unwrap_or(u64::MAX);
+    }
+
+    pub(in crate::collect) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds it to what was seen before.
+    pub(in crate::collect) fn add_to(&self, activity: &mut Activity) {
+        for (topic, commits) in &self.commits {
+            let topic = activity.commits.entry(topic.clone()).or_default();
+            topic.count += commits.count;
+            topic.last_ms = topic.last_ms.max(Some(commits.last_ms));
+        }
+        activity.rebalances += self.rebalances;
+        activity.last_rebalance_ms = activity.last_rebalance_ms.max(self.last_rebalance_ms);
+        activity.member_joins += self.joins;
+        activity.member_leaves += self.leaves;
+    }
+}
+
+fn committed(row: &PartitionRow) -> Option<Committed> {
+    row.reading.map(|reading| reading.committed)
+}
+
+/// Tells whether two descriptions name the same members with the same partitions, in any order.
+fn same_assignments(one: &Membership, other: &Membership) -> bool {
+    let sorted = |membership: &Membership| {
+        let mut members: Vec<_> = membership.members.to_vec();
+        members.sort_unstable();
+        members
+    };
+    Arc::ptr_eq(&one.members, &other.members) || sorted(one) == sorted(other)
+}

@@ -1,0 +1,338 @@
+//! Following `__consumer_offsets`: what is read of it goes into the state, and tells which rows are to be shown anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use super::TOPIC;
+use super::members::Change;
+use super::progress::Progress;
+use super::state::{State, Touched};
+use crate::collect::config::PollConfig;
+use crate::collect::fetch::groups::{Described, GroupAnswer, Seen};
+use crate::collect::fetch::listing::Listed;
+use crate::collect::news::News;
+use crate::kafka::log_reader::is_lost;
+use crate::kafka::{Found, GroupDescription, KafkaError, Log, LogRecord};
+use crate::lag::{GroupId, Offset, PartitionId, TopicPartition};
+use crate::metrics::ClusterMetrics;
+use crate::offsets_topic::{Malformed, Record, decode};
+use crate::snapshot::GroupState;
+
+/// What is known by following the topic.
+#[derive(Debug)]
+pub(in crate::collect) struct Follower {
+    log: Box<dyn Log>,
+    progress: Progress,
+    state: State,
+    pending: BTreeMap<GroupId, Pending>,
+    checks: Vec<Check>,
+    /// Why the topic may not be read, where it may not.
+    refusal: Option<KafkaError>,
+    has_told_malformed: bool,
+    metrics: ClusterMetrics,
+}
+
+/// What of a group is to be shown anew.
+#[derive(Clone, Debug, Default)]
+pub(in crate::collect) struct Pending {
+    pub(in crate::collect) partitions: BTreeSet<TopicPartition>,
+    /// Whether only the coordinator can say who the members are.
+    pub(in crate::collect) asks_for_members: bool,
+}
+
+/// An answer that what is known is to be compared with, once everything written before it was read.
+#[derive(Debug)]
+struct Check {
+    group: GroupId,
+    answer: GroupAnswer,
+    /// Records from here on may be newer than the answer.
+    from: Offset,
+    /// Records from here on are.
+    until: Offset,
+}
+
+impl Follower {
+    pub(super) fn new(log: Box<dyn Log>, progress: Progress, metrics: ClusterMetrics) -> Self {
+        Self {
+            log,
+            progress,
+            state: State::default(),
+            pending: BTreeMap::new(),
+            checks: Vec::new(),
+            refusal: None,
+            has_told_malformed: false,
+            metrics,
+        }
+    }
+
+    pub(super) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Returns why the topic may not be read, where it may not.
+    pub(super) fn refusal(&self) -> Option<&KafkaError> {
+        self.refusal.as_ref()
+    }
+
+    /// Begins to read a partition.
+    pub(super) fn begin(&mut self, partition: PartitionId, at: Offset) {
+        self.progress.begin(partition, at);
+        self.log.read(partition, at);
+    }
+
+    /// Notes where the partitions end.
+    pub(super) fn see_ends(&mut self, ends: &BTreeMap<PartitionId, Offset>, now: Instant) {
+        self.progress.see_ends(ends, now);
+    }
+
+    /// Returns what was read next; waits where there is nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub(in crate::collect) async fn next(&mut self) -> Vec<Found> {
+        match self.log.next().await {
+            Some(found) => found,
+            // The reader's thread has died, which the cycle's own look at the positions tells.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes over what was read.
+    pub(in crate::collect) fn take_in(&mut self, found: Vec<Found>, config: &PollConfig) {
+        for found in found {
+            match found {
+                Found::Record(partition, record) => self.record(partition, &record, config),
+                Found::End(partition, next) => {
+                    self.progress.advance(partition, next);
+                }
+                Found::Error(Some(partition), error) if is_lost(&error) => self.lose(partition),
+                Found::Error(_, error) => {
+                    if error.code.is_authorization() {
+                        self.refusal = Some(error);
+                    }
+                }
+            }
+        }
+        self.compare();
+    }
+
+    fn record(&mut self, partition: PartitionId, record: &LogRecord, config: &PollConfig) {
+        if !self.progress.advance(partition, record.offset.next()) {
+            return;
+        }
+        let key = record.key.as_deref().unwrap_or_default();
+        let read = decode(key, record.value.as_deref());
+        self.metrics.stream_records(kind(&read)).inc();
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => return self.tell_malformed(partition, record.offset, &error),
+        };
+        let touched = self
+            .state
+            .apply(&read, record.offset, record.timestamp_ms, config);
+        if let Some(touched) = touched {
+            self.note(touched);
+        }
+    }
+
+    /// Tells of the first record that could not be read; all of them are counted.
+    fn tell_malformed(&mut self, partition: PartitionId, offset: Offset, error: &Malformed) {
+        if std::mem::replace(&mut self.has_told_malformed, true) {
+            return;
+        }
+        tracing::warn!(
+            %partition, %offset,
+            "the record of `{TOPIC}-{partition}` at offset {offset} cannot be read and is left out: {error}; others like it are only counted"
+        );
+    }
+
+    fn note(&mut self, touched: Touched) {
+        let Touched {
+            group,
+            partition,
+            members,
+        } = touched;
+        let pending = self.pending.entry(group).or_default();
+        pending.partitions.extend(partition);
+        pending.asks_for_members |= members == Change::ToBeAsked;
+    }
+
+    /// A partition cannot be read on where it stands: something of it may never be seen.
+    fn lose(&mut self, partition: PartitionId) {
+        self.metrics.stream_gaps().inc();
+        self.progress.lose(partition);
+        let progress = &self.progress;
+        self.state
+            .doubt(|group| progress.partition_of(group) == partition);
+        self.checks
+            .retain(|check| progress.partition_of(&check.group) != partition);
+    }
+
+    /// Returns a group's answer by what was read; nothing where its coordinator has to be asked.
+    pub(in crate::collect) fn answer(
+        &self,
+        id: &GroupId,
+        listed: Option<Listed>,
+        now: Instant,
+    ) -> Option<GroupAnswer> {
+        let partition = self.progress.partition_of(id);
+        let position = self.progress.live_position(partition, now)?;
+        let group = self.state.known(id, position)?;
+        let description = match (group.members().description(), listed) {
+            (Some(description), listed) => Described::Answered(brought_up(description, listed)),
+            (None, _) if group.members().is_to_be_asked() => return None,
+            (None, Some(listed)) => Described::Memberless(listed),
+            (None, None) => Described::NotFound,
+        };
+        Some(GroupAnswer {
+            listed,
+            description,
+            committed: Ok(group.commits()),
+            seen: Seen::Compared,
+        })
+    }
+
+    /// Returns the offset that is read next of a group's partition, if that follows its end.
+    pub(in crate::collect) fn position(&self, id: &GroupId, now: Instant) -> Option<Offset> {
+        let partition = self.progress.partition_of(id);
+        self.progress.live_position(partition, now)
+    }
+
+    /// Tells whether a group will be known once a little more was read.
+    pub(in crate::collect) fn is_on_the_way(&self, id: &GroupId) -> bool {
+        self.state.is_seeded(id)
+    }
+
+    /// Takes over what coordinators answered before their partitions ended at `ends`.
+    pub(in crate::collect) fn seed<'a>(
+        &mut self,
+        answers: impl Iterator<Item = (&'a GroupId, &'a GroupAnswer)>,
+        ends: &BTreeMap<PartitionId, Offset>,
+    ) {
+        for (id, answer) in answers {
+            if let Some(end) = ends.get(&self.progress.partition_of(id)) {
+                self.state.seed(id, answer, *end);
+            }
+        }
+    }
+
+    /// Compares, once everything was read up to `ends`, what is known of a group with an answer that was asked for when
+    /// everything before `from` had been read.
+    pub(in crate::collect) fn check(
+        &mut self,
+        group: GroupId,
+        answer: GroupAnswer,
+        from: Offset,
+        ends: &BTreeMap<PartitionId, Offset>,
+    ) {
+        if let Some(until) = ends.get(&self.progress.partition_of(&group)).copied() {
+            self.checks.push(Check {
+                group,
+                answer,
+                from,
+                until,
+            });
+        }
+    }
+
+    fn compare(&mut self) {
+        let now = Instant::now();
+        for check in std::mem::take(&mut self.checks) {
+            let is_due = self
+                .position(&check.group, now)
+                .is_some_and(|position| position >= check.until);
+            if !is_due {
+                self.checks.push(check);
+                continue;
+            }
+            let Ok(commits) = &check.answer.committed else {
+                continue;
+            };
+            let differing = self.state.reconcile(&check.group, commits, check.from);
+            if differing.is_empty() {
+                continue;
+            }
+            let count = u64::try_from(differing.len()).unwrap_or(u64::MAX);
+            self.metrics.stream_drift().inc_by(count);
+            tracing::warn!(
+                group = %check.group,
+                "the followed offsets of group `{}` differ from its coordinator's on {} partitions, such as `{}`; the coordinator's are taken over",
+                check.group,
+                differing.len(),
+                differing[0],
+            );
+            let pending = self.pending.entry(check.group).or_default();
+            pending.partitions.extend(differing);
+        }
+    }
+
+    /// Forgets comparisons that were never due.
+    pub(in crate::collect) fn clear_checks(&mut self) {
+        self.checks.clear();
+    }
+
+    /// Takes over how a coordinator describes the members of a group.
+    pub(in crate::collect) fn describe(&mut self, id: &GroupId, description: &GroupDescription) {
+        self.state.describe(id, description);
+    }
+
+    /// Tells whether something is to be shown anew.
+    pub(in crate::collect) fn has_changes(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Takes what is to be shown anew.
+    pub(in crate::collect) fn take_changes(&mut self) -> BTreeMap<GroupId, Pending> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Gives back what could not be shown yet.
+    pub(in crate::collect) fn give_back(&mut self, group: GroupId, pending: Pending) {
+        let known = self.pending.entry(group).or_default();
+        known.partitions.extend(pending.partitions);
+        known.asks_for_members |= pending.asks_for_members;
+    }
+
+    /// Takes what a group was seen to do since the last call.
+    pub(in crate::collect) fn take_news(&mut self, id: &GroupId) -> News {
+        self.state.take_news(id)
+    }
+
+    /// Forgets groups that are neither shown nor known.
+    pub(in crate::collect) fn retain(&mut self, is_shown: impl Fn(&GroupId) -> bool) {
+        self.state.retain(is_shown);
+    }
+}
+
+/// Returns the word for a record in labels.
+fn kind(read: &Result<Record<'_>, Malformed>) -> &'static str {
+    match read {
+        Err(_) => "malformed",
+        Ok(Record::OffsetCommit { commit: None, .. }) => "tombstone",
+        Ok(Record::OffsetCommit { .. }) => "commit",
+        Ok(Record::UnknownType { .. } | Record::UnknownVersion { .. }) => "unknown",
+        Ok(_) => "group",
+    }
+}
+
+/// Returns what records say of a group's members, with what a listing says beyond that.
+///
+/// The records do not tell a rebalance before it is over; the listing does.
+fn brought_up(description: GroupDescription, listed: Option<Listed>) -> GroupDescription {
+    let Some(listed) = listed else {
+        return description;
+    };
+    let contradicts =
+        |state: GroupState| (state == GroupState::Empty) != description.members.is_empty();
+    GroupDescription {
+        // A listing that is older than the records is seen by this.
+        state: if contradicts(listed.state) {
+            description.state
+        } else {
+            listed.state
+        },
+        coordinator: Some(listed.coordinator),
+        ..description
+    }
+}

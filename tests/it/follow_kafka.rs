@@ -1,0 +1,155 @@
+//! Following `__consumer_offsets` on a real Kafka: what happens shows at once, and is counted once.
+
+use std::time::Duration;
+
+use crate::support::{Kafka, Lagwatch, Member, Protocol, Running, Samples, eventually, unique};
+
+/// The longest that anything here may take: far below the poll interval.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// `serve` that follows the topic and polls so seldom that nothing it shows can come from a poll.
+fn follow(kafka: &Kafka) -> Running {
+    let serve = Lagwatch::new("serve")
+        .config(&format!(
+            "clusters:
+  - bootstrap-servers: [\"{}\"]
+    mode: stream
+    poll-interval: 10m
+",
+            kafka.bootstrap_servers()
+        ))
+        .start();
+    serve.wait_until_ready();
+    serve
+}
+
+fn of_group(samples: &Samples, name: &str, group: &str) -> Option<f64> {
+    samples.value(
+        &format!("kafka_consumergroup_{name}"),
+        &[("consumergroup", group)],
+    )
+}
+
+fn of_partition(samples: &Samples, name: &str, group: &str, partition: &str) -> Option<f64> {
+    let labels = [("consumergroup", group), ("partition", partition)];
+    samples.value(&format!("kafka_consumergroup_{name}"), &labels)
+}
+
+#[test]
+#[ignore = "needs Java 17 and Maven"]
+fn commits_and_members_show_without_another_poll() {
+    let kafka = Kafka::builder().start();
+    let topic = kafka.create_topic("orders", 2);
+    kafka.produce(&topic, 0, 100);
+    kafka.produce(&topic, 1, 100);
+    kafka.commit_for("before", &topic, 0, 7);
+    let serve = follow(&kafka);
+    let scrape = serve.scrape();
+    assert_eq!(
+        scrape.value("lagwatch_collect_mode", &[("mode", "stream")]),
+        Some(1.0)
+    );
+    assert_eq!(of_partition(&scrape, "lag", "before", "0"), Some(93.0));
+
+    for protocol in [Protocol::Classic, Protocol::Consumer] {
+        let group = unique("live");
+        let open = || {
+            kafka
+                .member(&group)
+                .subscribe(&[&topic])
+                .protocol(protocol)
+                .open()
+        };
+        let first = open();
+        first.wait_for_partitions(2);
+        first.consume(&topic, 0, 10);
+        first.consume(&topic, 0, 5);
+        first.consume(&topic, 1, 1);
+        eventually("the commits", LIMIT, || {
+            let scrape = serve.scrape();
+            of_partition(&scrape, "current_offset", &group, "0") == Some(15.0)
+                && of_partition(&scrape, "lag", &group, "0") == Some(85.0)
+                && of_partition(&scrape, "lag", &group, "1") == Some(99.0)
+                && of_group(&scrape, "commits_total", &group) == Some(3.0)
+                && of_group(&scrape, "members", &group) == Some(1.0)
+        });
+        let second = open();
+        Member::wait_for_shares(&[first, second], 2);
+        eventually("two members, who have left", LIMIT, || {
+            let scrape = serve.scrape();
+            of_group(&scrape, "member_joins_total", &group) == Some(2.0)
+                && of_group(&scrape, "member_leaves_total", &group) == Some(2.0)
+                && of_group(&scrape, "members", &group) == Some(0.0)
+        });
+        let rebalances = of_group(&serve.scrape(), "rebalances_total", &group);
+        assert!(rebalances >= Some(2.0), "{protocol:?}: {rebalances:?}");
+    }
+
+    kafka.commit_for("before", &topic, 0, 50);
+    eventually("a commit of a group that was there before", LIMIT, || {
+        of_partition(&serve.scrape(), "lag", "before", "0") == Some(50.0)
+    });
+    kafka.commit_for("alone", &topic, 1, 50);
+    eventually("a new group without members", LIMIT, || {
+        of_partition(&serve.scrape(), "lag", "alone", "1") == Some(50.0)
+    });
+    let scrape = serve.scrape();
+    assert_eq!(scrape.value("lagwatch_stream_gaps_total", &[]), None);
+}
+
+#[test]
+#[ignore = "needs Java 17 and Maven"]
+fn who_may_not_read_the_topic_polls_and_is_told_how_to_get_there() {
+    let kafka = Kafka::builder()
+        .property(
+            "authorizer.class.name",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        )
+        .property("allow.everyone.if.no.acl.found", "true")
+        .start();
+    let topic = kafka.create_topic("orders", 1);
+    kafka.produce(&topic, 0, 10);
+    kafka.commit_for("billing", &topic, 0, 4);
+    let servers = kafka.bootstrap_servers();
+    let check = || {
+        let checked = Lagwatch::new("check")
+            .args(["--bootstrap-server", &servers])
+            .run();
+        checked.expect_success().stdout
+    };
+    let checked = check();
+    assert!(
+        checked.contains("ok           `__consumer_offsets` can be read"),
+        "{checked}"
+    );
+
+    kafka.allow_only("__consumer_offsets", "Describe");
+    let checked = check();
+    assert!(
+        checked
+            .contains("note         `__consumer_offsets` cannot be read, so the cluster is polled")
+            && checked.contains("--operation Read --operation Describe --topic __consumer_offsets"),
+        "{checked}"
+    );
+    let serve = Lagwatch::new("serve")
+        .args(["--bootstrap-server", &servers, "--poll-interval", "500ms"])
+        .start();
+    eventually("a fallback that is told", LIMIT, || {
+        let scrape = serve.scrape();
+        let polls = scrape.value("lagwatch_collect_mode", &[("mode", "poll")]);
+        polls == Some(1.0)
+            && serve
+                .log()
+                .contains("polling: `__consumer_offsets` may not be read")
+    });
+    assert_eq!(serve.log().matches("polling: ").count(), 1);
+    eventually("the lag, and a commit seen by polling", LIMIT, || {
+        of_partition(&serve.scrape(), "lag", "billing", "0") == Some(6.0)
+    });
+    kafka.commit_for("billing", &topic, 0, 9);
+    eventually("a commit seen by polling", LIMIT, || {
+        let scrape = serve.scrape();
+        of_partition(&scrape, "lag", "billing", "0") == Some(1.0)
+            && of_group(&scrape, "commits_total", "billing") == Some(1.0)
+    });
+}
