@@ -7,6 +7,7 @@
 //! answers to the end.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use anyhow::bail;
 use tokio::net::TcpListener;
@@ -17,10 +18,10 @@ use super::listen;
 use super::signals::Signals;
 use super::stage::Stage;
 use super::watch::{Connected, Watch};
-use crate::http::{self, HttpConfig, WebConfig};
+use crate::http::{self, HttpConfig, Sources, WebConfig};
 use crate::kafka::librdkafka_version;
 use crate::metrics::OwnMetrics;
-use crate::snapshot::SnapshotStore;
+use crate::snapshot::{EventBounds, EventLog, SnapshotStore};
 
 /// A bound port, and the counters that will be served there. Nothing runs yet, and Kafka knows nothing of it.
 pub struct Prepared {
@@ -86,16 +87,17 @@ impl Prepared {
         } = self;
         let clusters = Connected::connect(clusters, &own).await?;
         let store = Arc::new(SnapshotStore::default());
-        let watch = Watch::start(clusters, own.clone(), Arc::clone(&store));
+        let events = EventLog::new(SystemTime::now(), EventBounds::default());
+        let watch = Watch::start(clusters, own.clone(), Arc::clone(&store), events.clone());
         let mut server = Stage::default();
         let mut web_config = None;
         if let Some((listener, config)) = prepared {
             web_config.clone_from(&config.web_config);
             let url = url.unwrap_or_default();
             info!("metrics on {url}{}", config.telemetry_path);
+            let sources = Sources { store, events, own };
             let shutdown = server.token();
-            server
-                .spawn(async move { Ok(http::run(listener, config, store, own, shutdown).await?) });
+            server.spawn(async move { Ok(http::run(listener, config, sources, shutdown).await?) });
         }
         Ok(Service {
             work: Stage::default(),

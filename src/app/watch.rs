@@ -13,12 +13,13 @@ use crate::collect::{LogSource, OFFSETS_TOPIC, Poller};
 use crate::kafka::{ConnectionError, KafkaAdmin, LogReader};
 use crate::lag::ClusterName;
 use crate::metrics::OwnMetrics;
-use crate::snapshot::SnapshotStore;
+use crate::snapshot::{EventLog, SnapshotStore};
 
 /// One poller for each cluster, and where they publish.
 #[derive(Debug)]
 pub struct Watch {
     store: Arc<SnapshotStore>,
+    events: EventLog,
     own: OwnMetrics,
     stage: Stage,
     clusters: Vec<Watched>,
@@ -64,9 +65,15 @@ impl Connected {
 
 impl Watch {
     /// Starts to poll.
-    pub fn start(clusters: Connected, own: OwnMetrics, store: Arc<SnapshotStore>) -> Self {
+    pub fn start(
+        clusters: Connected,
+        own: OwnMetrics,
+        store: Arc<SnapshotStore>,
+        events: EventLog,
+    ) -> Self {
         let mut watch = Self {
             store,
+            events,
             own,
             stage: Stage::default(),
             clusters: Vec::new(),
@@ -84,6 +91,11 @@ impl Watch {
     /// Returns the counters of this process.
     pub fn own(&self) -> &OwnMetrics {
         &self.own
+    }
+
+    /// Returns what the groups of all clusters were seen to do.
+    pub fn events(&self) -> &EventLog {
+        &self.events
     }
 
     /// Polls `clusters` from now on: removed ones end, new ones begin, and those that stay go on from their newest

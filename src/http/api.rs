@@ -48,7 +48,7 @@ pub(super) fn clusters(world: &World, now: Instant) -> Answer {
 pub(super) fn groups(world: &World, query: &str, now: Instant) -> Answer {
     let query = match Query::parse(query) {
         Ok(query) => query,
-        Err(error) => return failure(StatusCode::BAD_REQUEST, error, None),
+        Err(error) => return malformed(error),
     };
     let cluster = query.cluster.as_deref();
     if selected(world, cluster).next().is_none() {
@@ -65,11 +65,11 @@ pub(super) fn groups(world: &World, query: &str, now: Instant) -> Answer {
 pub(super) fn group(world: &World, group: &str, query: &str, now: Instant) -> Answer {
     let query = match Query::parse(query) {
         Ok(query) => query,
-        Err(error) => return failure(StatusCode::BAD_REQUEST, error, None),
+        Err(error) => return malformed(error),
     };
     let Ok(group) = percent_decode_str(group).decode_utf8() else {
         let error = "the group's name is not UTF-8".to_owned();
-        return failure(StatusCode::BAD_REQUEST, error, None);
+        return malformed(error);
     };
     let cluster = query.cluster.as_deref();
     if selected(world, cluster).next().is_none() {
@@ -101,11 +101,11 @@ pub(super) fn group(world: &World, group: &str, query: &str, now: Instant) -> An
     }
 }
 
-fn ok(body: &impl Serialize) -> Answer {
+pub(super) fn ok(body: &impl Serialize) -> Answer {
     (StatusCode::OK, json::to_bytes(body))
 }
 
-fn failure(status: StatusCode, error: String, nearest: Option<&str>) -> Answer {
+pub(super) fn failure(status: StatusCode, error: String, nearest: Option<&str>) -> Answer {
     let body = ErrorBody {
         error,
         nearest,
@@ -114,7 +114,12 @@ fn failure(status: StatusCode, error: String, nearest: Option<&str>) -> Answer {
     (status, json::to_bytes(&body))
 }
 
-fn unknown_cluster(world: &World, cluster: &str) -> Answer {
+/// Answers that a parameter is wrong.
+pub(super) fn malformed(error: String) -> Answer {
+    failure(StatusCode::BAD_REQUEST, error, None)
+}
+
+pub(super) fn unknown_cluster(world: &World, cluster: &str) -> Answer {
     let names = world.clusters.iter().filter_map(|(name, _)| name.as_ref());
     let nearest = nearest(cluster, names.map(ClusterName::as_str));
     let error = format!("no cluster `{cluster}`");
@@ -122,7 +127,10 @@ fn unknown_cluster(world: &World, cluster: &str) -> Answer {
 }
 
 /// Returns the cluster of that name, or all of them.
-fn selected<'a>(world: &'a World, cluster: Option<&str>) -> impl Iterator<Item = &'a Cluster> {
+pub(super) fn selected<'a>(
+    world: &'a World,
+    cluster: Option<&str>,
+) -> impl Iterator<Item = &'a Cluster> {
     world.clusters.iter().filter(move |(name, _)| {
         cluster.is_none_or(|wanted| name.as_ref().is_some_and(|name| name.as_str() == wanted))
     })
@@ -135,7 +143,7 @@ fn find<'a>(snapshot: &'a ClusterSnapshot, group: &str) -> Option<&'a GroupRow> 
 }
 
 /// Returns the name most like `wanted`; nothing where none is much like it.
-fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |name: &'a str| (strsim::jaro_winkler(wanted, name), name);
     let (_, name) = names
         .map(likeness)
@@ -160,7 +168,7 @@ impl Query {
     }
 }
 
-fn number(name: &str, value: &str) -> Result<usize, String> {
+pub(super) fn number(name: &str, value: &str) -> Result<usize, String> {
     let parsed = value.parse();
     parsed.map_err(|_| format!("`{name}` is a number from 0, not `{value}`"))
 }

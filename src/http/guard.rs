@@ -1,7 +1,8 @@
 //! Deadlines on a connection, so that a client that is slow, silent or gone cannot hold it.
 //!
 //! The deadlines are those of [`Limits`]: for a request's head, for the next request, and for reading an answer.
-//! The last one covers the whole answer: a client that takes one byte at a time makes progress, but no way.
+//! The last one covers the whole answer: a client that takes one byte at a time makes progress, but no way. An answer
+//! that goes on as a stream is covered in parts, each of them being what is written before the client has read it all.
 
 use std::io;
 use std::pin::Pin;
@@ -20,12 +21,24 @@ pub(super) struct Guarded<S> {
     limits: Limits,
     phase: Phase,
     deadline: Pin<Box<Sleep>>,
-    has_request: RequestFlag,
+    exchange: Exchange,
 }
 
-/// Set by the service when a request's head is there; until its answer is written, nobody is waited for.
+/// What the service tells the connection that it serves.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RequestFlag(Arc<AtomicBool>);
+pub(super) struct Exchange(Arc<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    /// A request's head is there; until its answer is written, nobody is waited for.
+    has_request: AtomicBool,
+    /// The answer is a stream that goes on: that all of it is written yet is no end of it.
+    is_streaming: AtomicBool,
+}
+
+/// Held for as long as an answer goes on as a stream.
+#[derive(Debug)]
+pub(super) struct StreamUnderWay(Exchange);
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,26 +53,43 @@ enum Phase {
     Idle,
 }
 
-impl RequestFlag {
+impl Exchange {
     /// Tells the connection that a request's head is there.
-    pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+    pub(super) fn begin(&self) {
+        self.0.has_request.store(true, Ordering::Relaxed);
     }
 
-    fn take(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
+    /// Tells the connection that the answer is a stream, until what is returned is dropped.
+    pub(super) fn stream(&self) -> StreamUnderWay {
+        self.0.is_streaming.store(true, Ordering::Relaxed);
+        StreamUnderWay(self.clone())
+    }
+
+    /// Tells whether the answer under way is a stream.
+    pub(super) fn is_streaming(&self) -> bool {
+        self.0.is_streaming.load(Ordering::Relaxed)
+    }
+
+    fn take_request(&self) -> bool {
+        self.0.has_request.swap(false, Ordering::Relaxed)
+    }
+}
+
+impl Drop for StreamUnderWay {
+    fn drop(&mut self) {
+        self.0.0.is_streaming.store(false, Ordering::Relaxed);
     }
 }
 
 impl<S> Guarded<S> {
     /// Returns a connection that was just accepted, and waits for its first request.
-    pub(super) fn new(io: S, limits: Limits, has_request: RequestFlag) -> Self {
+    pub(super) fn new(io: S, limits: Limits, exchange: Exchange) -> Self {
         Self {
             io,
             limits,
             phase: Phase::Head,
             deadline: Box::pin(sleep_until(Instant::now() + limits.header_timeout)),
-            has_request,
+            exchange,
         }
     }
 
@@ -87,7 +117,7 @@ impl<S> Guarded<S> {
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         // An answer that is written at once was never waited for in `poll_read`.
-        self.has_request.take();
+        self.exchange.take_request();
         if written.is_ready() {
             if self.phase != Phase::Drain {
                 self.phase = Phase::Answer;
@@ -108,7 +138,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let guarded = self.get_mut();
-        if guarded.has_request.take() {
+        if guarded.exchange.take_request() {
             guarded.phase = Phase::Answer;
         }
         let read = Pin::new(&mut guarded.io).poll_read(cx, buffer);
@@ -152,6 +182,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         match (guarded.phase, &flushed) {
             // hyper also flushes when it has written nothing: that is no end of an answer.
             (Phase::Head | Phase::Idle, _) => {}
+            (Phase::Answer | Phase::Drain, Poll::Ready(_)) if guarded.exchange.is_streaming() => {
+                guarded.enter(Phase::Answer);
+            }
             (Phase::Answer | Phase::Drain, Poll::Ready(_)) => guarded.enter(Phase::Idle),
             (Phase::Answer, Poll::Pending) => {
                 guarded.enter(Phase::Drain);

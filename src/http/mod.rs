@@ -9,6 +9,7 @@
 //! | `/api/v1/clusters` | the clusters, as JSON |
 //! | `/api/v1/groups` | the groups; `?cluster=`, `?limit=` (1000, at most 10000), `?offset=` |
 //! | `/api/v1/groups/{group}` | one group with its members and partitions; `?cluster=` |
+//! | `/api/v1/events` | the newest commits and rebalances; `?cluster=`, `?group=`, `?kind=commit` or `rebalance`, `?limit=` (100, at most 10000), `?after=` an event's id; as server-sent events where `text/event-stream` is accepted |
 //! | `/openapi.json` | the description of the API |
 //!
 //! `GET` and `HEAD` alone are served. A request's body is ignored. Where a [`WebConfig`] names users, every route asks
@@ -16,21 +17,38 @@
 
 mod api;
 mod body;
+mod events;
 mod guard;
 mod negotiate;
 mod ready;
 mod respond;
 mod routes;
 mod server;
+mod stream;
 mod web_config;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::metrics::OwnMetrics;
+use crate::snapshot::{EventLog, SnapshotStore};
+
 pub use ready::{Readiness, readiness};
 pub use server::run;
 pub use web_config::{WebConfig, WebConfigError};
+
+/// What the server tells of.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The newest snapshots.
+    pub store: Arc<SnapshotStore>,
+    /// The newest events.
+    pub events: EventLog,
+    /// What this process counts.
+    pub own: OwnMetrics,
+}
 
 /// How the server behaves.
 #[derive(Clone, Debug)]
@@ -55,8 +73,13 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// From the end of an answer to the next request on the same connection.
     pub idle_timeout: Duration,
-    /// From the moment a client reads slower than it is written to, to the end of the answer.
+    /// From the moment a client reads slower than it is written to, to the end of the answer; on an event stream, until
+    /// it has read what was written.
     pub write_timeout: Duration,
+    /// Event streams at once; one more is answered 503.
+    pub max_event_streams: usize,
+    /// After how much silence an event stream says that it is still there.
+    pub event_heartbeat: Duration,
     /// From the shutdown to the end of the last answer.
     pub drain_timeout: Duration,
 }
@@ -98,6 +121,8 @@ impl Default for Limits {
             // Longer than the usual scrape interval, so that a scraper keeps its connection.
             idle_timeout: Duration::from_secs(150),
             write_timeout: Duration::from_secs(30),
+            max_event_streams: 64,
+            event_heartbeat: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(5),
         }
     }

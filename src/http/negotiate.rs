@@ -4,7 +4,7 @@
 
 use hyper::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName};
 
-use crate::exposition::{Encoding, Format};
+use crate::exposition::{Encoding, Format, sse};
 
 /// Returns the format of a scrape; text where nothing that exists is asked for, as exporters do.
 pub(super) fn format(headers: &HeaderMap) -> Format {
@@ -46,6 +46,29 @@ pub(super) fn encoding(headers: &HeaderMap) -> Encoding {
         Encoding::Gzip
     } else {
         Encoding::Identity
+    }
+}
+
+/// How events are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// Those that there are, as one answer.
+    Once,
+    /// Also those to come, as a stream.
+    Stream,
+}
+
+/// Returns how events are to be told; once, unless a stream is asked for by its name.
+pub(super) fn telling(headers: &HeaderMap) -> Telling {
+    let accepted = Preferences::of(headers, &ACCEPT);
+    let stream = accepted
+        .quality(|range| (range.media_type == sse::CONTENT_TYPE).then_some(Specificity::Exact));
+    let once = accepted
+        .quality(|range| (range.media_type == "application/json").then_some(Specificity::Exact));
+    if stream > 0.0 && stream >= once {
+        Telling::Stream
+    } else {
+        Telling::Once
     }
 }
 
@@ -158,6 +181,22 @@ mod tests {
             assert_eq!(format(&headers(ACCEPT, accept)), expected, "{accept}");
         }
         assert_eq!(format(&HeaderMap::new()), Format::Text);
+    }
+
+    #[test]
+    fn events_are_streamed_where_a_stream_is_asked_for_by_its_name() {
+        for (accept, expected) in [
+            ("text/event-stream", Telling::Stream),
+            ("text/event-stream, */*", Telling::Stream),
+            ("application/json, text/event-stream", Telling::Stream),
+            ("application/json, text/event-stream;q=0.5", Telling::Once),
+            ("text/event-stream;q=0", Telling::Once),
+            ("text/*", Telling::Once),
+            ("*/*", Telling::Once),
+        ] {
+            assert_eq!(telling(&headers(ACCEPT, accept)), expected, "{accept}");
+        }
+        assert_eq!(telling(&HeaderMap::new()), Telling::Once);
     }
 
     #[test]

@@ -3,28 +3,33 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
-    VARY, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tracing::error;
 
-use super::WebConfig;
 use super::api::{self, Answer};
-use super::body::Chunks;
-use super::negotiate;
+use super::body::Payload;
+use super::events::Wanted;
+use super::negotiate::{self, Telling};
 use super::ready::{Readiness, readiness};
 use super::routes::{Endpoint, Routes};
-use crate::exposition::{Encoding, Scrapes, html};
-use crate::metrics::{HttpMetrics, OwnMetrics};
+use super::stream::Streams;
+use super::{Sources, WebConfig};
+use crate::exposition::{Encoding, Scrapes, html, sse};
+use crate::metrics::HttpMetrics;
 use crate::snapshot::{SnapshotStore, World};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static(sse::CONTENT_TYPE);
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+
+/// Tells nginx and what behaves like it to pass an answer on as it comes.
+const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The label of requests that no route has.
 const OTHER: &str = "other";
@@ -35,6 +40,7 @@ pub(super) struct Responder {
     routes: Routes,
     store: Arc<SnapshotStore>,
     scrapes: Scrapes,
+    streams: Streams,
     metrics: HttpMetrics,
     web_config: Option<WebConfig>,
 }
@@ -42,21 +48,23 @@ pub(super) struct Responder {
 impl Responder {
     pub(super) fn new(
         routes: Routes,
-        store: Arc<SnapshotStore>,
-        own: &OwnMetrics,
+        sources: Sources,
+        streams: Streams,
         web_config: Option<WebConfig>,
     ) -> Self {
+        let Sources { store, own, .. } = sources;
         Self {
             web_config,
             routes,
-            scrapes: Scrapes::new(Arc::clone(&store), own.clone()),
-            store,
             metrics: own.http().clone(),
+            scrapes: Scrapes::new(Arc::clone(&store), own),
+            streams,
+            store,
         }
     }
 
     /// Returns the answer to a request, and counts it.
-    pub(super) async fn respond<B>(&self, request: &Request<B>) -> Response<Chunks> {
+    pub(super) async fn respond<B>(&self, request: &Request<B>) -> Response<Payload> {
         let begun = Instant::now();
         let path = request.uri().path();
         let matched = self.routes.find(path);
@@ -77,10 +85,12 @@ impl Responder {
                     .await
             }
         };
-        let length = response.body().len();
-        let headers = response.headers_mut();
         // Said here because an answer to HEAD has no body that would tell.
-        headers.insert(CONTENT_LENGTH, length.into());
+        if let Payload::Whole(chunks) = response.body() {
+            let length = chunks.len();
+            response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(web) = &web {
             headers.extend(web.headers.clone());
@@ -99,7 +109,7 @@ impl Responder {
         rest: &str,
         query: &str,
         headers: &HeaderMap,
-    ) -> Response<Chunks> {
+    ) -> Response<Payload> {
         let now = Instant::now();
         match endpoint {
             Endpoint::Metrics => self.metrics(headers).await,
@@ -128,10 +138,11 @@ impl Responder {
                 self.json(move |world| api::group(world, &group, &query, now))
                     .await
             }
+            Endpoint::Events => self.events(query, headers).await,
         }
     }
 
-    async fn metrics(&self, headers: &HeaderMap) -> Response<Chunks> {
+    async fn metrics(&self, headers: &HeaderMap) -> Response<Payload> {
         let format = negotiate::format(headers);
         let encoding = negotiate::encoding(headers);
         let chunks = match self.scrapes.scrape(format, encoding).await {
@@ -141,7 +152,7 @@ impl Responder {
                 return internal_error();
             }
         };
-        let mut response = Response::new(Chunks::from(chunks));
+        let mut response = Response::new(Payload::Whole(chunks.into()));
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,
@@ -154,11 +165,44 @@ impl Responder {
         response
     }
 
+    async fn events(&self, query: &str, headers: &HeaderMap) -> Response<Payload> {
+        let mut response = match Wanted::parse(query, &self.store.load()) {
+            Err((status, body)) => plain(status, JSON, body),
+            Ok(wanted) => match negotiate::telling(headers) {
+                Telling::Stream => self.stream(wanted, headers),
+                Telling::Once => {
+                    let log = self.streams.log().clone();
+                    self.json(move |_| wanted.answer(&log)).await
+                }
+            },
+        };
+        let headers = response.headers_mut();
+        headers.insert(VARY, HeaderValue::from_static("accept"));
+        response
+    }
+
+    fn stream(&self, wanted: Wanted, headers: &HeaderMap) -> Response<Payload> {
+        let start = wanted.start(self.streams.log(), headers);
+        let Some(stream) = self.streams.open(start, wanted.into_filter()) else {
+            let error = "too many event streams are open".to_owned();
+            let (status, body) = api::failure(StatusCode::SERVICE_UNAVAILABLE, error, None);
+            let mut response = plain(status, JSON, body);
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
+            return response;
+        };
+        let mut response = Response::new(Payload::Events(stream));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, EVENT_STREAM);
+        headers.insert(BUFFERING, HeaderValue::from_static("no"));
+        response
+    }
+
     /// Makes an answer of `/api` away from the async workers: a large cluster has many rows.
     async fn json(
         &self,
         answer: impl FnOnce(&World) -> Answer + Send + 'static,
-    ) -> Response<Chunks> {
+    ) -> Response<Payload> {
         let world = self.store.load();
         match tokio::task::spawn_blocking(move || answer(&world)).await {
             Ok((status, body)) => plain(status, JSON, body),
@@ -169,7 +213,7 @@ impl Responder {
         }
     }
 
-    fn lost(&self, path: &str) -> Response<Chunks> {
+    fn lost(&self, path: &str) -> Response<Payload> {
         let text = format!("no route `{path}`; there are: {}\n", self.routes.list());
         plain(StatusCode::NOT_FOUND, TEXT, text.into_bytes())
     }
@@ -179,14 +223,14 @@ fn is_readonly(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-fn plain(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Response<Chunks> {
-    let mut response = Response::new(Chunks::from(vec![Bytes::from(body)]));
+fn plain(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Response<Payload> {
+    let mut response = Response::new(Payload::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 
-fn method_not_allowed() -> Response<Chunks> {
+fn method_not_allowed() -> Response<Payload> {
     let text = b"only GET and HEAD are served\n";
     let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, TEXT, text.to_vec());
     response.headers_mut().insert(ALLOW, METHODS);
@@ -194,14 +238,14 @@ fn method_not_allowed() -> Response<Chunks> {
 }
 
 /// Does not say whether it was the user or the password.
-fn unauthorized() -> Response<Chunks> {
+fn unauthorized() -> Response<Payload> {
     let mut response = plain(StatusCode::UNAUTHORIZED, TEXT, b"Unauthorized\n".to_vec());
     let challenge = HeaderValue::from_static("Basic");
     response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     response
 }
 
-fn internal_error() -> Response<Chunks> {
+fn internal_error() -> Response<Payload> {
     let text = b"internal error; the log says more\n";
     plain(StatusCode::INTERNAL_SERVER_ERROR, TEXT, text.to_vec())
 }

@@ -13,6 +13,7 @@ pub(super) enum Endpoint {
     Clusters,
     Groups,
     Group,
+    Events,
     OpenApi,
 }
 
@@ -43,7 +44,7 @@ pub(super) struct Matched<'a> {
 
 const METRICS_SUMMARY: &str = "Prometheus text or OpenMetrics";
 
-const FIXED: [(Endpoint, &str, &str); 7] = [
+const FIXED: [(Endpoint, &str, &str); 8] = [
     (Endpoint::Index, "/", "this page"),
     (
         Endpoint::Healthz,
@@ -61,6 +62,11 @@ const FIXED: [(Endpoint, &str, &str); 7] = [
         Endpoint::Group,
         "/api/v1/groups/{group}",
         "one group with its members and partitions, as JSON",
+    ),
+    (
+        Endpoint::Events,
+        "/api/v1/events",
+        "the newest commits and rebalances, as JSON or as server-sent events",
     ),
     (
         Endpoint::OpenApi,

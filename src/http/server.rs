@@ -1,6 +1,7 @@
 //! Accepting connections, serving each in a task of its own, and ending them all.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::pending;
 use std::io;
 use std::sync::Arc;
@@ -18,17 +19,21 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
-use super::guard::{Guarded, RequestFlag};
+use super::body::Payload;
+use super::guard::{Exchange, Guarded};
 use super::respond::Responder;
 use super::routes::Routes;
-use super::{HttpConfig, HttpError, Limits, WebConfig};
-use crate::metrics::{HttpMetrics, OwnMetrics};
-use crate::snapshot::SnapshotStore;
+use super::stream::{STALLED, Streams};
+use super::{HttpConfig, HttpError, Limits, Sources, WebConfig};
+use crate::metrics::HttpMetrics;
 
 /// How long to wait after a failed accept: most often the process has no file descriptor left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// How long the reader of an event stream has at shutdown to take what was written: the stream itself ends at once.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Serves until `shutdown`, then lets the answers under way end for at most the drain timeout.
 ///
@@ -42,8 +47,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 pub async fn run(
     listener: TcpListener,
     config: HttpConfig,
-    store: Arc<SnapshotStore>,
-    own: OwnMetrics,
+    sources: Sources,
     shutdown: CancellationToken,
 ) -> Result<(), HttpError> {
     let HttpConfig {
@@ -52,10 +56,13 @@ pub async fn run(
         limits,
     } = config;
     let routes = Routes::new(&telemetry_path)?;
+    let metrics = sources.own.http().clone();
+    let log = sources.events.clone();
+    let streams = Streams::new(log, &limits, metrics.clone(), shutdown.clone());
     let server = Arc::new(Server {
-        responder: Responder::new(routes, store, &own, web_config.clone()),
+        responder: Responder::new(routes, sources, streams, web_config.clone()),
         web_config,
-        metrics: own.http().clone(),
+        metrics,
         limits,
         shutdown,
     });
@@ -161,11 +168,18 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin,
     {
-        let has_request = RequestFlag::default();
-        let guarded = Guarded::new(stream, self.limits, has_request.clone());
+        let exchange = Exchange::default();
+        let guarded = Guarded::new(stream, self.limits, exchange.clone());
         let service = service_fn(|request| {
-            has_request.set();
-            async move { Ok::<_, Infallible>(self.responder.respond(&request).await) }
+            exchange.begin();
+            let exchange = exchange.clone();
+            async move {
+                let mut response = self.responder.respond(&request).await;
+                if let Payload::Events(stream) = response.body_mut() {
+                    stream.tell(exchange.stream());
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
         let connection = http1::Builder::new()
             .max_header_size(self.limits.max_header_bytes)
@@ -174,11 +188,32 @@ impl Server {
             .serve_connection(TokioIo::new(guarded), service);
         tokio::pin!(connection);
         tokio::select! {
-            ended = connection.as_mut() => return ended,
+            ended = connection.as_mut() => {
+                if let Err(error) = &ended && exchange.is_streaming() && is_timeout(error) {
+                    info!("the reader of an event stream took nothing for too long: dropped");
+                    let dropped = &self.metrics.event_streams_dropped;
+                    dropped.with_label_values(&[STALLED]).inc();
+                }
+                return ended;
+            }
             () = self.shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
         }
-        connection.await
+        if !exchange.is_streaming() {
+            return connection.await;
+        }
+        let ended = timeout(FAREWELL, connection).await;
+        ended.unwrap_or_else(|_| {
+            debug!("an event stream's reader did not take its end");
+            Ok(())
+        })
     }
+}
+
+fn is_timeout(error: &hyper::Error) -> bool {
+    let cause = error
+        .source()
+        .and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
 /// An open connection: counted, and holding its seat.

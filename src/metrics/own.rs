@@ -59,6 +59,10 @@ pub struct HttpMetrics {
     pub rejected: IntCounter,
     /// [`table::HTTP_TLS_HANDSHAKE_ERRORS`].
     pub tls_handshake_errors: IntCounter,
+    /// [`table::HTTP_EVENT_STREAMS`].
+    pub event_streams: IntGauge,
+    /// [`table::HTTP_EVENT_STREAMS_DROPPED`].
+    pub event_streams_dropped: IntCounterVec,
 }
 
 /// Counters of the task consumer.
@@ -106,6 +110,8 @@ impl OwnMetrics {
                 connections: families.gauge(&table::HTTP_CONNECTIONS),
                 rejected: families.counter(&table::HTTP_REJECTED),
                 tls_handshake_errors: families.counter(&table::HTTP_TLS_HANDSHAKE_ERRORS),
+                event_streams: families.gauge(&table::HTTP_EVENT_STREAMS),
+                event_streams_dropped: families.counter_vec(&table::HTTP_EVENT_STREAMS_DROPPED),
             },
             task: TaskMetrics {
                 messages: families.counter_vec(&table::TASK_MESSAGES),

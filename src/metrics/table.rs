@@ -103,6 +103,8 @@ metrics! {
     HTTP_CONNECTIONS = Gauge Process "lagwatch_http_connections" [] "Open HTTP connections";
     HTTP_REJECTED = Counter Process "lagwatch_http_rejected_connections_total" [] "Connections closed at once because the limit was reached";
     HTTP_TLS_HANDSHAKE_ERRORS = Counter Process "lagwatch_http_tls_handshake_errors_total" [] "TLS handshakes that failed or took too long";
+    HTTP_EVENT_STREAMS = Gauge Process "lagwatch_http_event_streams" [] "Open streams of server-sent events";
+    HTTP_EVENT_STREAMS_DROPPED = Counter Process "lagwatch_http_event_streams_dropped_total" ["reason"] "Event streams ended because of their readers: too_slow for one that missed events again before it had caught up, stalled for one that took nothing within the write timeout";
     BUILD_INFO = Gauge Process "lagwatch_build_info" ["version", "librdkafka"] "Versions of lagwatch and of librdkafka; the value is 1";
     TASK_MESSAGES = Counter Task "lagwatch_task_messages_total" ["topic", "outcome"] "Records the task consumer finished: processed, duplicate, dead_letter";
     TASK_COMMITS = Counter Task "lagwatch_task_commits_total" ["topic", "mode", "result"] "Offset commits of the task consumer by mode (auto, sync, async) and result (ok, error)";
@@ -154,6 +156,7 @@ mod tests {
         "outcome",
         "event",
         "code",
+        "reason",
     ];
 
     fn is_name(name: &str) -> bool {

@@ -138,6 +138,16 @@ impl EventKind {
     }
 }
 
+impl EventId {
+    /// Returns the place right before the event, where it is the first to follow.
+    pub fn before(self) -> Self {
+        Self {
+            sequence: self.sequence.saturating_sub(1),
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { run, sequence } = self;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use lagwatch::http::HttpConfig;
 use serde_json::Value;
 
+use crate::http_events::{commit, rebalance};
 use crate::http_server::Server;
 use crate::http_world::rich;
 
@@ -88,15 +89,23 @@ fn has_type(value: &Value, name: &str) -> bool {
 #[test]
 fn every_described_route_answers_as_described() {
     let server = Server::start(rich(Instant::now()), HttpConfig::default());
+    let events = server.events.writer(Some("prod".into()));
+    events.append_all([commit("billing", 7), rebalance("billing", 9)]);
     let (status, description) = server.json("/openapi.json");
     assert_eq!(status, 200);
     let description = Description(description);
     let paths = description.0["paths"].as_object().expect("paths");
-    assert_eq!(paths.len(), 5);
+    assert_eq!(paths.len(), 6);
     for (path, methods) in paths {
         let requests: &[(&str, u16)] = match path.as_str() {
             "/api/v1/groups" => &[("", 200), ("?limit=x", 400), ("?cluster=none", 404)],
             "/api/v1/groups/{group}" => &[("billing", 200), ("unreadable", 200), ("none", 404)],
+            "/api/v1/events" => &[
+                ("", 200),
+                ("?after=1-1", 200),
+                ("?kind=x", 400),
+                ("?cluster=none", 404),
+            ],
             "/readyz" => &[("", 503)],
             _ => &[("", 200)],
         };

@@ -117,7 +117,7 @@ fn what_is_not_served_says_what_is() {
     assert_eq!(
         lost.text(),
         "no route `/metric`; there are: / /metrics /healthz /readyz /api/v1/clusters /api/v1/groups \
-         /api/v1/groups/{group} /openapi.json\n"
+         /api/v1/groups/{group} /api/v1/events /openapi.json\n"
     );
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
         let request =

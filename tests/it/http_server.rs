@@ -5,11 +5,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use lagwatch::http::{self, HttpConfig};
+use lagwatch::http::{self, HttpConfig, Sources};
 use lagwatch::metrics::OwnMetrics;
-use lagwatch::snapshot::{SnapshotStore, World};
+use lagwatch::snapshot::{EventBounds, EventLog, SnapshotStore, World};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -23,20 +23,32 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<SnapshotStore>,
+    pub(crate) events: EventLog,
     pub(crate) own: OwnMetrics,
     shutdown: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Serves a world.
+    /// Serves a world, and a log of events that is still empty.
     pub(crate) fn start(world: World, config: HttpConfig) -> Self {
+        Self::start_with(world, EventBounds::default(), config)
+    }
+
+    /// Serves a world and a log of events.
+    pub(crate) fn start_with(world: World, bounds: EventBounds, config: HttpConfig) -> Self {
         let store = store(world);
+        let events = EventLog::new(SystemTime::now(), bounds);
         let own = OwnMetrics::new("2.0.0");
+        let sources = Sources {
+            store: Arc::clone(&store),
+            events: events.clone(),
+            own: own.clone(),
+        };
         let shutdown = CancellationToken::new();
         let (bound, address) = mpsc::channel();
         let thread = thread::spawn({
-            let (store, own, shutdown) = (Arc::clone(&store), own.clone(), shutdown.clone());
+            let shutdown = shutdown.clone();
             move || {
                 let runtime = tokio::runtime::Builder::new_multi_thread()
                     .worker_threads(2)
@@ -48,7 +60,7 @@ impl Server {
                     let listener = listener.expect("loopback has a free port");
                     let address = listener.local_addr().expect("it is bound");
                     bound.send(address).expect("the test waits for it");
-                    let served = http::run(listener, config, store, own, shutdown).await;
+                    let served = http::run(listener, config, sources, shutdown).await;
                     served.expect("the configuration is valid");
                 });
             }
@@ -56,6 +68,7 @@ impl Server {
         Self {
             address: address.recv_timeout(LIMIT).expect("the server starts"),
             store,
+            events,
             own,
             shutdown,
             thread: Some(thread),
@@ -146,6 +159,11 @@ impl Client {
         let mut body = vec![0; content_length(&head)];
         self.0.read_exact(&mut body).expect("the whole body comes");
         (head, body)
+    }
+
+    /// Returns the connection itself.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        self.0
     }
 
     /// Reads until the server closes the connection, and returns how many bytes came; panics where it does not.
