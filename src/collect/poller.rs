@@ -24,7 +24,7 @@ use super::stream::{LogSource, Stream};
 use crate::kafka::Admin;
 use crate::lag::GroupId;
 use crate::metrics::ClusterMetrics;
-use crate::snapshot::{ClusterSnapshot, CycleOutcome, SnapshotSlot};
+use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, SnapshotSlot};
 
 /// Collects one cluster and publishes a snapshot after every cycle.
 ///
@@ -79,6 +79,13 @@ impl Poller {
     #[must_use]
     pub fn following(mut self, log: LogSource) -> Self {
         self.stream.set_source(log);
+        self
+    }
+
+    /// Lets the poller write what groups were seen to do, where it follows `__consumer_offsets`.
+    #[must_use]
+    pub fn reporting_to(mut self, events: EventWriter) -> Self {
+        self.stream.report_to(events);
         self
     }
 

@@ -16,7 +16,7 @@ use crate::kafka::{Found, GroupDescription, KafkaError, Log, LogRecord};
 use crate::lag::{GroupId, Offset, PartitionId, TopicPartition};
 use crate::metrics::ClusterMetrics;
 use crate::offsets_topic::{Malformed, Record, decode};
-use crate::snapshot::GroupState;
+use crate::snapshot::{EventWriter, GroupState, Happening};
 
 /// What is known by following the topic.
 #[derive(Debug)]
@@ -26,6 +26,9 @@ pub(in crate::collect) struct Follower {
     state: State,
     pending: BTreeMap<GroupId, Pending>,
     checks: Vec<Check>,
+    /// What happened, on its way to `events`.
+    happenings: Vec<Happening>,
+    events: Option<EventWriter>,
     /// Why the topic may not be read, where it may not.
     refusal: Option<KafkaError>,
     has_told_malformed: bool,
@@ -59,10 +62,18 @@ impl Follower {
             state: State::default(),
             pending: BTreeMap::new(),
             checks: Vec::new(),
+            happenings: Vec::new(),
+            events: None,
             refusal: None,
             has_told_malformed: false,
             metrics,
         }
+    }
+
+    /// Writes what happens to `events` from now on.
+    pub(super) fn reporting_to(mut self, events: Option<EventWriter>) -> Self {
+        self.events = events;
+        self
     }
 
     pub(super) fn progress(&self) -> &Progress {
@@ -114,6 +125,10 @@ impl Follower {
                 }
             }
         }
+        if let Some(events) = &self.events {
+            events.append_all(self.happenings.drain(..));
+        }
+        self.happenings.clear();
         self.compare();
     }
 
@@ -152,7 +167,14 @@ impl Follower {
             group,
             partition,
             members,
+            event,
+            at_ms,
         } = touched;
+        self.happenings.extend(event.map(|kind| Happening {
+            group: group.clone(),
+            at_ms,
+            kind,
+        }));
         let pending = self.pending.entry(group).or_default();
         pending.partitions.extend(partition);
         pending.asks_for_members |= members == Change::ToBeAsked;

@@ -4,15 +4,18 @@
 //! rebalances. A KIP-848 group is many records; its members move to the group's epoch one by one, and the first one to
 //! reach an epoch is a rebalance.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::Arc;
 
 use crate::collect::fetch::groups::Described;
 use crate::collect::news::News;
 use crate::kafka::GroupDescription;
 use crate::lag::{TopicName, TopicPartition};
-use crate::offsets_topic::{ClassicMember, Embedded, GroupKind, GroupMetadata, Record};
-use crate::snapshot::{GroupState, GroupType, Member};
+use crate::offsets_topic::{
+    Assigned, ClassicMember, CurrentAssignment, Embedded, GroupKind, GroupMetadata, Record,
+};
+use crate::snapshot::{GroupState, GroupType, Member, MemberShare, Rebalance};
 
 /// What is known of a group's members.
 #[derive(Debug, Default)]
@@ -42,6 +45,12 @@ pub(super) struct Consumer {
     /// The highest epoch that a member has reached; nothing where no record has told it yet.
     reached: Option<i32>,
     members: BTreeSet<Arc<str>>,
+    /// Members that joined and left since the last rebalance.
+    joined: BTreeSet<Arc<str>>,
+    left: BTreeSet<Arc<str>>,
+    /// How many partitions each member has, and is to have, as far as records told.
+    owned: BTreeMap<Arc<str>, u32>,
+    target: BTreeMap<Arc<str>, u32>,
     /// What its coordinator said last; its assignments are told by topic ids, so that it is asked when they change.
     described: Option<GroupDescription>,
     source: Source,
@@ -55,6 +64,14 @@ enum Source {
     Answer,
     /// The records of the group, or of the time since an answer.
     Records,
+}
+
+/// What a record says of the members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) change: Change,
+    /// The rebalance that it ends, or begins to end.
+    pub(super) rebalance: Option<Rebalance>,
 }
 
 /// How a record changed the members.
@@ -97,6 +114,7 @@ impl Members {
                         .collect(),
                     described: description.cloned(),
                     source: Source::Answer,
+                    ..Consumer::default()
                 });
             }
             (_, Self::Classic(classic)) if classic.source == Source::Records => {}
@@ -128,10 +146,27 @@ impl Members {
         record: &Record<'_>,
         at_ms: Option<i64>,
         news: &mut News,
+    ) -> Said {
+        let mut rebalance = None;
+        let change = self.change(record, &mut rebalance, news);
+        if rebalance.is_some() {
+            news.rebalance(at_ms);
+        }
+        Said { change, rebalance }
+    }
+
+    fn change(
+        &mut self,
+        record: &Record<'_>,
+        rebalance: &mut Option<Rebalance>,
+        news: &mut News,
     ) -> Change {
         match record {
             Record::GroupMetadata { metadata, .. } => match metadata {
-                Some(metadata) => self.classic(metadata, at_ms, news),
+                Some(metadata) => {
+                    *rebalance = self.classic(metadata, news);
+                    Change::Told
+                }
                 // Deleted, or about to become a group of the other protocol.
                 None => self.end_classic(news),
             },
@@ -153,31 +188,38 @@ impl Members {
                 metadata,
                 ..
             } => {
-                let consumer = self.consumer();
                 match metadata {
-                    Some(_) if consumer.members.insert(Arc::from(*member)) => news.members(1, 0),
-                    None if consumer.members.remove(*member) => news.members(0, 1),
-                    _ => {}
+                    Some(_) => self.consumer().join(member, news),
+                    None => self.consumer().leave(member, news),
                 }
-                consumer.described = None;
                 Change::ToBeAsked
             }
-            Record::CurrentAssignment {
+            Record::TargetAssignment {
                 kind: GroupKind::Consumer,
-                current: Some(current),
+                member,
+                target,
                 ..
             } => {
                 let consumer = self.consumer();
-                match consumer.reached {
-                    // It moves to an epoch that began before anybody listened.
-                    None => consumer.reached = Some(current.member_epoch),
-                    Some(before) if current.member_epoch > before => {
-                        consumer.reached = Some(current.member_epoch);
-                        news.rebalance(at_ms);
+                match target {
+                    Some(target) => {
+                        consumer
+                            .target
+                            .insert(Arc::from(*member), partitions(target));
                     }
-                    Some(_) => {}
+                    None => {
+                        consumer.target.remove(*member);
+                    }
                 }
-                consumer.described = None;
+                Change::None
+            }
+            Record::CurrentAssignment {
+                kind: GroupKind::Consumer,
+                member,
+                current: Some(current),
+                ..
+            } => {
+                *rebalance = self.consumer().reach(member, current);
                 Change::ToBeAsked
             }
             _ => Change::None,
@@ -254,12 +296,7 @@ impl Members {
         }
     }
 
-    fn classic(
-        &mut self,
-        metadata: &GroupMetadata<'_>,
-        at_ms: Option<i64>,
-        news: &mut News,
-    ) -> Change {
+    fn classic(&mut self, metadata: &GroupMetadata<'_>, news: &mut News) -> Option<Rebalance> {
         let before = match self {
             Self::Classic(before) => std::mem::take(before),
             Self::Unknown | Self::Consumer(_) => Classic::default(),
@@ -270,9 +307,9 @@ impl Members {
             members: metadata.members.iter().map(member).collect(),
             source: Source::Records,
         };
-        count(&before, &after, at_ms, news);
+        let rebalance = between(&before, &after, news);
         *self = Self::Classic(after);
-        Change::Told
+        rebalance
     }
 
     fn end_classic(&mut self, news: &mut News) -> Change {
@@ -294,21 +331,109 @@ impl Members {
     }
 }
 
-/// Counts what lies between two records of a classic group.
-fn count(before: &Classic, after: &Classic, at_ms: Option<i64>, news: &mut News) {
-    let ids = |classic: &Classic| -> BTreeSet<Arc<str>> {
-        classic
-            .members
-            .iter()
-            .map(|member| Arc::clone(&member.id))
+impl Consumer {
+    fn join(&mut self, member: &str, news: &mut News) {
+        let id = Arc::from(member);
+        if self.members.insert(Arc::clone(&id)) {
+            news.members(1, 0);
+            self.joined.insert(id);
+        }
+        self.described = None;
+    }
+
+    fn leave(&mut self, member: &str, news: &mut News) {
+        if let Some(id) = self.members.take(member) {
+            news.members(0, 1);
+            self.joined.remove(member);
+            self.left.insert(id);
+        }
+        self.owned.remove(member);
+        self.described = None;
+    }
+
+    /// Notes what a member has; the first one in an epoch is a rebalance.
+    fn reach(&mut self, member: &str, current: &CurrentAssignment<'_>) -> Option<Rebalance> {
+        self.described = None;
+        let epoch = current.member_epoch;
+        let before = self
+            .reached
+            .replace(self.reached.map_or(epoch, |before| before.max(epoch)));
+        // Without one before, it moves to an epoch that began before anybody listened.
+        let is_new = before.is_some_and(|before| epoch > before);
+        let rebalance = is_new.then(|| self.rebalance(epoch));
+        self.owned
+            .insert(Arc::from(member), partitions(&current.assigned));
+        rebalance
+    }
+
+    fn rebalance(&mut self, epoch: i32) -> Rebalance {
+        let joined: Vec<_> = mem::take(&mut self.joined).into_iter().collect();
+        let left: Vec<_> = mem::take(&mut self.left).into_iter().collect();
+        let all: BTreeSet<&Arc<str>> = self.members.iter().chain(&left).collect();
+        let share = |id: &Arc<str>| MemberShare {
+            id: Arc::clone(id),
+            before: self.owned.get(id).copied(),
+            after: self.target.get(id).copied(),
+        };
+        Rebalance {
+            group_type: GroupType::Consumer,
+            generation: epoch,
+            assignor: Arc::default(),
+            members: all.into_iter().map(share).collect(),
+            joined,
+            left,
+        }
+    }
+}
+
+/// Counts what lies between two records of a classic group, and returns the rebalance if it was one.
+fn between(before: &Classic, after: &Classic, news: &mut News) -> Option<Rebalance> {
+    let shares = |classic: &Classic| -> BTreeMap<Arc<str>, u32> {
+        let members = classic.members.iter();
+        members
+            .map(|member| (Arc::clone(&member.id), count(member.assignment.len())))
             .collect()
     };
-    let (old, new) = (ids(before), ids(after));
-    news.members(new.difference(&old).count(), old.difference(&new).count());
+    let (old, new) = (shares(before), shares(after));
+    let only_in =
+        |one: &BTreeMap<Arc<str>, u32>, other: &BTreeMap<Arc<str>, u32>| -> Vec<Arc<str>> {
+            let ids = one.keys().filter(|id| !other.contains_key(*id));
+            ids.cloned().collect()
+        };
+    let (joined, left) = (only_in(&new, &old), only_in(&old, &new));
+    news.members(joined.len(), left.len());
     // Without members it is the end of a generation that nobody is in.
-    if !after.members.is_empty() && before.generation != after.generation {
-        news.rebalance(at_ms);
+    if after.members.is_empty() || before.generation == after.generation {
+        return None;
     }
+    let all: BTreeSet<&Arc<str>> = old.keys().chain(new.keys()).collect();
+    let share = |id: &Arc<str>| MemberShare {
+        id: Arc::clone(id),
+        before: old.get(id).copied(),
+        after: new.get(id).copied(),
+    };
+    Some(Rebalance {
+        group_type: GroupType::Classic,
+        generation: after.generation.unwrap_or_default(),
+        assignor: after.assignor.as_str().into(),
+        members: all.into_iter().map(share).collect(),
+        joined,
+        left,
+    })
+}
+
+/// Returns how many partitions a member has or is to have.
+fn partitions(assigned: &Assigned<'_>) -> u32 {
+    match assigned {
+        Assigned::Partitions(topics) => {
+            count(topics.iter().map(|topic| topic.partitions.len()).sum())
+        }
+        Assigned::Tasks(_) => 0,
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn member(member: &ClassicMember<'_>) -> Member {
@@ -342,9 +467,7 @@ fn member(member: &ClassicMember<'_>) -> Member {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::offsets_topic::{
-        Assigned, CurrentAssignment, GroupEpoch, MemberMetadata, MemberState,
-    };
+    use crate::offsets_topic::{GroupEpoch, MemberMetadata, MemberState};
     use crate::snapshot::Activity;
 
     fn classic<'a>(generation: i32, members: &[&'a str]) -> Record<'a> {
@@ -496,6 +619,30 @@ mod tests {
             epoch(5),
         ];
         assert_eq!(counted(&mut members, &records), (3, 2, 2));
+    }
+
+    #[test]
+    fn a_rebalance_tells_who_came_and_went_and_what_each_had_and_has() {
+        let mut members = Members::default();
+        let mut news = News::default();
+        members.apply(&classic(1, &["a", "b"]), None, &mut news);
+        let said = members.apply(&classic(2, &["b", "c"]), None, &mut news);
+        let rebalance = said.rebalance.expect("a new generation");
+        assert_eq!(rebalance.generation, 2);
+        assert_eq!(&*rebalance.assignor, "range");
+        assert_eq!(rebalance.joined, ["c".into()]);
+        assert_eq!(rebalance.left, ["a".into()]);
+        let shares: Vec<_> = rebalance
+            .members
+            .iter()
+            .map(|member| (&*member.id, member.before, member.after))
+            .collect();
+        let expected = [
+            ("a", Some(0), None),
+            ("b", Some(0), Some(0)),
+            ("c", None, Some(0)),
+        ];
+        assert_eq!(shares, expected);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use super::fetch::Budget;
 use crate::kafka::{Admin, ConnectionError, Log};
 use crate::lag::{Isolation, Offset, PartitionId};
 use crate::metrics::ClusterMetrics;
-use crate::snapshot::CollectMode;
+use crate::snapshot::{CollectMode, EventWriter};
 
 /// The topic.
 pub const TOPIC: &str = "__consumer_offsets";
@@ -52,6 +52,7 @@ pub(in crate::collect) struct Stream {
     refused_at: Option<Instant>,
     told: Option<String>,
     reconciled: Option<Instant>,
+    events: Option<EventWriter>,
     metrics: ClusterMetrics,
 }
 
@@ -79,12 +80,17 @@ impl Stream {
             refused_at: None,
             told: None,
             reconciled: None,
+            events: None,
             metrics,
         }
     }
 
     pub(in crate::collect) fn set_source(&mut self, source: LogSource) {
         self.source = Some(source);
+    }
+
+    pub(in crate::collect) fn report_to(&mut self, events: EventWriter) {
+        self.events = Some(events);
     }
 
     pub(in crate::collect) fn follower(&self) -> Option<&Follower> {
@@ -175,7 +181,8 @@ impl Stream {
                 if !config.group_names.is_empty() {
                     progress = progress.restrict_to(&config.group_names);
                 }
-                self.follower = Some(Follower::new(log, progress, self.metrics.clone()));
+                let follower = Follower::new(log, progress, self.metrics.clone());
+                self.follower = Some(follower.reporting_to(self.events.clone()));
                 self.reconciled = Some(Instant::now());
                 self.told = None;
                 info!(cluster = config.cluster_label(), "following `{TOPIC}`");

@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::members::{Change, Members};
+use super::members::{Change, Members, Said};
 use crate::collect::config::PollConfig;
 use crate::collect::fetch::groups::{Commits, Described, GroupAnswer};
 use crate::collect::news::News;
 use crate::kafka::GroupDescription;
 use crate::lag::{Committed, GroupId, Offset, TopicName, TopicPartition};
 use crate::offsets_topic::{OffsetCommit, Record};
+use crate::snapshot::EventKind;
 
 /// What is known of the groups of a cluster.
 #[derive(Debug, Default)]
@@ -63,6 +64,9 @@ pub(super) struct Touched {
     /// The partition whose commit changed.
     pub(super) partition: Option<TopicPartition>,
     pub(super) members: Change,
+    /// What happened, to be told.
+    pub(super) event: Option<EventKind>,
+    pub(super) at_ms: Option<i64>,
 }
 
 impl State {
@@ -88,19 +92,28 @@ impl State {
                 topic,
                 partition: *partition,
             };
-            group.commit(&partition, commit.as_ref(), at);
+            let previous = group.commit(&partition, commit.as_ref(), at);
+            let written = commit.as_ref().map(|commit| commit.commit_timestamp_ms);
             return Some(Touched {
                 group: id,
-                partition: Some(partition),
+                partition: Some(partition.clone()),
                 members: Change::None,
+                event: Some(EventKind::Commit {
+                    partition,
+                    offset: commit.as_ref().and_then(|commit| offset(commit.committed)),
+                    previous,
+                }),
+                at_ms: written.or(at_ms),
             });
         }
         let group = self.groups.entry(id.clone()).or_default();
-        let members = group.members.apply(record, at_ms, &mut group.news);
-        (members != Change::None).then_some(Touched {
+        let Said { change, rebalance } = group.members.apply(record, at_ms, &mut group.news);
+        (change != Change::None).then_some(Touched {
             group: id,
             partition: None,
-            members,
+            members: change,
+            event: rebalance.map(EventKind::Rebalance),
+            at_ms,
         })
     }
 
@@ -234,12 +247,13 @@ impl Group {
         !self.commits.values().any(has_commit) && self.members.is_empty()
     }
 
+    /// Takes over a commit, or its end, and returns what was committed before.
     fn commit(
         &mut self,
         partition: &TopicPartition,
         commit: Option<&OffsetCommit<'_>>,
         at: Offset,
-    ) {
+    ) -> Option<Offset> {
         let committed = match commit {
             Some(commit) => {
                 self.news
@@ -253,9 +267,10 @@ impl Group {
             at: Some(at),
         };
         match self.commits.get_mut(partition) {
-            Some(known) => *known = entry,
+            Some(known) => offset(std::mem::replace(known, entry).committed),
             None => {
                 self.commits.insert(partition.clone(), entry);
+                None
             }
         }
     }
@@ -285,6 +300,13 @@ impl Group {
     }
 }
 
+fn offset(committed: Committed) -> Option<Offset> {
+    match committed {
+        Committed::At(offset) => Some(offset),
+        Committed::Never => None,
+    }
+}
+
 fn entries(commits: &Commits) -> impl Iterator<Item = (TopicPartition, Entry)> {
     commits.iter().filter_map(|(partition, commit)| {
         let committed = *commit.as_ref().ok()?;
@@ -303,6 +325,7 @@ fn group_of<'a>(record: &Record<'a>) -> Option<&'a str> {
         | Record::GroupMetadata { group, .. }
         | Record::GroupEpoch { group, .. }
         | Record::Member { group, .. }
+        | Record::TargetAssignment { group, .. }
         | Record::CurrentAssignment { group, .. } => Some(group),
         _ => None,
     }
