@@ -40,6 +40,8 @@ fn busy_server() -> Server {
     prod.errors("metadata", "_TIMED_OUT").inc();
     prod.group_collection_errors().inc();
     prod.kafka_requests("list_offsets").inc();
+    let streams = &server.own.http().event_streams_dropped;
+    streams.with_label_values(&["stalled"]).inc();
     let task = server.own.task();
     task.messages.with_label_values(&["t", "processed"]).inc();
     task.commits.with_label_values(&["t", "sync", "ok"]).inc();

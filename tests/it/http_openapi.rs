@@ -5,7 +5,7 @@ use std::time::Instant;
 use lagwatch::http::HttpConfig;
 use serde_json::Value;
 
-use crate::http_events::{commit, rebalance};
+use crate::http_event_reader::{commit, rebalance};
 use crate::http_server::Server;
 use crate::http_world::rich;
 

@@ -12,6 +12,7 @@ mod docs;
 mod faults_kafka;
 mod follow_kafka;
 mod http_clients;
+mod http_event_reader;
 mod http_events;
 mod http_golden;
 mod http_limits;
