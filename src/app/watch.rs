@@ -93,11 +93,6 @@ impl Watch {
         &self.own
     }
 
-    /// Returns what the groups of all clusters were seen to do.
-    pub fn events(&self) -> &EventLog {
-        &self.events
-    }
-
     /// Polls `clusters` from now on: removed ones end, new ones begin, and those that stay go on from their newest
     /// snapshot with their new settings.
     ///
@@ -181,6 +176,7 @@ impl Watch {
             let reader = LogReader::start(&connection, OFFSETS_TOPIC, requests)?;
             Ok(Box::new(reader))
         }));
+        let poller = poller.reporting_to(self.events.writer(config.name().cloned()));
         let stop = self.stage.token();
         let ended = CancellationToken::new();
         let (until, end) = (stop.clone(), ended.clone().drop_guard());

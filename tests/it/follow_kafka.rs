@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::support::{Kafka, Lagwatch, Member, Protocol, Running, Samples, eventually, unique};
 
 /// The longest that anything here may take: far below the poll interval.
@@ -83,6 +85,20 @@ fn commits_and_members_show_without_another_poll() {
         });
         let rebalances = of_group(&serve.scrape(), "rebalances_total", &group);
         assert!(rebalances >= Some(2.0), "{protocol:?}: {rebalances:?}");
+        let events = |kind: &str| -> Vec<Value> {
+            let answer = serve.get(&format!("/api/v1/events?group={group}&kind={kind}"));
+            let body: Value = serde_json::from_str(answer.text()).expect("it is JSON");
+            body["events"].as_array().expect("a list").clone()
+        };
+        let commits: Vec<_> = events("commit")
+            .iter()
+            .map(|event| (event["partition"].clone(), event["current_offset"].clone()))
+            .collect();
+        assert_eq!(
+            commits,
+            [(0, 10), (0, 15), (1, 1)].map(|(partition, offset)| (json!(partition), json!(offset)))
+        );
+        assert_eq!(Some(events("rebalance").len() as f64), rebalances);
     }
 
     kafka.commit_for("before", &topic, 0, 50);
