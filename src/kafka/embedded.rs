@@ -4,8 +4,13 @@
 //! describe groups, and it answers for the committed offsets of named partitions only. What it is asked can be counted,
 //! and brokers can be made slow, wrong and dead.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::net::TcpSocket;
 
 use super::connection::Connection;
 use super::error::{ErrorCode, KafkaError};
@@ -17,6 +22,9 @@ use crate::lag::{BrokerId, GroupId, TopicPartition};
 /// A topic that a client mentions and nobody has created is created with four partitions, unless the client forbids it.
 pub struct EmbeddedCluster {
     cluster: MockCluster,
+    /// The ports of brokers that are down. librdkafka ends the process when such a port is somebody else's by the time
+    /// its broker comes back.
+    kept_ports: Mutex<BTreeMap<BrokerId, TcpSocket>>,
 }
 
 /// A request that a broker received.
@@ -105,8 +113,10 @@ impl EmbeddedCluster {
     ///
     /// `_FAIL` where there are no ports, or no brokers to start.
     pub fn start(brokers: i32) -> Result<Self, KafkaError> {
-        let cluster = MockCluster::start(brokers)?;
-        Ok(Self { cluster })
+        Ok(Self {
+            cluster: MockCluster::start(brokers)?,
+            kept_ports: Mutex::default(),
+        })
     }
 
     /// Returns where its brokers listen: `127.0.0.1:PORT`, separated by commas.
@@ -179,9 +189,10 @@ impl EmbeddedCluster {
     ///
     /// # Errors
     ///
-    /// `_UNKNOWN_BROKER`.
+    /// `_UNKNOWN_BROKER`; `_FAIL` where somebody has taken its port at that very moment.
     pub fn set_broker_down(&self, broker: BrokerId) -> Result<(), KafkaError> {
-        self.cluster.set_broker_down(broker.0)
+        self.cluster.set_broker_down(broker.0)?;
+        self.keep_port(broker)
     }
 
     /// Lets a broker accept connections again.
@@ -190,7 +201,42 @@ impl EmbeddedCluster {
     ///
     /// `_UNKNOWN_BROKER`.
     pub fn set_broker_up(&self, broker: BrokerId) -> Result<(), KafkaError> {
-        self.cluster.set_broker_up(broker.0)
+        self.cluster.set_broker_up(broker.0)?;
+        self.kept_ports().remove(&broker);
+        Ok(())
+    }
+
+    /// Binds the port of a broker that is down, so that the system gives it to nobody; nobody listens there.
+    fn keep_port(&self, broker: BrokerId) -> Result<(), KafkaError> {
+        let mut kept = self.kept_ports();
+        if kept.contains_key(&broker) {
+            return Ok(());
+        }
+        let bound = self.address(broker).and_then(|address| {
+            let socket = TcpSocket::new_v4().ok()?;
+            // As the broker does, so that both may have it.
+            socket.set_reuseaddr(true).ok()?;
+            socket.bind(address).ok()?;
+            Some(socket)
+        });
+        let socket = bound.ok_or_else(|| KafkaError {
+            code: ErrorCode::FAIL,
+            message: format!("the port of broker {broker} was taken while it went down"),
+        })?;
+        kept.insert(broker, socket);
+        Ok(())
+    }
+
+    fn address(&self, broker: BrokerId) -> Option<SocketAddr> {
+        let index = usize::try_from(broker.0.checked_sub(1)?).ok()?;
+        let servers = self.cluster.bootstrap_servers();
+        servers.split(',').nth(index)?.parse().ok()
+    }
+
+    fn kept_ports(&self) -> MutexGuard<'_, BTreeMap<BrokerId, TcpSocket>> {
+        self.kept_ports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a broker answer every request only after `round_trip`.
@@ -263,5 +309,27 @@ impl fmt::Debug for EmbeddedCluster {
         f.debug_struct("EmbeddedCluster")
             .field("bootstrap_servers", &self.bootstrap_servers())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn the_port_of_a_broker_that_is_down_refuses_and_is_given_to_nobody() {
+        let cluster = EmbeddedCluster::start(2).expect("free ports");
+        let broker = BrokerId(2);
+        let address = cluster.address(broker).expect("it has a port");
+        for _ in 0..3 {
+            cluster.set_broker_down(broker).expect("it is there");
+            assert!(TcpStream::connect(address).is_err());
+            let other = TcpSocket::new_v4().expect("a socket");
+            assert!(other.bind(address).is_err(), "the port is kept");
+            cluster.set_broker_up(broker).expect("it is there");
+            assert!(TcpStream::connect(address).is_ok());
+        }
     }
 }
