@@ -35,6 +35,7 @@ struct ClusterFamilies {
     group_collection_errors: IntCounterVec,
     kafka_requests: IntCounterVec,
     stream_records: IntCounterVec,
+    stream_bytes: IntCounterVec,
     stream_gaps: IntCounterVec,
     stream_drift: IntCounterVec,
 }
@@ -131,6 +132,7 @@ impl OwnMetrics {
                 poll_duration: families.cluster_histogram_vec(&table::POLL_DURATION),
                 errors: families.cluster_counter_vec(&table::ERRORS),
                 stream_records: families.cluster_counter_vec(&table::STREAM_RECORDS),
+                stream_bytes: families.cluster_counter_vec(&table::STREAM_BYTES),
                 stream_gaps: families.cluster_counter_vec(&table::STREAM_GAPS),
                 stream_drift: families.cluster_counter_vec(&table::STREAM_DRIFT),
                 group_collection_errors: families
@@ -178,6 +180,13 @@ impl ClusterMetrics {
         self.families
             .stream_records
             .with_label_values(&[self.cluster.as_str(), kind])
+    }
+
+    /// [`table::STREAM_BYTES`].
+    pub fn stream_bytes(&self) -> IntCounter {
+        self.families
+            .stream_bytes
+            .with_label_values(&[&self.cluster])
     }
 
     /// [`table::STREAM_GAPS`].

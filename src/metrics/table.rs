@@ -95,6 +95,7 @@ metrics! {
     ERRORS = Counter Cluster "lagwatch_errors_total" ["operation", "error"] "Failed fetches by operation and by Kafka's name of the error";
     GROUP_COLLECTION_ERRORS = Counter Cluster "lagwatch_group_collection_errors_total" [] "Group rows that could not be read in full, added up over cycles";
     STREAM_RECORDS = Counter Cluster "lagwatch_stream_records_total" ["kind"] "Records read from __consumer_offsets: commit, tombstone, group, unknown, malformed";
+    STREAM_BYTES = Counter Cluster "lagwatch_stream_bytes_total" [] "Bytes of the keys and values of the records read from __consumer_offsets";
     STREAM_GAPS = Counter Cluster "lagwatch_stream_gaps_total" [] "Times that a partition of __consumer_offsets had to be begun anew because records of it were gone; what they said is not counted";
     STREAM_DRIFT = Counter Cluster "lagwatch_stream_drift_total" [] "Followed offsets that differed from the coordinator's when they were compared; each is repaired, and each is a fault of lagwatch";
     KAFKA_REQUESTS = Counter Cluster "lagwatch_kafka_requests_total" ["api"] "Requests sent to Kafka by API";

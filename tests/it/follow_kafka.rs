@@ -1,10 +1,19 @@
 //! Following `__consumer_offsets` on a real Kafka: what happens shows at once, and is counted once.
+//!
+//! `LAGWATCH_HISTORY_ROUNDS` and `LAGWATCH_HISTORY_GROUPS` set the size of the history that is not to be read, in commits of
+//! 100 partitions. A million records of a thousand groups:
+//!
+//! ```text
+//! LAGWATCH_HISTORY_ROUNDS=10 LAGWATCH_HISTORY_GROUPS=1000 \
+//!     cargo test --test it -- --ignored --nocapture follow_kafka::the_history
+//! ```
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::support::{Kafka, Lagwatch, Member, Protocol, Running, Samples, eventually, unique};
+use crate::task_deployment::say;
 
 /// The longest that anything here may take: far below the poll interval.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -168,4 +177,54 @@ fn who_may_not_read_the_topic_polls_and_is_told_how_to_get_there() {
         of_partition(&scrape, "lag", "billing", "0") == Some(1.0)
             && of_group(&scrape, "commits_total", "billing") == Some(1.0)
     });
+}
+
+#[test]
+#[ignore = "needs Java 17 and Maven"]
+fn the_history_of_the_topic_is_not_read() {
+    const PARTITIONS: i32 = 100;
+    let rounds = number("LAGWATCH_HISTORY_ROUNDS", 3);
+    let groups = number("LAGWATCH_HISTORY_GROUPS", 30);
+    let kafka = Kafka::builder().start();
+    let topic = kafka.create_topic("wide", PARTITIONS);
+    kafka.produce(&topic, 0, rounds);
+    for round in 1..=rounds {
+        let offset = i64::try_from(round).expect("it is small");
+        kafka.fill_groups("group-", groups, &topic, PARTITIONS, offset);
+    }
+    let started = Instant::now();
+    let serve = follow(&kafka);
+    let taken = started.elapsed();
+    let scrape = serve.scrape();
+    let lags = scrape.all("kafka_consumergroup_lag", &[]).count();
+    assert_eq!(
+        lags,
+        groups * usize::try_from(PARTITIONS).expect("it is small")
+    );
+    let live = [("state", "live")];
+    eventually("every partition live", LIMIT, || {
+        let behind = serve
+            .scrape()
+            .value("lagwatch_stream_partitions", &[("state", "behind")]);
+        behind == Some(0.0)
+    });
+    assert!(serve.scrape().value("lagwatch_stream_partitions", &live) > Some(0.0));
+    kafka.commit_for("group-0", &topic, 0, 0);
+    eventually("a commit that is followed", LIMIT, || {
+        let scrape = serve.scrape();
+        of_partition(&scrape, "current_offset", "group-0", "0") == Some(0.0)
+    });
+    let scrape = serve.scrape();
+    let read = scrape.sum("lagwatch_stream_records_total", &[]);
+    let bytes = scrape.sum("lagwatch_stream_bytes_total", &[]);
+    say(&format!(
+        "{} records of {groups} groups: {taken:.2?} to the first complete snapshot, {read} records and {bytes} bytes of the topic read",
+        rounds * lags
+    ));
+    // The one commit, and whatever the topic's own housekeeping writes.
+    assert!((1.0..10.0).contains(&read), "{read} records were read");
+}
+
+fn number(variable: &str, small: usize) -> usize {
+    std::env::var(variable).map_or(small, |text| text.parse().expect("a whole number"))
 }

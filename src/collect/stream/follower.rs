@@ -137,7 +137,11 @@ impl Follower {
             return;
         }
         let key = record.key.as_deref().unwrap_or_default();
-        let read = decode(key, record.value.as_deref());
+        let value = record.value.as_deref();
+        let bytes = key.len() + value.map_or(0, <[u8]>::len);
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.metrics.stream_bytes().inc_by(bytes);
+        let read = decode(key, value);
         self.metrics.stream_records(kind(&read)).inc();
         let read = match read {
             Ok(read) => read,
