@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use super::build::{self, Changes};
-use super::fetch::groups::{self, GroupAnswer, GroupPhase, Seen};
+use super::failure::Operation;
+use super::fetch::groups::{self, GroupAnswer, GroupPhase, GroupsAnswer, Seen};
 use super::fetch::listing::{Prospect, Target};
+use super::fetch::marks::{self, MarksAnswer};
 use super::fetch::topology::Topology;
-use super::fetch::{Budget, marks, within};
+use super::fetch::{Budget, within};
 use super::poller::{Poller, now};
 use super::stream::{Follower, Pending};
-use crate::kafka::Admin;
 use crate::lag::{GroupId, Offset, PartitionId, TopicPartition};
 use crate::snapshot::ClusterSnapshot;
 
@@ -111,7 +113,8 @@ impl Poller {
         };
         let changes = follower.take_changes();
         let budget = self.budget();
-        let mut sorted = self.sort(changes, budget).await;
+        self.ask_for_members(&changes, budget).await;
+        let mut sorted = self.sort(changes);
         self.ask(&mut sorted, budget, &topology).await;
         if sorted.answers.is_empty() {
             return;
@@ -130,7 +133,8 @@ impl Poller {
             &partitions,
             |id| log_start(&previous, id),
         );
-        let marks = read.await.marks;
+        let MarksAnswer { marks, failures } = read.await;
+        self.count(&failures);
         if let Some(follower) = self.stream.follower_mut() {
             for (id, (answer, _)) in &mut sorted.answers {
                 answer.seen = Seen::Told(follower.take_news(id));
@@ -145,23 +149,15 @@ impl Poller {
         self.publish(snapshot);
     }
 
-    /// Finds out what is known of the groups that changed, and asks who the members are where records do not tell.
-    async fn sort(&mut self, changes: BTreeMap<GroupId, Pending>, budget: Budget) -> Sorted {
-        let admin = Arc::clone(&self.admin);
+    /// Finds out what is known of the groups that changed.
+    fn sort(&mut self, changes: BTreeMap<GroupId, Pending>) -> Sorted {
+        let now = Instant::now().into_std();
         let mut sorted = Sorted::default();
+        let Some(follower) = self.stream.follower_mut() else {
+            return sorted;
+        };
         for (id, pending) in changes {
             let listed = self.listed.get(&id).copied();
-            let asks = pending.asks_for_members && !self.undescribable.contains(&id);
-            if asks
-                && let Some(description) = describe(admin.as_ref(), &id, budget).await
-                && let Some(follower) = self.stream.follower_mut()
-            {
-                follower.describe(&id, &description);
-            }
-            let now = Instant::now().into_std();
-            let Some(follower) = self.stream.follower_mut() else {
-                return sorted;
-            };
             if let Some(answer) = follower.answer(&id, listed, now) {
                 sorted.answers.insert(id, (answer, pending.partitions));
             } else if follower.position(&id, now).is_none() {
@@ -179,6 +175,33 @@ impl Poller {
         sorted
     }
 
+    /// Asks coordinators who the members of these groups are, where records do not tell.
+    async fn ask_for_members(&mut self, changes: &BTreeMap<GroupId, Pending>, budget: Budget) {
+        let limit = budget.request_timeout;
+        let to_ask: Vec<GroupId> = changes
+            .iter()
+            .filter(|(id, pending)| pending.asks_for_members && !self.undescribable.contains(*id))
+            .map(|(id, _)| id.clone())
+            .collect();
+        let asking = to_ask.into_iter().map(|id| {
+            let admin = Arc::clone(&self.admin);
+            async move {
+                let call = within(limit, admin.describe_group(&id, limit)).await;
+                (id, call.and_then(|answer| answer))
+            }
+        });
+        let most = self.config.max_in_flight.max(1);
+        let answers: Vec<_> = stream::iter(asking).buffer_unordered(most).collect().await;
+        for (id, answer) in answers {
+            match (answer, self.stream.follower_mut()) {
+                (Ok(description), Some(follower)) => follower.describe(&id, &description),
+                // The row keeps its members of before until the next cycle asks again.
+                (Err(error), _) => self.count_failure(Operation::DescribeGroup, &error),
+                (Ok(_), None) => {}
+            }
+        }
+    }
+
     /// Asks about groups that were never asked about, such as those that are new.
     async fn ask(&mut self, sorted: &mut Sorted, budget: Budget, topology: &Topology) {
         if sorted.unknown.is_empty() {
@@ -194,7 +217,12 @@ impl Poller {
             named_partitions: named_partitions.as_deref(),
         };
         let unknown = std::mem::take(&mut sorted.unknown);
-        let answers = phase.fetch(unknown).await.groups;
+        let GroupsAnswer {
+            groups: answers,
+            failures,
+            ..
+        } = phase.fetch(unknown).await;
+        self.count(&failures);
         let ends = self.stream.see_ends(admin.as_ref(), budget).await;
         let Some(follower) = self.stream.follower_mut() else {
             return;
@@ -208,16 +236,6 @@ impl Poller {
             sorted.answers.insert(id, (answer, partitions));
         }
     }
-}
-
-async fn describe(
-    admin: &dyn Admin,
-    group: &GroupId,
-    budget: Budget,
-) -> Option<crate::kafka::GroupDescription> {
-    let limit = budget.request_timeout;
-    let call = within(limit, admin.describe_group(group, limit));
-    call.await.and_then(|answer| answer).ok()
 }
 
 fn log_start(snapshot: &ClusterSnapshot, id: &TopicPartition) -> Option<Offset> {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{self, Fetched, Now};
 use super::config::PollConfig;
-use super::failure::Contact;
+use super::failure::{Contact, Failure, Operation};
 use super::fetch::groups::{self, Described, GroupPhase};
 use super::fetch::listing::{self, Coverage, Listed, Listing};
 use super::fetch::topology::{self, Topology, TopologyAnswer};
@@ -21,7 +21,7 @@ use super::live::{self, Told};
 use super::reporter::Reporter;
 use super::schedule::{self, Tick};
 use super::stream::{LogSource, Stream};
-use crate::kafka::Admin;
+use crate::kafka::{Admin, KafkaError};
 use crate::lag::GroupId;
 use crate::metrics::ClusterMetrics;
 use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, SnapshotSlot};
@@ -128,7 +128,7 @@ impl Poller {
         self.metrics
             .poll_duration("total")
             .observe(started.elapsed().as_secs_f64());
-        self.count(&fetched);
+        self.count(&fetched.failures);
         self.remember(&fetched);
         let failures = fetched.failures.clone();
         let snapshot = build::build(&self.previous, fetched, &self.config, now());
@@ -265,12 +265,18 @@ impl Poller {
             .observe(duration.as_secs_f64());
     }
 
-    fn count(&self, fetched: &Fetched) {
-        for failure in &fetched.failures {
+    pub(super) fn count(&self, failures: &[Failure]) {
+        for failure in failures {
             self.metrics
                 .errors(failure.operation.as_str(), failure.error)
                 .inc();
         }
+    }
+
+    pub(super) fn count_failure(&self, operation: Operation, error: &KafkaError) {
+        self.metrics
+            .errors(operation.as_str(), error.code.name())
+            .inc();
     }
 
     fn count_rows(&self, snapshot: &ClusterSnapshot) {

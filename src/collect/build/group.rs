@@ -13,7 +13,8 @@ use super::super::news::News;
 use super::is_fresh;
 use crate::kafka::{GroupDescription, KafkaError};
 use crate::lag::{
-    Committed, GroupId, Lag, TopicName, TopicPartition, Unavailable, Watermarks, partition_lag,
+    BrokerId, Committed, GroupId, Lag, TopicName, TopicPartition, Unavailable, Watermarks,
+    partition_lag,
 };
 use crate::snapshot::{GroupFailure, GroupRow, Membership, PartitionRow, Reading};
 
@@ -152,11 +153,22 @@ fn membership(
     evidence: Evidence<'_>,
 ) -> Option<Arc<Membership>> {
     match &answer.description {
-        Described::Answered(description) => Some(Arc::new(described(description, evidence))),
+        Described::Answered(description) => {
+            let mut membership = described(description, evidence);
+            if membership.coordinator.is_none() {
+                // Records do not tell it.
+                membership.coordinator = before.and_then(coordinator);
+            }
+            Some(Arc::new(membership))
+        }
         Described::Memberless(listed) => Some(Arc::new(memberless(*listed, evidence.now))),
         Described::Failed(_) => evidence.kept_membership(before),
         Described::NotFound | Described::Unsupported => None,
     }
+}
+
+fn coordinator(row: &GroupRow) -> Option<BrokerId> {
+    row.membership.as_ref()?.coordinator
 }
 
 fn described(description: &GroupDescription, evidence: Evidence<'_>) -> Membership {
