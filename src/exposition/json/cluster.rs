@@ -26,6 +26,7 @@ struct ClusterBody<'a> {
 #[derive(Debug, Default, Serialize)]
 struct Newest<'a> {
     outcome: Option<&'static str>,
+    mode: Option<&'static str>,
     taken_at: Option<String>,
     age_seconds: Option<f64>,
     last_complete_at: Option<String>,
@@ -62,6 +63,7 @@ fn newest(snapshot: &ClusterSnapshot, now: Instant) -> Newest<'_> {
     let brokers = snapshot.fresh_brokers(now);
     Newest {
         outcome: Some(snapshot.outcome.as_str()),
+        mode: Some(snapshot.mode.as_str()),
         taken_at: timestamp(snapshot.taken_at),
         age_seconds: Some(age_seconds(snapshot.taken, now)),
         last_complete_at: snapshot.last_complete.and_then(timestamp),

@@ -5,9 +5,9 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::summary::{GroupSummary, group_summary};
-use super::{Absence, absence, age_seconds, sum_absence, totals};
+use super::{Absence, absence, age_seconds, sum_absence, timestamp_of, totals};
 use crate::lag::{ClusterName, Committed, Lag, Offset, TopicName};
-use crate::snapshot::{ClusterSnapshot, GroupRow, Member, Membership, PartitionRow};
+use crate::snapshot::{ClusterSnapshot, Commits, GroupRow, Member, Membership, PartitionRow};
 
 /// The answer of `/api/v1/groups/{group}`.
 #[derive(Debug, Serialize)]
@@ -40,6 +40,8 @@ struct TopicBody<'a> {
     lag_reason: Option<Absence>,
     current_offset_sum: Option<u64>,
     uncommitted_partitions: Option<u64>,
+    commits: u64,
+    last_commit_at: Option<String>,
     partitions: Vec<PartitionBody<'a>>,
 }
 
@@ -75,7 +77,11 @@ pub fn group_detail<'a>(
         summary: group_summary(cluster, snapshot, group, now),
         member_list: membership.map(member_list),
         topic_list: topics
-            .map(|rows| topic_body(snapshot, membership, rows, now))
+            .map(|rows| {
+                let commits = group.activity.commits.get(&rows[0].id.topic);
+                let commits = commits.copied().unwrap_or_default();
+                topic_body(snapshot, membership, rows, commits, now)
+            })
             .collect(),
     }
 }
@@ -114,6 +120,7 @@ fn topic_body<'a>(
     snapshot: &ClusterSnapshot,
     membership: Option<&'a Membership>,
     rows: &'a [PartitionRow],
+    commits: Commits,
     now: Instant,
 ) -> TopicBody<'a> {
     let totals = totals(snapshot, rows, now);
@@ -123,6 +130,8 @@ fn topic_body<'a>(
         lag_reason: sum_absence(snapshot, rows, totals.lag, now),
         current_offset_sum: totals.committed,
         uncommitted_partitions: totals.uncommitted_partitions,
+        commits: commits.count,
+        last_commit_at: commits.last_ms.and_then(timestamp_of),
         partitions: rows
             .iter()
             .map(|row| partition_body(snapshot, membership, row, now))

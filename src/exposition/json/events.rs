@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
+use super::timestamp_of;
 use crate::lag::{ClusterName, GroupId, Offset, PartitionId, TopicName};
 use crate::snapshot::{Event, EventId, EventKind, Gap, MemberShare, Rebalance};
 
@@ -146,10 +146,4 @@ fn share(share: &MemberShare) -> ShareBody<'_> {
         partitions_before: *before,
         partitions_after: *after,
     }
-}
-
-/// Returns an instant for people, to the millisecond; nothing where it is in no year that has four digits.
-fn timestamp_of(ms: i64) -> Option<String> {
-    let at = Timestamp::from_millisecond(ms).ok()?;
-    Some(format!("{at:.3}"))
 }

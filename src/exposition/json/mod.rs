@@ -114,3 +114,9 @@ fn timestamp(at: SystemTime) -> Option<String> {
     let at = Timestamp::try_from(at).ok()?;
     Some(format!("{at:.3}"))
 }
+
+/// Returns an instant for people, to the millisecond; nothing where it is in no year that has four digits.
+fn timestamp_of(ms: i64) -> Option<String> {
+    let at = Timestamp::from_millisecond(ms).ok()?;
+    Some(format!("{at:.3}"))
+}

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Absence, age_seconds, sum_absence, totals};
+use super::{Absence, age_seconds, sum_absence, timestamp_of, totals};
 use crate::lag::{ClusterName, GroupId};
 use crate::snapshot::{ClusterSnapshot, GroupRow, World};
 
@@ -43,6 +43,10 @@ pub(super) struct GroupSummary<'a> {
     lag: Option<u64>,
     lag_reason: Option<Absence>,
     age_seconds: Option<f64>,
+    rebalances: u64,
+    last_rebalance_at: Option<String>,
+    member_joins: u64,
+    member_leaves: u64,
     failures: Vec<Failure<'a>>,
 }
 
@@ -99,7 +103,7 @@ pub(super) fn group_summary<'a>(
         membership: _,
         partitions,
         failures,
-        activity: _,
+        activity,
     } = group;
     let membership = snapshot.fresh_membership(group, now);
     let totals = totals(snapshot, partitions, now);
@@ -127,6 +131,10 @@ pub(super) fn group_summary<'a>(
             .map(|reading| reading.measured)
             .min()
             .map(|oldest| age_seconds(oldest, now)),
+        rebalances: activity.rebalances,
+        last_rebalance_at: activity.last_rebalance_ms.and_then(timestamp_of),
+        member_joins: activity.member_joins,
+        member_leaves: activity.member_leaves,
         failures: failures
             .iter()
             .map(|failure| Failure {
