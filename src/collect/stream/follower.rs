@@ -6,13 +6,13 @@ use std::time::Instant;
 use super::TOPIC;
 use super::members::Change;
 use super::progress::Progress;
-use super::state::{State, Touched};
+use super::state::{State, Touched, group_of};
 use crate::collect::config::PollConfig;
 use crate::collect::fetch::groups::{Described, GroupAnswer, Seen};
 use crate::collect::fetch::listing::Listed;
 use crate::collect::news::News;
 use crate::kafka::log_reader::is_lost;
-use crate::kafka::{Found, GroupDescription, KafkaError, Log, LogRecord};
+use crate::kafka::{ErrorCode, Found, GroupDescription, KafkaError, Log, LogRecord};
 use crate::lag::{GroupId, Offset, PartitionId, TopicPartition};
 use crate::metrics::ClusterMetrics;
 use crate::offsets_topic::{Malformed, Record, decode};
@@ -147,12 +147,28 @@ impl Follower {
             Ok(read) => read,
             Err(error) => return self.tell_malformed(partition, record.offset, &error),
         };
+        if let Some(group) = group_of(&read)
+            && self.progress.partition_of(group) != partition
+        {
+            return self.refuse_layout(partition, group);
+        }
         let touched = self
             .state
             .apply(&read, record.offset, record.timestamp_ms, config);
         if let Some(touched) = touched {
             self.note(touched);
         }
+    }
+
+    /// Gives up where groups lie elsewhere than they should: nobody could say when they are known.
+    fn refuse_layout(&mut self, partition: PartitionId, group: &str) {
+        let expected = self.progress.partition_of(group);
+        self.refusal = Some(KafkaError {
+            code: ErrorCode::BAD_MSG,
+            message: format!(
+                "group `{group}` lies in partition {partition}, and should in {expected}"
+            ),
+        });
     }
 
     /// Tells of the first record that could not be read; all of them are counted.
@@ -190,9 +206,9 @@ impl Follower {
         self.progress.lose(partition);
         let progress = &self.progress;
         self.state
-            .doubt(|group| progress.partition_of(group) == partition);
+            .doubt(|group| progress.partition_of(group.as_str()) == partition);
         self.checks
-            .retain(|check| progress.partition_of(&check.group) != partition);
+            .retain(|check| progress.partition_of(check.group.as_str()) != partition);
     }
 
     /// Returns a group's answer by what was read; nothing where its coordinator has to be asked.
@@ -202,7 +218,7 @@ impl Follower {
         listed: Option<Listed>,
         now: Instant,
     ) -> Option<GroupAnswer> {
-        let partition = self.progress.partition_of(id);
+        let partition = self.progress.partition_of(id.as_str());
         let position = self.progress.live_position(partition, now)?;
         let group = self.state.known(id, position)?;
         let description = match (group.members().description(), listed) {
@@ -221,7 +237,7 @@ impl Follower {
 
     /// Returns the offset that is read next of a group's partition, if that follows its end.
     pub(in crate::collect) fn position(&self, id: &GroupId, now: Instant) -> Option<Offset> {
-        let partition = self.progress.partition_of(id);
+        let partition = self.progress.partition_of(id.as_str());
         self.progress.live_position(partition, now)
     }
 
@@ -237,7 +253,7 @@ impl Follower {
         ends: &BTreeMap<PartitionId, Offset>,
     ) {
         for (id, answer) in answers {
-            if let Some(end) = ends.get(&self.progress.partition_of(id)) {
+            if let Some(end) = ends.get(&self.progress.partition_of(id.as_str())) {
                 self.state.seed(id, answer, *end);
             }
         }
@@ -252,7 +268,10 @@ impl Follower {
         from: Offset,
         ends: &BTreeMap<PartitionId, Offset>,
     ) {
-        if let Some(until) = ends.get(&self.progress.partition_of(&group)).copied() {
+        if let Some(until) = ends
+            .get(&self.progress.partition_of(group.as_str()))
+            .copied()
+        {
             self.checks.push(Check {
                 group,
                 answer,

@@ -124,7 +124,12 @@ impl Stream {
             return;
         }
         if let Some(refusal) = self.follower.as_ref().and_then(Follower::refusal) {
-            let reason = format!("`{TOPIC}` may not be read: {refusal}");
+            let verb = if refusal.code.is_authorization() {
+                "may not be read"
+            } else {
+                "cannot be followed"
+            };
+            let reason = format!("`{TOPIC}` {verb}: {refusal}");
             self.refuse(config, reason);
         }
         let now = Instant::now();

@@ -62,7 +62,7 @@ impl Progress {
     pub(super) fn restrict_to(mut self, groups: &[GroupId]) -> Self {
         let wanted: BTreeSet<PartitionId> = groups
             .iter()
-            .map(|group| self.partition_of(group))
+            .map(|group| self.partition_of(group.as_str()))
             .collect();
         for (id, part) in (0..).map(PartitionId).zip(&mut self.parts) {
             if !wanted.contains(&id) {
@@ -85,12 +85,12 @@ impl Progress {
     /// Returns the partition that holds a group.
     ///
     /// Source: `Utils.abs(groupId.hashCode) % partitions` of Kafka's GroupCoordinatorService.
-    pub(super) fn partition_of(&self, group: &GroupId) -> PartitionId {
-        let hash = group.as_str().encode_utf16().fold(0_i32, |hash, unit| {
+    pub(super) fn partition_of(&self, group: &str) -> PartitionId {
+        let hash = group.encode_utf16().fold(0_i32, |hash, unit| {
             hash.wrapping_mul(31).wrapping_add(i32::from(unit))
         });
         let count = i32::try_from(self.parts.len().max(1)).unwrap_or(i32::MAX);
-        PartitionId((hash & i32::MAX) % count)
+        PartitionId(hash.checked_abs().unwrap_or(0) % count)
     }
 
     /// Returns the partitions that are not being read.
@@ -208,16 +208,18 @@ mod tests {
 
     #[test]
     fn a_group_lies_where_kafka_puts_it() {
-        // As `Utils.abs("…".hashCode) % 50` says in Java.
+        // As `Utils.abs("…".hashCode()) % 50` says in Java; the last two hashes are negative.
         let progress = Progress::new(50);
         for (group, partition) in [
             ("", 0),
             ("a", 47),
             ("task-notification-service", 45),
             ("größe 🚀", 6),
+            ("crowd-14-transactional", 31),
+            ("crowd-06-cooperative", 44),
         ] {
             assert_eq!(
-                progress.partition_of(&group.into()),
+                progress.partition_of(group),
                 PartitionId(partition),
                 "{group}"
             );

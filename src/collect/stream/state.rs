@@ -319,7 +319,7 @@ fn entries(commits: &Commits) -> impl Iterator<Item = (TopicPartition, Entry)> {
 }
 
 /// Returns the group a record is about; nothing where it cannot be read or says nothing that is shown.
-fn group_of<'a>(record: &Record<'a>) -> Option<&'a str> {
+pub(super) fn group_of<'a>(record: &Record<'a>) -> Option<&'a str> {
     match record {
         Record::OffsetCommit { group, .. }
         | Record::GroupMetadata { group, .. }
