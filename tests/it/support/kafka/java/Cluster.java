@@ -39,6 +39,7 @@ import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
+import org.apache.kafka.common.utils.Utils;
 
 /** One cluster as the tests change and question it, through Kafka's own admin client, producer and consumer. */
 final class Cluster {
@@ -161,7 +162,7 @@ final class Cluster {
     int to = request.get("to").asInt();
     String offsets = "__consumer_offsets";
     var partitions = admin.describeTopics(List.of(offsets)).allTopicNames().get().get(offsets).partitions();
-    int number = (group.hashCode() & 0x7fffffff) % partitions.size();
+    int number = Utils.abs(group.hashCode()) % partitions.size();
     TopicPartition partition = new TopicPartition(offsets, number);
     List<Integer> replicas = new ArrayList<>(partitions.get(number).replicas().stream().map(Node::id).toList());
     replicas.remove((Integer) to);
