@@ -32,6 +32,8 @@ mod poller_embedded;
 mod poller_kafka;
 mod scale_kafka;
 mod secured_kafka;
+mod stream_kafka;
+mod stream_world;
 mod support;
 mod support_kafka;
 mod task_deployment;

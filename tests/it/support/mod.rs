@@ -31,7 +31,10 @@ mod wait;
 
 pub(crate) use certificates::{Authority, Credential};
 pub(crate) use http::{Response, connect, get, get_over};
-pub(crate) use kafka::{End, Kafka, Member, NodeId, PrintedRecord, Protocol, Secured};
+pub(crate) use kafka::{
+    Counts, End, GroupTruth, Kafka, Kind, Member, NodeId, OffsetsLog, PrintedRecord, Protocol,
+    Secured, Truth,
+};
 pub(crate) use lagwatch::{Finished, Lagwatch, Running};
 pub(crate) use offsets_table::{OffsetsRow, offsets_table};
 pub(crate) use process::{Scratch, Signal, unique};

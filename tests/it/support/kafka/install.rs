@@ -14,11 +14,22 @@ const POM: &str = include_str!("pom.xml");
 /// The Java programs beside this file.
 const SOURCES: &[(&str, &str)] = &[
     ("Cluster.java", include_str!("java/Cluster.java")),
+    ("Crowd.java", include_str!("java/Crowd.java")),
+    ("CrowdGroup.java", include_str!("java/CrowdGroup.java")),
+    ("CrowdInside.java", include_str!("java/CrowdInside.java")),
+    ("CrowdLedger.java", include_str!("java/CrowdLedger.java")),
+    ("CrowdMember.java", include_str!("java/CrowdMember.java")),
+    (
+        "CrowdTransactions.java",
+        include_str!("java/CrowdTransactions.java"),
+    ),
     ("Driver.java", include_str!("java/Driver.java")),
     ("Member.java", include_str!("java/Member.java")),
     ("Node.java", include_str!("java/Node.java")),
+    ("OffsetsLog.java", include_str!("java/OffsetsLog.java")),
     ("OffsetsTopic.java", include_str!("java/OffsetsTopic.java")),
     ("Tool.java", include_str!("java/Tool.java")),
+    ("Transaction.java", include_str!("java/Transaction.java")),
 ];
 
 /// Returns the class path of Kafka and of the programs beside this file; installs what is missing.

@@ -1,7 +1,7 @@
 //! A consumer of Kafka's own that reads only when told to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -128,12 +128,13 @@ impl Member<'_> {
         }))
     }
 
-    /// Commits an offset of the caller's choice on a partition it owns.
-    pub(crate) fn commit(&self, topic: &str, partition: i32, offset: i64) {
-        self.kafka.call(json!({
+    /// Commits an offset of the caller's choice on a partition it owns, and returns when Kafka had acknowledged it.
+    pub(crate) fn commit(&self, topic: &str, partition: i32, offset: i64) -> SystemTime {
+        let micros = self.kafka.answer(json!({
             "do": "member-commit", "member": self.id, "topic": topic,
             "partition": partition, "offset": offset,
         }));
+        UNIX_EPOCH + Duration::from_micros(micros)
     }
 
     /// Leaves the group.

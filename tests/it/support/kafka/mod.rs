@@ -1,11 +1,14 @@
 //! A real Apache Kafka: its nodes as processes, its clients as Kafka ships them.
 
 mod clients;
+mod crowd;
 mod driver;
 mod install;
 mod member;
+mod offsets_log;
 mod offsets_topic;
 mod secured;
+mod transaction;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -16,9 +19,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub(crate) use self::crowd::{GroupTruth, Kind, Truth};
 pub(crate) use self::member::{Member, Protocol};
-pub(crate) use self::offsets_topic::{End, PrintedRecord};
+pub(crate) use self::offsets_log::{Counts, OffsetsLog};
+pub(crate) use self::offsets_topic::PrintedRecord;
 pub(crate) use self::secured::Secured;
+pub(crate) use self::transaction::End;
 use super::process::{Guarded, Scratch, Signal, free_port, show_log_on_panic};
 
 /// The id of a node, from 1.
@@ -216,6 +222,14 @@ impl Builder {
     pub(crate) fn secured(mut self, secured: Secured) -> Self {
         self.secured = Some(secured);
         self
+    }
+
+    /// Lets the members of a crowd be missed soon after they vanish, and know every generation.
+    pub(crate) fn for_crowds(self) -> Self {
+        self.property("group.consumer.session.timeout.ms", "4000")
+            // A generation is written before it is handed out. While the write waits for others to go with it, a
+            // join may come in between: then nobody ever hears of the generation.
+            .property("group.coordinator.append.linger.ms", "0")
     }
 
     /// Starts the cluster and waits until all of its nodes are alive.

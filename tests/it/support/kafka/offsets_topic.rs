@@ -18,13 +18,6 @@ pub(crate) struct PrintedRecord {
     pub(crate) printed: Value,
 }
 
-/// How a transaction ends.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum End {
-    Commit,
-    Abort,
-}
-
 impl Kafka {
     /// Returns every committed record of `__consumer_offsets`.
     pub(crate) fn read_offsets_topic(&self) -> Vec<PrintedRecord> {
@@ -42,25 +35,6 @@ impl Kafka {
         self.answer(json!({
             "do": "offsets-topic-encode", "type": record_type, "version": version, "key": key, "value": value,
         }))
-    }
-
-    /// Commits for a group without members, inside a transaction that then ends.
-    pub(crate) fn commit_in_transaction(
-        &self,
-        group: &str,
-        topic: &str,
-        partition: i32,
-        offset: i64,
-        end: End,
-    ) {
-        let end = match end {
-            End::Commit => "commit",
-            End::Abort => "abort",
-        };
-        self.call(json!({
-            "do": "commit-in-transaction", "group": group, "topic": topic, "partition": partition,
-            "offset": offset, "end": end,
-        }));
     }
 
     /// Deletes what a group has committed on a partition.

@@ -262,25 +262,6 @@ final class Cluster {
     return "committed";
   }
 
-  /** Commits for a group without members through a producer, whose transaction is then committed or aborted. */
-  Object commitInTransaction(JsonNode request) throws Exception {
-    String group = request.get("group").asText();
-    var commit = Map.of(partition(request), new OffsetAndMetadata(request.get("offset").asLong()));
-    Properties reader = (Properties) properties.clone();
-    reader.put("group.id", group);
-    Properties transactional = (Properties) properties.clone();
-    transactional.put("transactional.id", group);
-    try (var consumer = new KafkaConsumer<>(reader, new ByteArrayDeserializer(), new ByteArrayDeserializer());
-        var sender = new KafkaProducer<>(transactional, new ByteArraySerializer(), new ByteArraySerializer())) {
-      sender.initTransactions();
-      sender.beginTransaction();
-      sender.sendOffsetsToTransaction(commit, consumer.groupMetadata());
-      if (request.get("end").asText().equals("abort")) sender.abortTransaction();
-      else sender.commitTransaction();
-    }
-    return request.get("end");
-  }
-
   /** Deletes what a group has committed on one partition. */
   Object deleteOffsets(JsonNode request) throws Exception {
     admin.deleteConsumerGroupOffsets(request.get("group").asText(), Set.of(partition(request))).all().get();

@@ -76,14 +76,16 @@ final class Driver {
       case "committed" -> Cluster.of(request).committed(request);
       case "alter-offsets" -> Cluster.of(request).alterOffsets(request);
       case "fill-groups" -> Cluster.of(request).fillGroups(request);
-      case "commit-in-transaction" -> Cluster.of(request).commitInTransaction(request);
       case "delete-offsets" -> Cluster.of(request).deleteOffsets(request);
-      case "offsets-topic-read" -> OffsetsTopic.read(request);
+      case "offsets-topic-read" -> OffsetsTopic.readAll(request);
       case "offsets-topic-encode" -> OffsetsTopic.encode(request);
       case "share" -> Cluster.of(request).share(request);
       case "delete-group" -> Cluster.of(request).deleteGroup(request);
       case "create-acl" -> Cluster.of(request).createAcl(request);
       case "delete-acls" -> Cluster.of(request).deleteAcls(request);
+      case "transaction-open" -> Transaction.open(request);
+      case "transaction-end" -> Transaction.end(request);
+      case "offsets-log" -> OffsetsLog.read(request);
       case "consumer-groups-tool" -> Tool.consumerGroups(request);
       case "member-open" -> Member.open(request);
       case "member-assignment" -> Member.of(request).assignment();

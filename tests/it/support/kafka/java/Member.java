@@ -1,5 +1,7 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -110,13 +112,13 @@ final class Member {
     });
   }
 
-  /** Commits an offset of the caller's choice. */
+  /** Commits an offset of the caller's choice and returns when Kafka had acknowledged it, in microseconds since 1970. */
   Object commit(JsonNode request) throws Exception {
     TopicPartition partition = Cluster.partition(request);
     long offset = request.get("offset").asLong();
     return order(() -> {
       consumer.commitSync(Map.of(partition, new OffsetAndMetadata(offset)));
-      return offset;
+      return ChronoUnit.MICROS.between(Instant.EPOCH, Instant.now());
     });
   }
 

@@ -32,11 +32,15 @@ final class OffsetsTopic {
   private static final GroupCoordinatorRecordSerde SERDE = new GroupCoordinatorRecordSerde();
   private static final Formatter FORMATTER = new Formatter();
 
-  /** Returns every committed record as far as it was written when asked. */
-  static Object read(JsonNode request) throws Exception {
+  /** Takes a record of the topic. */
+  interface Reader {
+    void take(ConsumerRecord<byte[], byte[]> record) throws Exception;
+  }
+
+  /** Reads every committed record as far as it was written when asked. */
+  static void read(JsonNode request, Reader reader) throws Exception {
     Properties properties = Cluster.properties(request);
     properties.put("isolation.level", "read_committed");
-    List<Object> records = new ArrayList<>();
     try (var consumer = new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
       List<TopicPartition> partitions = new ArrayList<>();
       consumer.partitionsFor(TOPIC).forEach(info -> partitions.add(new TopicPartition(TOPIC, info.partition())));
@@ -45,10 +49,20 @@ final class OffsetsTopic {
       Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
       while (partitions.stream().anyMatch(partition -> consumer.position(partition) < ends.get(partition))) {
         for (var record : consumer.poll(Duration.ofMillis(100))) {
-          if (record.offset() < ends.get(new TopicPartition(TOPIC, record.partition()))) records.add(describe(record));
+          if (record.offset() < ends.get(new TopicPartition(TOPIC, record.partition()))) reader.take(record);
         }
       }
     }
+  }
+
+  static CoordinatorRecord parse(ConsumerRecord<byte[], byte[]> record) {
+    return SERDE.deserialize(ByteBuffer.wrap(record.key()), record.value() == null ? null : ByteBuffer.wrap(record.value()));
+  }
+
+  /** Returns every committed record. */
+  static Object readAll(JsonNode request) throws Exception {
+    List<Object> records = new ArrayList<>();
+    read(request, record -> records.add(describe(record)));
     return records;
   }
 

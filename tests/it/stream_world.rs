@@ -1,0 +1,213 @@
+//! `serve` beside a crowd: what it shows against what Kafka keeps.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::support::{
+    Counts, Kafka, Lagwatch, OffsetsLog, Running, Samples, Truth, eventually, get,
+};
+
+/// Elections and expiring sessions take seconds by themselves, and the machine may be busy.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// Starts `serve`, which follows the topic from before the first commit of a crowd.
+pub(crate) fn follow(kafka: &Kafka, poll_interval: Duration) -> Running {
+    // Kafka makes `__consumer_offsets` for the first group.
+    kafka.create_topic("first", 1);
+    kafka.commit_for("first", "first", 0, 0);
+    let servers = kafka.bootstrap_servers().replace(',', "\", \"");
+    let seconds = poll_interval.as_secs();
+    let serve = Lagwatch::new("serve")
+        .config(&format!(
+            "clusters:
+  - bootstrap-servers: [\"{servers}\"]
+    mode: stream
+    poll-interval: {seconds}s
+    reconcile-interval: {seconds}s
+    groups: {{ exclude: [\"^bystander-\"] }}
+"
+        ))
+        .start();
+    serve.wait_until_ready();
+    let scrape = serve.scrape();
+    let mode = scrape.value("lagwatch_collect_mode", &[("mode", "stream")]);
+    assert_eq!(mode, Some(1.0));
+    serve
+}
+
+/// Waits until every figure of every group is the one of its clients and of Kafka.
+pub(crate) fn wait_for_agreement(serve: &Running, truth: &Truth, log: &OffsetsLog) {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let found = differences(&serve.scrape(), truth, log);
+        if found.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "after {LIMIT:?}: {found:#?}");
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Returns in words what is shown otherwise than Kafka keeps it.
+///
+/// A group that is deleted and comes back before its series are gone goes on counting: the counts are those of its
+/// newest life, or of so many before it, too.
+fn differences(samples: &Samples, truth: &Truth, log: &OffsetsLog) -> Vec<String> {
+    let mut found = Vec::new();
+    for (id, clients) in &truth.groups {
+        let of_group = [("consumergroup", id.as_str())];
+        let figure = |name: &str| {
+            let name = format!("kafka_consumergroup_{name}");
+            count(samples.sum(&name, &of_group))
+        };
+        let counted = Counts {
+            commits: commits_of(samples, id),
+            rounds: figure("rebalances_total"),
+            joins: figure("member_joins_total"),
+            leaves: figure("member_leaves_total"),
+        };
+        let kept = log.counts(id);
+        if !kept.contains(&counted) {
+            found.push(format!("{id}: {counted:?}, and it is one of {kept:?}"));
+        }
+        let (shown, members) = (figure("members"), clients.members_in_kafka());
+        if shown != members {
+            found.push(format!("{id}: {shown} members, and there are {members}"));
+        }
+        let offsets: BTreeMap<String, i64> = samples
+            .all("kafka_consumergroup_current_offset", &of_group)
+            .map(|sample| {
+                let partition = format!("{}-{}", sample.label("topic"), sample.label("partition"));
+                (partition, whole(sample.value))
+            })
+            .collect();
+        let committed = log.offsets(id);
+        if offsets != committed {
+            found.push(format!(
+                "{id}: offsets {offsets:?}, and they are {committed:?}"
+            ));
+        }
+        for (topic, newest) in log.newest_commits(id) {
+            let labels = [("consumergroup", id.as_str()), ("topic", &topic)];
+            let shown = samples.value("kafka_consumergroup_last_commit_timestamp_seconds", &labels);
+            let shown = shown.map(|seconds| whole((seconds * 1000.0).round()));
+            if shown != Some(newest) {
+                found.push(format!(
+                    "{id}: the last commit in {topic} at {shown:?}, and it was at {newest}"
+                ));
+            }
+        }
+        let state = [("consumergroup", id.as_str()), ("state", "Stable")];
+        let is_stable = samples.value("kafka_consumergroup_state", &state) == Some(1.0);
+        if is_stable != (members > 0) {
+            found.push(format!(
+                "{id}: stable is {is_stable}, with {members} members"
+            ));
+        }
+    }
+    found
+}
+
+pub(crate) fn current_offset(
+    samples: &Samples,
+    group: &str,
+    topic: &str,
+    partition: i32,
+) -> Option<f64> {
+    let labels = [
+        ("consumergroup", group),
+        ("topic", topic),
+        ("partition", &partition.to_string()),
+    ];
+    samples.value("kafka_consumergroup_current_offset", &labels)
+}
+
+fn commits_of(samples: &Samples, group: &str) -> BTreeMap<String, u64> {
+    let of_group = [("consumergroup", group)];
+    let commits = samples.all("kafka_consumergroup_commits_total", &of_group);
+    commits
+        .filter(|sample| sample.value > 0.0)
+        .map(|sample| {
+            (
+                sample.label("topic").to_owned(),
+                whole(sample.value).unsigned_abs(),
+            )
+        })
+        .collect()
+}
+
+/// Returns how many cycles are complete; a comparison with the coordinators belongs to each of these tests' cycles.
+fn cycles(samples: &Samples) -> f64 {
+    samples.sum("lagwatch_polls_total", &[("result", "complete")])
+}
+
+pub(crate) fn wait_for_cycles(serve: &Running, count: f64) {
+    let before = cycles(&serve.scrape());
+    eventually("cycles", LIMIT, || {
+        cycles(&serve.scrape()) >= before + count
+    });
+}
+
+pub(crate) fn exact(count: impl TryInto<i32>) -> f64 {
+    let count = count.try_into().ok().expect("a test counts to thousands");
+    f64::from(count)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it has no fraction")]
+fn whole(value: f64) -> i64 {
+    assert!(value.fract() == 0.0, "{value} is no count");
+    value as i64
+}
+
+fn count(value: f64) -> usize {
+    usize::try_from(whole(value)).expect("it is not negative")
+}
+
+/// Scrapes all the while: a counter of a group never goes back.
+pub(crate) struct Watch {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<String>>,
+}
+
+impl Watch {
+    pub(crate) fn start(address: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let mut highest = BTreeMap::new();
+            let mut lies = Vec::new();
+            while !told.load(Ordering::Relaxed) {
+                let Ok(answer) = get(address, "/metrics", &[]) else {
+                    lies.push("no answer of /metrics".to_owned());
+                    break;
+                };
+                for sample in Samples::parse(answer.text()).iter() {
+                    let is_counter = sample.name.ends_with("_total");
+                    if !is_counter || !sample.labels.contains_key("consumergroup") {
+                        continue;
+                    }
+                    let series = format!("{}{:?}", sample.name, sample.labels);
+                    let before = highest.entry(series).or_insert(sample.value);
+                    if sample.value < *before {
+                        lies.push(format!("{sample:?} after {before}"));
+                    }
+                    *before = sample.value;
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+            assert!(!highest.is_empty(), "no counter was seen");
+            lies
+        });
+        Self { stop, thread }
+    }
+
+    pub(crate) fn finish(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let lies = self.thread.join().expect("the watch does not panic");
+        assert_eq!(lies, [""; 0]);
+    }
+}
