@@ -99,6 +99,11 @@ impl Kafka {
         self.answer(json!({ "do": "leader", "topic": topic, "partition": partition }))
     }
 
+    /// Returns the node that is the active controller.
+    pub(crate) fn controller(&self) -> NodeId {
+        self.answer(json!({ "do": "controller" }))
+    }
+
     /// Returns the node that coordinates a group.
     pub(crate) fn coordinator(&self, group: &str) -> NodeId {
         self.answer(json!({ "do": "coordinator", "group": group }))

@@ -150,6 +150,11 @@ final class Cluster {
     return leader == null ? null : leader.id();
   }
 
+  /** Returns the id of the active controller. */
+  Object controller(JsonNode request) throws Exception {
+    return admin.describeMetadataQuorum().quorumInfo().get().leaderId();
+  }
+
   /** Returns the id of the node that coordinates a group. */
   Object coordinator(JsonNode request) throws Exception {
     String group = request.get("group").asText();

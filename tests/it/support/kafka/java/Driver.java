@@ -68,6 +68,7 @@ final class Driver {
       case "delete-topic" -> Cluster.of(request).deleteTopic(request);
       case "delete-records" -> Cluster.of(request).deleteRecords(request);
       case "leader" -> Cluster.of(request).leader(request);
+      case "controller" -> Cluster.of(request).controller(request);
       case "coordinator" -> Cluster.of(request).coordinator(request);
       case "move-coordinator" -> Cluster.of(request).moveCoordinator(request);
       case "produce" -> Cluster.of(request).produce(request);
