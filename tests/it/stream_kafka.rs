@@ -12,7 +12,7 @@ use std::env;
 use std::time::Duration;
 
 use crate::stream_world::{
-    LIMIT, Watch, current_offset, exact, follow, wait_for_agreement, wait_for_cycles,
+    LIMIT, current_offset, exact, follow, wait_for_agreement, wait_for_cycles,
 };
 use crate::support::{GroupTruth, Kafka, Kind, Protocol, Truth};
 
@@ -27,6 +27,7 @@ fn a_crowd_is_counted_exactly() {
         .start();
     crowd.run_for(Duration::from_secs(number("LAGWATCH_CROWD_SECONDS", 30)));
     crowd.wait_for_acts(10);
+    crowd.wait_for_commits(100);
     let truth = crowd.settle();
     assert_eq!(truth.troubles, 0);
     assert_everything_has_happened(&truth);
@@ -39,43 +40,6 @@ fn a_crowd_is_counted_exactly() {
     wait_for_agreement(&serve, &truth, &log);
     let scrape = serve.scrape();
     assert_eq!(scrape.sum("lagwatch_stream_drift_total", &[]), 0.0);
-    assert_eq!(scrape.sum("lagwatch_stream_gaps_total", &[]), 0.0);
-    report_crowd(&truth);
-}
-
-#[test]
-#[ignore = "needs Java 17 and Maven"]
-fn nothing_is_lost_or_counted_twice_while_nodes_fail() {
-    let kafka = Kafka::builder().nodes(3).for_crowds().start();
-    let serve = follow(&kafka, Duration::from_secs(5));
-    let watch = Watch::start(serve.address());
-    let mut crowd = kafka
-        .crowd()
-        .groups(number("LAGWATCH_CROWD_GROUPS", 10))
-        .without_deletions()
-        .expecting_faults()
-        .start();
-    crowd.wait_for_acts(3);
-    let some_group = "crowd-00-range";
-    for _ in 0..2 {
-        let victim = kafka.coordinator(some_group);
-        kafka.kill(victim);
-        crowd.wait_for_commits(100);
-        kafka.restart(victim);
-        crowd.wait_for_commits(100);
-    }
-    let next = kafka.coordinator(some_group) % 3 + 1;
-    kafka.move_coordinator(some_group, next);
-    crowd.wait_for_commits(100);
-    let truth = crowd.settle();
-    let log = kafka.offsets_log();
-    assert_eq!(log.disagreements(&truth), [""; 0]);
-
-    wait_for_agreement(&serve, &truth, &log);
-    watch.finish();
-    let scrape = serve.scrape();
-    assert_eq!(scrape.sum("lagwatch_stream_drift_total", &[]), 0.0);
-    // Leaders changed, and nothing that was committed is gone from the log.
     assert_eq!(scrape.sum("lagwatch_stream_gaps_total", &[]), 0.0);
     report_crowd(&truth);
 }

@@ -1,15 +1,10 @@
 //! `serve` beside a crowd: what it shows against what Kafka keeps.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::{
-    Counts, Kafka, Lagwatch, OffsetsLog, Running, Samples, Truth, eventually, get,
-};
+use crate::support::{Counts, Kafka, Lagwatch, OffsetsLog, Running, Samples, Truth, eventually};
 
 /// Elections and expiring sessions take seconds by themselves, and the machine may be busy.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -165,49 +160,4 @@ fn whole(value: f64) -> i64 {
 
 fn count(value: f64) -> usize {
     usize::try_from(whole(value)).expect("it is not negative")
-}
-
-/// Scrapes all the while: a counter of a group never goes back.
-pub(crate) struct Watch {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<Vec<String>>,
-}
-
-impl Watch {
-    pub(crate) fn start(address: SocketAddr) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            let mut highest = BTreeMap::new();
-            let mut lies = Vec::new();
-            while !told.load(Ordering::Relaxed) {
-                let Ok(answer) = get(address, "/metrics", &[]) else {
-                    lies.push("no answer of /metrics".to_owned());
-                    break;
-                };
-                for sample in Samples::parse(answer.text()).iter() {
-                    let is_counter = sample.name.ends_with("_total");
-                    if !is_counter || !sample.labels.contains_key("consumergroup") {
-                        continue;
-                    }
-                    let series = format!("{}{:?}", sample.name, sample.labels);
-                    let before = highest.entry(series).or_insert(sample.value);
-                    if sample.value < *before {
-                        lies.push(format!("{sample:?} after {before}"));
-                    }
-                    *before = sample.value;
-                }
-                thread::sleep(Duration::from_millis(100));
-            }
-            assert!(!highest.is_empty(), "no counter was seen");
-            lies
-        });
-        Self { stop, thread }
-    }
-
-    pub(crate) fn finish(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let lies = self.thread.join().expect("the watch does not panic");
-        assert_eq!(lies, [""; 0]);
-    }
 }

@@ -129,18 +129,6 @@ impl CrowdBuilder<'_> {
         self
     }
 
-    /// No group is ever deleted: each has one life.
-    pub(crate) fn without_deletions(mut self) -> Self {
-        self.deletes = false;
-        self
-    }
-
-    /// Nodes will fail: no client repeats a commit by itself, so that its outcome is known or known to be uncertain.
-    pub(crate) fn expecting_faults(mut self) -> Self {
-        self.faults = true;
-        self
-    }
-
     /// Creates the topics and lets the crowd in.
     pub(crate) fn start(self) -> Crowd {
         let Self {
