@@ -129,6 +129,12 @@ impl CrowdBuilder<'_> {
         self
     }
 
+    /// No group is ever deleted: each has one life.
+    pub(crate) fn without_deletions(mut self) -> Self {
+        self.deletes = false;
+        self
+    }
+
     /// Creates the topics and lets the crowd in.
     pub(crate) fn start(self) -> Crowd {
         let Self {
