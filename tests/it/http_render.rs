@@ -161,9 +161,9 @@ async fn dropped_series_are_counted_once_for_each_snapshot() {
         },
         ..uniform(1, 5, taken)
     };
-    // Of one group: two sums, one count of uncommitted partitions, one of commits, three of rebalances and members, and
-    // two series for each of ten partitions; and the number of brokers.
-    let dropped = 28 - 3;
+    // Of one group that nobody could describe: two sums, one count of uncommitted partitions, one of commits, and two
+    // series for each of ten partitions; and the number of brokers.
+    let dropped = 25 - 3;
     let store = store(world(vec![limited(taken)]));
     let scrapes = Scrapes::new(Arc::clone(&store), own.clone());
     for (format, encoding) in [

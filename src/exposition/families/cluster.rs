@@ -91,7 +91,7 @@ impl<'a> Cluster<'a> {
             Rows::GroupTopicActivity(_) if granularity == Granularity::Group => {}
             Rows::GroupTopicActivity(value) => {
                 self.each_group_topic(snapshot, |cluster, group, rows| {
-                    if !cluster.shows_activity(snapshot, group) {
+                    if !cluster.shows_commits(snapshot, rows) {
                         return;
                     }
                     let commits = group.activity.commits.get(&rows[0].id.topic);

@@ -31,9 +31,11 @@ impl<'a> Cluster<'a> {
     ) {
         let start = self.labels.mark();
         for group in &snapshot.groups {
-            if self.shows_activity(snapshot, group)
+            // Where the members cannot be told, neither can what they did.
+            if let Some(membership) = snapshot.fresh_membership(group, self.now)
                 && let Some(value) = value(&group.activity)
             {
+                self.show(membership.measured);
                 self.labels.push("consumergroup", group.id.as_str());
                 self.series(family, value);
                 self.labels.cut(start);
@@ -41,20 +43,18 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// Tells whether anything of the group was read lately enough: a count that stands still says that nothing happened.
-    pub(super) fn shows_activity(&mut self, snapshot: &ClusterSnapshot, group: &GroupRow) -> bool {
-        let membership = snapshot.fresh_membership(group, self.now);
-        let measured = membership
-            .map(|membership| membership.measured)
-            .or_else(|| {
-                let mut rows = group.partitions.iter();
-                rows.find_map(|row| snapshot.fresh_reading(row, self.now))
-                    .map(|reading| reading.measured)
-            });
-        measured
+    /// Tells whether a commit of the topic was read lately enough: a count that stands still says that nothing happened.
+    pub(super) fn shows_commits(
+        &mut self,
+        snapshot: &ClusterSnapshot,
+        rows: &[PartitionRow],
+    ) -> bool {
+        let mut rows = rows.iter();
+        let reading = rows.find_map(|row| snapshot.fresh_reading(row, self.now));
+        reading
             .into_iter()
-            .for_each(|measured| self.show(measured));
-        measured.is_some()
+            .for_each(|reading| self.show(reading.measured));
+        reading.is_some()
     }
 
     /// Calls `write` for the partitions of each group on each topic, with the labels of both set.

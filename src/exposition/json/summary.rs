@@ -43,10 +43,10 @@ pub(super) struct GroupSummary<'a> {
     lag: Option<u64>,
     lag_reason: Option<Absence>,
     age_seconds: Option<f64>,
-    rebalances: u64,
+    rebalances: Option<u64>,
     last_rebalance_at: Option<String>,
-    member_joins: u64,
-    member_leaves: u64,
+    member_joins: Option<u64>,
+    member_leaves: Option<u64>,
     failures: Vec<Failure<'a>>,
 }
 
@@ -131,10 +131,11 @@ pub(super) fn group_summary<'a>(
             .map(|reading| reading.measured)
             .min()
             .map(|oldest| age_seconds(oldest, now)),
-        rebalances: activity.rebalances,
+        // Where the members cannot be told, neither can what they did.
+        rebalances: membership.map(|_| activity.rebalances),
         last_rebalance_at: activity.last_rebalance_ms.and_then(timestamp_of),
-        member_joins: activity.member_joins,
-        member_leaves: activity.member_leaves,
+        member_joins: membership.map(|_| activity.member_joins),
+        member_leaves: membership.map(|_| activity.member_leaves),
         failures: failures
             .iter()
             .map(|failure| Failure {
