@@ -8,9 +8,9 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ErrorCode, params};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,6 +22,9 @@ const WAITING: usize = 4;
 
 /// How long another process may hold the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long after it was found to be held it is tried again.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 const SCHEMA: &str = "\
     CREATE TABLE IF NOT EXISTS audit_log (
@@ -174,7 +177,26 @@ impl AuditLog {
     }
 }
 
+/// Opens the file, however many others do so at the same time.
 fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match try_open(path) {
+            // SQLite's own timeout does not count while the journal's mode changes.
+            Err(error) if is_busy(&error) && Instant::now() < deadline => thread::sleep(BUSY_PAUSE),
+            outcome => return outcome,
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+fn try_open(path: &Path) -> rusqlite::Result<Connection> {
     let database = Connection::open(path)?;
     database.busy_timeout(BUSY_TIMEOUT)?;
     database.pragma_update(None, "journal_mode", "WAL")?;
@@ -304,6 +326,23 @@ mod tests {
             .collect::<Result<_, _>>()
             .expect("rows of the schema");
         assert_eq!(rows, [("a".into(), 0), ("b".into(), 1)]);
+    }
+
+    #[test]
+    fn members_that_start_together_may_share_one_new_file() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let path = folder.path().join("audit.sqlite");
+            let start = std::sync::Barrier::new(8);
+            thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        start.wait();
+                        open(&path).expect("the others are done soon");
+                    });
+                }
+            });
+        }
     }
 
     #[tokio::test]
