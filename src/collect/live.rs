@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::build::{self, Changes};
 use super::failure::Operation;
 use super::fetch::groups::{self, GroupAnswer, GroupPhase, GroupsAnswer, Seen};
-use super::fetch::listing::{Prospect, Target};
+use super::fetch::listing::{Coverage, Prospect, Target};
 use super::fetch::marks::{self, MarksAnswer};
 use super::fetch::topology::Topology;
 use super::fetch::{Budget, within};
@@ -64,21 +64,25 @@ struct Sorted {
 }
 
 impl Poller {
-    /// Brings together what records told and what coordinators answered, and takes the latter over.
+    /// Brings together what records told and what coordinators answered to `asked`, and takes the latter over.
     pub(super) fn taken_over(
         &mut self,
+        told: Told,
         asked: BTreeMap<GroupId, GroupAnswer>,
-        told: BTreeMap<GroupId, GroupAnswer>,
-        mut to_check: BTreeMap<GroupId, Offset>,
         ends: &BTreeMap<PartitionId, Offset>,
+        coverage: Coverage,
     ) -> BTreeMap<GroupId, GroupAnswer> {
         self.asked.clear();
+        let Told {
+            answers: mut groups,
+            to_ask: _,
+            mut to_check,
+        } = told;
         let previous = Arc::clone(&self.previous);
         let Some(follower) = self.stream.follower_mut() else {
             return asked;
         };
         follower.clear_checks();
-        let mut groups = told;
         let mut seeds = Vec::new();
         for (id, answer) in asked {
             match to_check.remove(&id) {
@@ -91,17 +95,14 @@ impl Poller {
         }
         let seeds = seeds.iter().filter_map(|id| Some((id, groups.get(id)?)));
         follower.seed(seeds, ends);
-        for (id, answer) in &mut groups {
-            answer.seen = Seen::Told(follower.take_news(id));
+        if coverage != Coverage::InPart {
+            follower.survey();
         }
-        let is_shown = |id: &GroupId| {
-            groups.contains_key(id)
-                || previous
-                    .groups
-                    .binary_search_by(|row| row.id.cmp(id))
-                    .is_ok()
-        };
-        follower.retain(is_shown);
+        for (id, answer) in &mut groups {
+            let shown = previous.group(id).map(|row| &row.activity);
+            answer.seen = Seen::Told(follower.activity(id, shown));
+        }
+        follower.retain(|id| groups.contains_key(id) || previous.group(id).is_some());
         groups
     }
 
@@ -137,13 +138,15 @@ impl Poller {
         self.count(&failures);
         if let Some(follower) = self.stream.follower_mut() {
             for (id, (answer, _)) in &mut sorted.answers {
-                answer.seen = Seen::Told(follower.take_news(id));
+                let shown = previous.group(id).map(|row| &row.activity);
+                answer.seen = Seen::Told(follower.activity(id, shown));
             }
         }
         let changes = Changes {
             topology: Some(topology),
             groups: sorted.answers,
             marks,
+            mode: self.stream.mode(),
         };
         let snapshot = build::patch(&self.previous, changes, &self.config, now());
         self.publish(snapshot);
@@ -160,10 +163,10 @@ impl Poller {
             let listed = self.listed.get(&id).copied();
             if let Some(answer) = follower.answer(&id, listed, now) {
                 sorted.answers.insert(id, (answer, pending.partitions));
-            } else if follower.position(&id, now).is_none() {
-                // Its partition cannot be followed: the next cycle asks about it.
             } else if follower.is_on_the_way(&id) {
                 follower.give_back(id, pending);
+            } else if follower.position(&id, now).is_none() {
+                // Its partition cannot be followed: the next cycle asks about it.
             } else if self.asked.len() < MOST_ASKED && self.asked.insert(id.clone()) {
                 sorted.unknown.push(Target {
                     id,
@@ -178,9 +181,15 @@ impl Poller {
     /// Asks coordinators who the members of these groups are, where records do not tell.
     async fn ask_for_members(&mut self, changes: &BTreeMap<GroupId, Pending>, budget: Budget) {
         let limit = budget.request_timeout;
+        let now = Instant::now().into_std();
+        let Some(follower) = self.stream.follower() else {
+            return;
+        };
         let to_ask: Vec<GroupId> = changes
             .iter()
             .filter(|(id, pending)| pending.asks_for_members && !self.undescribable.contains(*id))
+            // Where the partition is behind, the next cycle asks.
+            .filter(|(id, _)| follower.position(id, now).is_some())
             .map(|(id, _)| id.clone())
             .collect();
         let asking = to_ask.into_iter().map(|id| {

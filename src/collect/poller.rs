@@ -17,7 +17,7 @@ use super::fetch::groups::{self, Described, GroupPhase};
 use super::fetch::listing::{self, Coverage, Listed, Listing};
 use super::fetch::topology::{self, Topology, TopologyAnswer};
 use super::fetch::{Budget, marks};
-use super::live::{self, Told};
+use super::live;
 use super::reporter::Reporter;
 use super::schedule::{self, Tick};
 use super::stream::{LogSource, Stream};
@@ -217,20 +217,16 @@ impl Poller {
             named_partitions: named_partitions.as_deref(),
         };
         let reconciles = self.stream.is_due_for_reconciliation(config);
-        let Told {
-            answers,
-            to_ask,
-            to_check,
-        } = live::told(self.stream.follower(), targets, reconciles);
-        let answer = phase.fetch(to_ask).await;
+        let mut told = live::told(self.stream.follower(), targets, reconciles);
+        let answer = phase.fetch(std::mem::take(&mut told.to_ask)).await;
         self.observe("describe_groups", answer.describing);
         self.observe("committed_offsets", answer.reading_commits);
         fetched.note(answer.contact(), answer.failures);
-        if !answers.is_empty() {
+        if !told.answers.is_empty() {
             fetched.contact = Contact::Made;
         }
         let ends = self.stream.see_ends(admin, budget).await;
-        fetched.groups = self.taken_over(answer.groups, answers, to_check, &ends);
+        fetched.groups = self.taken_over(told, answer.groups, &ends, coverage);
         fetched.mode = self.stream.mode();
         if fetched.contact == Contact::None {
             return fetched;

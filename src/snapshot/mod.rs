@@ -21,7 +21,7 @@ pub use topic::{TopicPartitionRow, TopicRow};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::lag::{BrokerId, ClusterName, UncommittedPolicy};
+use crate::lag::{BrokerId, ClusterName, GroupId, UncommittedPolicy};
 
 /// One cluster as one poll cycle saw it.
 #[derive(Clone, Debug)]
@@ -168,6 +168,12 @@ pub struct BrokerRow {
 }
 
 impl ClusterSnapshot {
+    /// Returns the row of a group.
+    pub fn group(&self, id: &GroupId) -> Option<&Arc<GroupRow>> {
+        let place = self.groups.binary_search_by(|row| row.id.cmp(id));
+        place.ok().map(|index| &self.groups[index])
+    }
+
     /// Tells whether values measured at `measured` may still be shown at `now`.
     pub fn is_fresh(&self, measured: Instant, now: Instant) -> bool {
         now.saturating_duration_since(measured) <= self.stale_after

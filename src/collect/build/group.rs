@@ -51,14 +51,16 @@ pub(super) fn row(
         failures: failures(&answer),
         activity: before.map_or_else(Arc::default, |before| Arc::clone(&before.activity)),
     };
-    let news = match (&answer.seen, before) {
-        (Seen::Told(news), _) => news.clone(),
-        (Seen::Compared, Some(before)) => News::between(before, &row, evidence.now_ms),
+    match (&answer.seen, before) {
+        (Seen::Told(activity), _) => row.activity = Arc::clone(activity),
+        (Seen::Compared, Some(before)) => {
+            let news = News::between(before, &row, evidence.now_ms);
+            if !news.is_empty() {
+                news.add_to(Arc::make_mut(&mut row.activity));
+            }
+        }
         // What it did before it was first seen is unknown.
-        (Seen::Compared, None) => News::default(),
-    };
-    if !news.is_empty() {
-        news.add_to(Arc::make_mut(&mut row.activity));
+        (Seen::Compared, None) => {}
     }
     (!is_gone(&row, &answer, evidence)).then_some(row)
 }

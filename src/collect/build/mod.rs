@@ -156,6 +156,7 @@ pub(super) struct Changes {
     pub(super) groups: BTreeMap<GroupId, (GroupAnswer, BTreeSet<TopicPartition>)>,
     /// One entry for each of those partitions whose leader was asked.
     pub(super) marks: HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
+    pub(super) mode: CollectMode,
 }
 
 /// Returns the snapshot that follows `previous` by what changed since, without another cycle.
@@ -169,6 +170,7 @@ pub(super) fn patch(
         topology,
         groups: answers,
         marks,
+        mode,
     } = changes;
     let evidence = Evidence {
         topology: topology.as_deref(),
@@ -193,6 +195,7 @@ pub(super) fn patch(
         }
     }
     ClusterSnapshot {
+        mode,
         topics: topic::patched(previous, &marks, now.instant),
         groups,
         ..previous.clone()

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -9,13 +10,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::config::PollConfig;
 use super::super::failure::{Contact, Failure, Operation, Subject, is_answer};
-use super::super::news::News;
 use super::listing::{Listed, Prospect, Target};
 use super::topology::Topology;
 use super::{Budget, within};
 use crate::kafka::{Admin, ErrorCode, GroupDescription, KafkaError};
 use crate::lag::{Committed, GroupId, TopicPartition};
-use crate::snapshot::GroupState;
+use crate::snapshot::{Activity, GroupState};
 
 /// What a group's coordinator answered in one cycle.
 #[derive(Debug)]
@@ -27,13 +27,13 @@ pub(in crate::collect) struct GroupAnswer {
     pub(in crate::collect) seen: Seen,
 }
 
-/// How it is known what a group did since the cycle before.
+/// How it is known what a group did.
 #[derive(Debug)]
 pub(in crate::collect) enum Seen {
-    /// By comparing what one cycle after the other found: a lower bound.
+    /// By comparing what this cycle found with the one before: a lower bound.
     Compared,
-    /// By its records.
-    Told(News),
+    /// By its records: all that it did since it is watched.
+    Told(Arc<Activity>),
 }
 
 /// Committed offsets as the coordinator answered them.

@@ -1,22 +1,22 @@
 //! Following `__consumer_offsets`: what is read of it goes into the state, and tells which rows are to be shown anew.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::TOPIC;
-use super::members::Change;
+use super::members::{Change, Place};
 use super::progress::Progress;
-use super::state::{State, Touched, group_of};
+use super::state::{Novelty, State, Touched, group_of};
 use crate::collect::config::PollConfig;
 use crate::collect::fetch::groups::{Described, GroupAnswer, Seen};
 use crate::collect::fetch::listing::Listed;
-use crate::collect::news::News;
 use crate::kafka::log_reader::is_lost;
 use crate::kafka::{ErrorCode, Found, GroupDescription, KafkaError, Log, LogRecord};
 use crate::lag::{GroupId, Offset, PartitionId, TopicPartition};
 use crate::metrics::ClusterMetrics;
 use crate::offsets_topic::{Malformed, Record, decode};
-use crate::snapshot::{EventWriter, GroupState, Happening};
+use crate::snapshot::{Activity, EventWriter, GroupState, Happening};
 
 /// What is known by following the topic.
 #[derive(Debug)]
@@ -152,9 +152,16 @@ impl Follower {
         {
             return self.refuse_layout(partition, group);
         }
-        let touched = self
-            .state
-            .apply(&read, record.offset, record.timestamp_ms, config);
+        let place = Place {
+            offset: record.offset,
+            at_ms: record.timestamp_ms,
+        };
+        let novelty = if self.progress.is_surveyed(partition) {
+            Novelty::New
+        } else {
+            Novelty::Unknown
+        };
+        let touched = self.state.apply(&read, place, novelty, config);
         if let Some(touched) = touched {
             self.note(touched);
         }
@@ -259,6 +266,11 @@ impl Follower {
         }
     }
 
+    /// Notes that every group was listed after the partitions that are read were begun.
+    pub(in crate::collect) fn survey(&mut self) {
+        self.progress.survey();
+    }
+
     /// Compares, once everything was read up to `ends`, what is known of a group with an answer that was asked for when
     /// everything before `from` had been read.
     pub(in crate::collect) fn check(
@@ -339,9 +351,13 @@ impl Follower {
         known.asks_for_members |= pending.asks_for_members;
     }
 
-    /// Takes what a group was seen to do since the last call.
-    pub(in crate::collect) fn take_news(&mut self, id: &GroupId) -> News {
-        self.state.take_news(id)
+    /// Returns all that a group was seen to do, beginning with what is shown of it.
+    pub(in crate::collect) fn activity(
+        &mut self,
+        id: &GroupId,
+        shown: Option<&Arc<Activity>>,
+    ) -> Arc<Activity> {
+        self.state.activity(id, shown)
     }
 
     /// Forgets groups that are neither shown nor known.

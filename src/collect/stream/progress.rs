@@ -21,8 +21,19 @@ struct Part {
     position: Option<Offset>,
     /// An end that was seen, and when, which the reading may not have reached yet.
     goal: Option<(Offset, Instant)>,
+    /// The end that has to be reached first: what coordinators said before it was seen has been shown already.
+    resume: Option<Offset>,
     sight: Sight,
     usage: Usage,
+    survey: Survey,
+}
+
+/// Whether the groups of a partition were all listed since it is being read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Survey {
+    #[default]
+    Pending,
+    Done,
 }
 
 /// Whether a partition holds groups that are watched.
@@ -122,6 +133,21 @@ impl Progress {
         }
     }
 
+    /// Notes that all groups were listed: one that is not known by now has yet to come.
+    pub(super) fn survey(&mut self) {
+        for part in &mut self.parts {
+            if part.position.is_some() {
+                part.survey = Survey::Done;
+            }
+        }
+    }
+
+    /// Tells whether every group of the partition that there was when it was begun has been listed.
+    pub(super) fn is_surveyed(&self, partition: PartitionId) -> bool {
+        self.part(partition)
+            .is_some_and(|part| part.survey == Survey::Done)
+    }
+
     /// Notes that everything before `next` was read. Returns whether that is news: what was read before is not again.
     pub(super) fn advance(&mut self, partition: PartitionId, next: Offset) -> bool {
         let Some(part) = self.part_mut(partition) else {
@@ -136,13 +162,17 @@ impl Progress {
         }
     }
 
-    /// Notes where the partitions end. Those that are missing could not be asked.
+    /// Notes where the partitions end, after coordinators were asked about the groups of those that are behind. Those
+    /// that are missing could not be asked.
     pub(super) fn see_ends(&mut self, ends: &BTreeMap<PartitionId, Offset>, now: Instant) {
         for (id, part) in (0..).map(PartitionId).zip(&mut self.parts) {
             let Some(end) = ends.get(&id) else {
                 part.sight = Sight::Lost;
                 continue;
             };
+            if part.standing(now) == Standing::Behind {
+                part.resume = Some(*end);
+            }
             part.sight = Sight::Clear;
             let is_reached = part
                 .goal
@@ -180,11 +210,14 @@ impl Progress {
 
 impl Part {
     fn standing(&self, now: Instant) -> Standing {
+        let Some(position) = self.position else {
+            return Standing::Behind;
+        };
         let is_late = self.goal.is_none_or(|(goal, seen)| {
-            self.position.is_none_or(|position| position < goal)
-                && now.saturating_duration_since(seen) > PATIENCE
+            position < goal && now.saturating_duration_since(seen) > PATIENCE
         });
-        if self.position.is_none() || self.sight == Sight::Lost || is_late {
+        let is_back = self.resume.is_none_or(|resume| resume <= position);
+        if self.sight == Sight::Lost || is_late || !is_back {
             Standing::Behind
         } else {
             Standing::Live
@@ -233,8 +266,9 @@ mod tests {
         assert_eq!(progress.live_position(P, start), None);
         progress.begin(P, at(10));
         progress.see_ends(&ends(12), start);
-        assert_eq!(progress.live_position(P, start), Some(at(10)));
+        assert_eq!(progress.live_position(P, start), None);
         progress.advance(P, at(12));
+        assert_eq!(progress.live_position(P, start), Some(at(12)));
         let later = start + 2 * PATIENCE;
         assert_eq!(progress.live_position(P, later), Some(at(12)));
         progress.see_ends(&ends(15), later);
@@ -249,11 +283,15 @@ mod tests {
         progress.see_ends(&ends(12), start);
         let late = start + 2 * PATIENCE;
         assert_eq!(progress.live_position(P, late), None);
-        // A newer end does not make it younger.
+        // A newer end does not make it younger, and coordinators have told what lies before that.
         progress.see_ends(&ends(20), late);
         assert_eq!(progress.live_position(P, late), None);
         progress.advance(P, at(12));
-        assert_eq!(progress.live_position(P, late), Some(at(12)));
+        assert_eq!(progress.live_position(P, late), None);
+        progress.advance(P, at(20));
+        assert_eq!(progress.live_position(P, late), Some(at(20)));
+        progress.see_ends(&ends(21), late);
+        assert_eq!(progress.live_position(P, late), Some(at(20)));
     }
 
     #[test]
@@ -262,8 +300,14 @@ mod tests {
         let mut progress = Progress::new(1);
         progress.begin(P, at(10));
         progress.see_ends(&ends(10), now);
+        assert_eq!(progress.live_position(P, now), Some(at(10)));
         progress.see_ends(&BTreeMap::new(), now);
         assert_eq!(progress.live_position(P, now), None);
+        progress.see_ends(&ends(15), now);
+        assert_eq!(progress.live_position(P, now), None);
+        progress.advance(P, at(15));
+        assert_eq!(progress.live_position(P, now), Some(at(15)));
+        progress.see_ends(&BTreeMap::new(), now);
         assert_eq!(progress.standings(now), (0, 1));
     }
 
@@ -283,7 +327,11 @@ mod tests {
         assert!(progress.advance(P, at(11)));
         assert!(!progress.advance(P, at(11)));
         assert!(!progress.advance(P, at(5)));
+        progress.survey();
+        assert!(progress.is_surveyed(P));
         progress.lose(P);
         assert_eq!(progress.unread(), [P]);
+        progress.survey();
+        assert!(!progress.is_surveyed(P), "it is not being read");
     }
 }

@@ -1,18 +1,20 @@
 //! What `__consumer_offsets` says of each watched group: its commits, its members, and what it was seen to do.
 //!
 //! A group is known once its coordinator was asked (it is *seeded*) and every record up to then was read; from then on
-//! its records alone keep it true. Records are applied in the order of their partition.
+//! its records alone keep it true, and no later answer is taken for newer than they are. Records are applied in the
+//! order of their partition.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
-use super::members::{Change, Members, Said};
+use super::members::{Change, Members, Place, Said};
 use crate::collect::config::PollConfig;
 use crate::collect::fetch::groups::{Commits, Described, GroupAnswer};
 use crate::collect::news::News;
 use crate::kafka::GroupDescription;
 use crate::lag::{Committed, GroupId, Offset, TopicName, TopicPartition};
 use crate::offsets_topic::{OffsetCommit, Record};
-use crate::snapshot::EventKind;
+use crate::snapshot::{Activity, EventKind};
 
 /// What is known of the groups of a cluster.
 #[derive(Debug, Default)]
@@ -36,7 +38,19 @@ pub(super) struct Group {
     knowledge: Knowledge,
     commits: BTreeMap<TopicPartition, Entry>,
     members: Members,
+    /// What it was seen to do and is not in `activity` yet.
     news: News,
+    /// All that it was seen to do; nothing while nobody has asked for it.
+    activity: Option<Arc<Activity>>,
+}
+
+/// Whether a group that has never been heard of may be older than the record that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Novelty {
+    /// It is not: every group that there was has been listed.
+    New,
+    /// It may be.
+    Unknown,
 }
 
 /// How far what is known of a group can be relied on.
@@ -70,12 +84,12 @@ pub(super) struct Touched {
 }
 
 impl State {
-    /// Takes over a record; returns what it changed of a watched group.
+    /// Takes over a record; returns what it changed of a watched group. `novelty` is that of groups not heard of before.
     pub(super) fn apply(
         &mut self,
         record: &Record<'_>,
-        at: Offset,
-        at_ms: Option<i64>,
+        at: Place,
+        novelty: Novelty,
         config: &PollConfig,
     ) -> Option<Touched> {
         let id = self.watched(group_of(record)?, config)?;
@@ -87,12 +101,12 @@ impl State {
         } = record
         {
             let topic = self.watched_topic(topic, config)?;
-            let group = self.groups.entry(id.clone()).or_default();
+            let group = self.group(&id, novelty);
             let partition = TopicPartition {
                 topic,
                 partition: *partition,
             };
-            let previous = group.commit(&partition, commit.as_ref(), at);
+            let previous = group.commit(&partition, commit.as_ref(), at.offset);
             let written = commit.as_ref().map(|commit| commit.commit_timestamp_ms);
             return Some(Touched {
                 group: id,
@@ -103,22 +117,45 @@ impl State {
                     offset: commit.as_ref().and_then(|commit| offset(commit.committed)),
                     previous,
                 }),
-                at_ms: written.or(at_ms),
+                at_ms: written.or(at.at_ms),
             });
         }
-        let group = self.groups.entry(id.clone()).or_default();
-        let Said { change, rebalance } = group.members.apply(record, at_ms, &mut group.news);
+        let group = self.group(&id, novelty);
+        let Said { change, rebalance } = group.members.apply(record, at, &mut group.news);
         (change != Change::None).then_some(Touched {
             group: id,
             partition: None,
             members: change,
             event: rebalance.map(EventKind::Rebalance),
-            at_ms,
+            at_ms: at.at_ms,
         })
     }
 
-    /// Takes over what a group's coordinator has answered. Records before `until` may be older than that.
+    fn group(&mut self, id: &GroupId, novelty: Novelty) -> &mut Group {
+        self.groups
+            .entry(id.clone())
+            .or_insert_with(|| match novelty {
+                Novelty::New => Group {
+                    members: Members::of_new_group(),
+                    ..Group::default()
+                },
+                Novelty::Unknown => Group::default(),
+            })
+    }
+
+    /// Takes over what a group's coordinator has answered, where nothing is known for sure. Records before `until` may
+    /// be older than that.
     pub(super) fn seed(&mut self, id: &GroupId, answer: &GroupAnswer, until: Offset) {
+        let is_absent = matches!(answer.description, Described::NotFound)
+            && answer.committed.as_ref().is_ok_and(Vec::is_empty);
+        if is_absent && !self.groups.contains_key(id) {
+            return;
+        }
+        // A group whose answer is of no use is known to be there, and what its members do first cannot be counted.
+        let group = self.group(id, Novelty::Unknown);
+        if group.knowledge != Knowledge::Partial {
+            return group.members.renew(&answer.description);
+        }
         let Ok(commits) = &answer.committed else {
             return;
         };
@@ -127,10 +164,9 @@ impl State {
         {
             return;
         }
-        let group = self.groups.entry(id.clone()).or_default();
         group.knowledge = Knowledge::FromAnswer { until };
         group.commits = entries(commits).collect();
-        group.members.seed(&answer.description);
+        group.members.seed(&answer.description, until);
     }
 
     /// Forgets that anything is known for sure of the groups that `is_affected`.
@@ -165,12 +201,23 @@ impl State {
         }
     }
 
-    /// Takes what a group was seen to do since the last call.
-    pub(super) fn take_news(&mut self, id: &GroupId) -> News {
-        let group = self.groups.get_mut(id);
-        group
-            .map(|group| std::mem::take(&mut group.news))
-            .unwrap_or_default()
+    /// Returns all that a group was seen to do. `before` is what is shown of it, where that is from before it was
+    /// followed.
+    pub(super) fn activity(
+        &mut self,
+        id: &GroupId,
+        before: Option<&Arc<Activity>>,
+    ) -> Arc<Activity> {
+        let shown = || before.cloned().unwrap_or_default();
+        let Some(group) = self.groups.get_mut(id) else {
+            return shown();
+        };
+        let activity = group.activity.get_or_insert_with(shown);
+        if !group.news.is_empty() {
+            let news = std::mem::take(&mut group.news);
+            news.add_to(Arc::make_mut(activity));
+        }
+        Arc::clone(activity)
     }
 
     /// Forgets the groups that are no longer shown and about which nothing is known.
@@ -383,7 +430,20 @@ mod tests {
     }
 
     fn apply(state: &mut State, record: &Record<'_>, offset: i64) -> Option<Touched> {
-        state.apply(record, at(offset), None, &PollConfig::default())
+        apply_to(state, record, offset, &PollConfig::default())
+    }
+
+    fn apply_to(
+        state: &mut State,
+        record: &Record<'_>,
+        offset: i64,
+        config: &PollConfig,
+    ) -> Option<Touched> {
+        let place = Place {
+            offset: at(offset),
+            at_ms: None,
+        };
+        state.apply(record, place, Novelty::New, config)
     }
 
     #[test]
@@ -423,7 +483,7 @@ mod tests {
             ..PollConfig::default()
         };
         let mut state = State::default();
-        let mut touches = |record: Record<'_>| state.apply(&record, at(0), None, &config).is_some();
+        let mut touches = |record: Record<'_>| apply_to(&mut state, &record, 0, &config).is_some();
         assert!(touches(commit("g", 0, Some(1))));
         assert!(!touches(commit("other", 0, Some(1))));
         let elsewhere = Record::OffsetCommit {
@@ -470,10 +530,54 @@ mod tests {
             apply(&mut state, &commit("g", 0, Some(offset)), offset);
         }
         apply(&mut state, &commit("g", 0, None), 4);
-        let mut activity = crate::snapshot::Activity::default();
-        state.take_news(&"g".into()).add_to(&mut activity);
-        assert_eq!(activity.commits[&TopicName::from("t")].count, 3);
-        assert_eq!(activity.commits[&TopicName::from("t")].last_ms, Some(1_003));
-        assert!(state.take_news(&"g".into()).is_empty());
+        for _ in 0..2 {
+            let commits = state.activity(&"g".into(), None).commits[&TopicName::from("t")];
+            assert_eq!(commits.count, 3);
+            assert_eq!(commits.last_ms, Some(1_003));
+        }
+    }
+
+    fn commits_of(state: &mut State, shown: Option<&Arc<Activity>>) -> u64 {
+        let activity = state.activity(&"g".into(), shown);
+        activity
+            .commits
+            .values()
+            .map(|commits| commits.count)
+            .sum::<u64>()
+    }
+
+    #[test]
+    fn counts_go_on_from_what_was_shown_and_outlive_a_row_that_is_gone_for_a_moment() {
+        let mut state = State::default();
+        apply(&mut state, &commit("g", 0, Some(1)), 1);
+        let mut before = Activity::default();
+        before.commits.entry("t".into()).or_default().count = 40;
+        assert_eq!(commits_of(&mut state, Some(&Arc::new(before))), 41);
+        // Its row went by an answer that was older than its next records.
+        state.retain(|_| false);
+        apply(&mut state, &commit("g", 0, Some(2)), 2);
+        assert_eq!(commits_of(&mut state, None), 42);
+        // It is deleted, and comes back after its series have gone.
+        apply(&mut state, &commit("g", 0, None), 3);
+        state.retain(|_| true);
+        assert_eq!(commits_of(&mut state, None), 42);
+        state.retain(|_| false);
+        apply(&mut state, &commit("g", 0, Some(3)), 4);
+        assert_eq!(commits_of(&mut state, None), 1);
+    }
+
+    #[test]
+    fn a_later_answer_takes_nothing_back_that_records_are_still_to_tell() {
+        let mut state = State::default();
+        state.seed(&"g".into(), &answer(&[(0, 1)]), at(0));
+        // Polled meanwhile, as the partition is behind: the records before 20 are read later.
+        state.seed(&"g".into(), &answer(&[(0, 9)]), at(20));
+        assert_eq!(known(&state, 10), Some(vec![(0, 1)]));
+        let touched = apply(&mut state, &commit("g", 0, Some(9)), 10).expect("it is watched");
+        let Some(EventKind::Commit { previous, .. }) = touched.event else {
+            panic!("a commit is told: {touched:?}");
+        };
+        assert_eq!(previous, Some(at(1)));
+        assert_eq!(known(&state, 11), Some(vec![(0, 9)]));
     }
 }
