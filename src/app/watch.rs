@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::CLOSE_LIMIT;
-use super::config::ClusterConfig;
+use super::config::{ClusterConfig, Sharding};
 use super::stage::Stage;
-use crate::collect::{LogSource, OFFSETS_TOPIC, Poller};
-use crate::kafka::{ConnectionError, KafkaAdmin, LogReader};
+use crate::collect::{LogSource, OFFSETS_TOPIC, Poller, ShardSource};
+use crate::kafka::{ConnectionError, GroupShardMember, KafkaAdmin, LogReader};
 use crate::lag::ClusterName;
 use crate::metrics::OwnMetrics;
 use crate::snapshot::{EventLog, SnapshotStore};
@@ -176,7 +176,14 @@ impl Watch {
             let reader = LogReader::start(&connection, OFFSETS_TOPIC, requests)?;
             Ok(Box::new(reader))
         }));
-        let poller = poller.reporting_to(self.events.writer(config.name().cloned()));
+        let mut poller = poller.reporting_to(self.events.writer(config.name().cloned()));
+        if let Sharding::Group(group) = &config.sharding {
+            let (connection, group) = (config.connection.clone(), group.clone());
+            poller = poller.sharing(ShardSource::new(move || {
+                let member = GroupShardMember::join(&connection, group.clone(), OFFSETS_TOPIC)?;
+                Ok(Box::new(member))
+            }));
+        }
         let stop = self.stage.token();
         let ended = CancellationToken::new();
         let (until, end) = (stop.clone(), ended.clone().drop_guard());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::filter::{Filter, Patterns};
-use crate::lag::{ClusterName, GroupId, Isolation, TopicName, UncommittedPolicy};
+use crate::lag::{ClusterName, GroupId, Isolation, Share, TopicName, UncommittedPolicy};
 use crate::snapshot::Exposure;
 
 /// The settings of one cluster's poller.
@@ -26,6 +26,9 @@ pub struct PollConfig {
     /// Topics to watch without asking for others; `topics` is not asked then, and every commit request names
     /// their partitions. Empty: the cluster's topics are read.
     pub topic_names: Vec<TopicName>,
+    /// Which of the groups and topics that are watched are this replica's. Where a group of replicas shares them out,
+    /// it is what the group has assigned.
+    pub share: Share,
     /// Which logs are read.
     pub logs: LogScope,
     /// What counts as lag where a group never committed.
@@ -77,6 +80,7 @@ impl Default for PollConfig {
             group_names: Vec::new(),
             topics: Filter::default(),
             topic_names: Vec::new(),
+            share: Share::default(),
             logs: LogScope::default(),
             uncommitted: UncommittedPolicy::default(),
             read_committed: Patterns::default(),
@@ -108,7 +112,7 @@ impl PollConfig {
         self.cluster.as_ref().map_or("", ClusterName::as_str)
     }
 
-    /// Tells whether a topic of this name is watched.
+    /// Tells whether a topic of this name is watched, by this replica or, for the groups of this one, by another.
     pub(super) fn watches_topic(&self, topic: &str) -> bool {
         if self.topic_names.is_empty() {
             self.topics.admits(topic)
@@ -117,13 +121,14 @@ impl PollConfig {
         }
     }
 
-    /// Tells whether a group of this id is watched.
+    /// Tells whether a group of this id is watched, by this replica.
     pub(super) fn watches_group(&self, group: &GroupId) -> bool {
-        if self.group_names.is_empty() {
+        let is_watched = if self.group_names.is_empty() {
             self.groups.admits(group.as_str())
         } else {
             self.group_names.contains(group)
-        }
+        };
+        is_watched && self.share.owns(group.as_str())
     }
 
     /// Returns how far the group's consumers read.

@@ -14,6 +14,7 @@ pub(super) enum Operation {
     DescribeGroup,
     CommittedOffsets,
     ListOffsets,
+    JoinShardGroup,
 }
 
 /// A fetch that failed.
@@ -53,6 +54,7 @@ impl Operation {
             Self::DescribeGroup => "describe_group",
             Self::CommittedOffsets => "committed_offsets",
             Self::ListOffsets => "list_offsets",
+            Self::JoinShardGroup => "join_shard_group",
         }
     }
 }

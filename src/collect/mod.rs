@@ -13,11 +13,13 @@ mod news;
 mod poller;
 mod reporter;
 mod schedule;
+mod sharing;
 mod stream;
 
 pub use config::{LogScope, Mode, PollConfig};
 pub use filter::{Filter, PatternError, PatternList, Patterns};
 pub use poller::Poller;
+pub use sharing::ShardSource;
 pub use stream::{LogSource, TOPIC as OFFSETS_TOPIC};
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::build::{self, Fetched, Now};
 use super::config::PollConfig;
-use super::failure::{Contact, Failure, Operation};
+use super::failure::{Contact, Failure, Operation, Subject};
 use super::fetch::groups::{self, Described, GroupPhase};
 use super::fetch::listing::{self, Coverage, Listed, Listing};
 use super::fetch::topology::{self, Topology, TopologyAnswer};
@@ -20,9 +20,10 @@ use super::fetch::{Budget, marks};
 use super::live;
 use super::reporter::Reporter;
 use super::schedule::{self, Tick};
-use super::stream::{LogSource, Stream};
+use super::sharing::{self, Change, Membership, ShardSource};
+use super::stream::{self, LogSource, Stream};
 use crate::kafka::{Admin, KafkaError};
-use crate::lag::GroupId;
+use crate::lag::{GroupId, Share};
 use crate::metrics::ClusterMetrics;
 use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, SnapshotSlot};
 
@@ -43,6 +44,8 @@ pub struct Poller {
     /// Groups that were asked about between two cycles, each once.
     pub(super) asked: BTreeSet<GroupId>,
     reporter: Reporter,
+    /// Present until it runs.
+    membership: Option<Membership>,
 }
 
 impl Poller {
@@ -60,7 +63,9 @@ impl Poller {
         let previous = slot
             .load()
             .unwrap_or_else(|| Arc::new(build::blank(&config, now())));
+        let membership = Membership::new(config.cluster.clone(), metrics.clone());
         Self {
+            membership: Some(membership),
             reporter: Reporter::new(&config),
             stream: Stream::new(metrics.clone()),
             listed: BTreeMap::new(),
@@ -89,27 +94,96 @@ impl Poller {
         self
     }
 
+    /// Lets the poller collect what a group of replicas assigns to it, and nothing before that.
+    #[must_use]
+    pub fn sharing(mut self, group: ShardSource) -> Self {
+        self.config.share = Share::Part {
+            owned: BTreeSet::new(),
+            count: 0,
+        };
+        if let Some(membership) = &mut self.membership {
+            membership.set_source(group);
+        }
+        self
+    }
+
     /// Polls until `shutdown`, also in the middle of a cycle.
     ///
     /// Cycles start a poll interval apart and never overlap: one that takes longer skips ticks. Until a broker has
-    /// answered for the first time, the next cycle follows within a second.
+    /// answered for the first time, the next cycle follows within a second. Where the share of a replica changes, a
+    /// cycle begins at once; at the end its groups are shown no more before another replica is given them.
     pub async fn run(mut self, shutdown: CancellationToken) {
+        let membership = self.membership.take();
+        let mut membership = membership.expect("it is there until the poller runs");
+        let is_shared = membership.is_shared();
         let polling = async {
+            if is_shared {
+                let first = membership.changed().await;
+                self.adopt(first);
+            }
             loop {
                 let started = Instant::now();
-                self.poll_once().await;
+                if let Err(change) = membership.unless_changed(self.poll_once()).await {
+                    self.adopt(change);
+                    continue;
+                }
                 let Tick { due, skipped } = self.next_tick(started);
                 self.metrics.polls(schedule::SKIPPED).inc_by(skipped);
-                loop {
-                    tokio::select! {
-                        biased;
-                        () = sleep_until(due) => break,
-                        () = self.stream.changed(&self.config) => self.show_changes().await,
-                    }
+                if let Err(change) = membership.unless_changed(self.follow_until(due)).await {
+                    self.adopt(change);
                 }
             }
         };
         let _ended: Option<()> = shutdown.run_until_cancelled(polling).await;
+        if is_shared {
+            self.adopt(Change::Lost);
+            membership.close().await;
+        }
+    }
+
+    /// Shows what is followed as it changes, until a cycle is due.
+    async fn follow_until(&mut self, due: Instant) {
+        loop {
+            tokio::select! {
+                biased;
+                () = sleep_until(due) => return,
+                () = self.stream.changed(&self.config) => self.show_changes().await,
+            }
+        }
+    }
+
+    /// Takes over another share; what is this replica's no longer is no longer shown when this returns.
+    fn adopt(&mut self, change: Change) {
+        let Share::Part { owned, .. } = &mut self.config.share else {
+            return;
+        };
+        // Dropped at the end: only then another replica is given it.
+        let _hold = change.apply(owned);
+        self.stream.restrict(&self.config);
+        if self.slot.load().is_some() {
+            self.publish(build::without_others(&self.previous, &self.config));
+        }
+        sharing::tell_share(&self.config);
+    }
+
+    /// Finds out how many partitions `__consumer_offsets` has, where the share is made of them and nobody has said yet.
+    async fn learn_shares(&mut self, budget: Budget) -> Option<Failure> {
+        let Share::Part { owned, count: 0 } = &self.config.share else {
+            return None;
+        };
+        let owned = owned.clone();
+        match stream::partition_count(self.admin.as_ref(), budget).await {
+            Ok(count) => {
+                self.config.share = Share::Part { owned, count };
+                self.stream.restrict(&self.config);
+                None
+            }
+            Err(error) => Some(Failure::new(
+                Operation::JoinShardGroup,
+                Subject::Cluster,
+                &error,
+            )),
+        }
     }
 
     /// Runs one cycle and publishes its snapshot, whatever came of it.
@@ -120,11 +194,13 @@ impl Poller {
     pub async fn poll_once(&mut self) -> CycleOutcome {
         let started = Instant::now();
         let budget = self.budget();
+        let unshared = self.learn_shares(budget).await;
         let admin = Arc::clone(&self.admin);
         self.stream
             .begin(admin.as_ref(), &self.config, budget)
             .await;
-        let fetched = self.fetch(budget).await;
+        let mut fetched = self.fetch(budget).await;
+        fetched.failures.extend(unshared);
         self.metrics
             .poll_duration("total")
             .observe(started.elapsed().as_secs_f64());
@@ -231,7 +307,7 @@ impl Poller {
         if fetched.contact == Contact::None {
             return fetched;
         }
-        let leaders = marks::leaders(config.logs, &topology, &fetched.groups, &self.previous);
+        let leaders = marks::leaders(config, &topology, &fetched.groups, &self.previous);
         let answer = self
             .timed("list_offsets", marks::fetch(admin, config, budget, leaders))
             .await;

@@ -152,6 +152,7 @@ mod tests {
             cluster: None,
             outcome: CycleOutcome::Complete,
             mode: CollectMode::Poll,
+            shard_partitions: None,
             taken_at: SystemTime::UNIX_EPOCH,
             taken,
             last_complete: None,

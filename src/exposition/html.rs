@@ -48,7 +48,7 @@ pub fn index(world: &World, links: &[Link], now: Instant) -> String {
                     "<tr><td>{name}</td><td class=\"{class}\">{word} ({})</td><td>{}</td><td>{}</td><td>{} s ago</td></tr>",
                     snapshot.outcome.as_str(),
                     snapshot.groups.len(),
-                    snapshot.topics.len(),
+                    snapshot.topics_shown().count(),
                     now.saturating_duration_since(snapshot.taken).as_secs(),
                 )
             }

@@ -76,6 +76,7 @@ mod tests {
             cluster: None,
             outcome: CycleOutcome::Failed,
             mode: CollectMode::Poll,
+            shard_partitions: None,
             taken_at: SystemTime::UNIX_EPOCH,
             taken,
             last_complete: None,

@@ -12,6 +12,7 @@ pub mod log_reader;
 mod native;
 pub mod producer;
 pub mod requests;
+pub mod shard;
 
 pub use admin::{
     Admin, Broker, GroupDescription, ListedGroup, ListedOffset, Metadata, OffsetQuery, OffsetSpec,
@@ -20,7 +21,7 @@ pub use admin::{
 pub use client::KafkaAdmin;
 pub use connection::{Connection, ConnectionError};
 pub use consumer::{
-    AutoCommit, Consumer, ConsumerConfig, ConsumerError, Header, OffsetReset, Record,
+    AutoCommit, Consumer, ConsumerConfig, ConsumerError, Header, Intake, OffsetReset, Record,
 };
 pub use embedded::{Api, EmbeddedCluster, TrackedRequest};
 pub use error::{ErrorCode, KafkaError};
@@ -28,3 +29,4 @@ pub use log_reader::{Found, Log, LogReader, LogRecord};
 pub use native::librdkafka_version;
 pub use producer::{Delivery, OutgoingRecord, Producer, ProducerConfig, ProducerError, WriteOrder};
 pub use requests::RequestObserver;
+pub use shard::{GroupShardMember, Hold, ShardEvent, ShardMember};

@@ -6,6 +6,7 @@ pub mod group;
 pub mod ids;
 pub mod offset;
 pub mod partition;
+pub mod share;
 
 pub use group::TopicTotals;
 pub use ids::{BrokerId, ClusterName, GroupId, PartitionId, TopicId, TopicName, TopicPartition};
@@ -13,3 +14,4 @@ pub use offset::{Committed, Offset, Watermarks};
 pub use partition::{
     Distance, Isolation, Lag, Unavailable, UncommittedPolicy, partition_lag, readable_end,
 };
+pub use share::{Share, partition_of};

@@ -88,6 +88,8 @@ metrics! {
     GROUP_MEMBER_LEAVES = Counter Snapshot "kafka_consumergroup_member_leaves_total" ["consumergroup"] "Members seen leaving since the group is watched; in poll mode a lower bound. Absent where members cannot be told";
     COLLECT_MODE = Gauge Snapshot "lagwatch_collect_mode" ["mode"] "How the cluster is collected, poll or stream: one series, the value is 1";
     STREAM_PARTITIONS = Gauge Snapshot "lagwatch_stream_partitions" ["state"] "Partitions of __consumer_offsets that are followed (live), and those whose groups are polled instead (behind); absent in poll mode";
+    SHARD_PARTITIONS = Gauge Snapshot "lagwatch_shard_partitions" [] "Partitions of __consumer_offsets whose groups this replica collects, where replicas share the cluster; 1 where the replica's number is given";
+    SHARD_GROUPS = Gauge Snapshot "lagwatch_shard_groups" [] "Groups this replica collects, where replicas share the cluster";
     SERIES = Gauge Snapshot "lagwatch_series" [] "Series of kafka_* rendered from the cluster's newest snapshot";
     SERIES_DROPPED = Counter Cluster "lagwatch_series_dropped_total" [] "Series left out because of max-series, added up over snapshots";
     POLLS = Counter Cluster "lagwatch_polls_total" ["result"] "Poll cycles by how they ended: complete, partial, degraded, failed; skipped for a tick that found the cycle before it still running";

@@ -16,7 +16,7 @@ pub use group::{
     Membership, PartitionRow, Reading,
 };
 pub use store::{SnapshotSlot, SnapshotStore, World};
-pub use topic::{TopicPartitionRow, TopicRow};
+pub use topic::{TopicPartitionRow, TopicRow, TopicSeries};
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -32,6 +32,9 @@ pub struct ClusterSnapshot {
     pub outcome: CycleOutcome,
     /// How the cluster was collected.
     pub mode: CollectMode,
+    /// How many partitions of `__consumer_offsets` hold the groups that this replica collects, where several share the
+    /// cluster; 1 for a replica whose number is given.
+    pub shard_partitions: Option<usize>,
     /// When the cycle ended, for people and for timestamps.
     pub taken_at: SystemTime,
     /// When the cycle ended, for ages.
@@ -168,6 +171,12 @@ pub struct BrokerRow {
 }
 
 impl ClusterSnapshot {
+    /// Returns the rows of the topics that have series of their own here.
+    pub fn topics_shown(&self) -> impl Iterator<Item = &TopicRow> {
+        let topics = self.topics.iter().map(AsRef::as_ref);
+        topics.filter(|row| row.series == TopicSeries::Here)
+    }
+
     /// Returns the row of a group.
     pub fn group(&self, id: &GroupId) -> Option<&Arc<GroupRow>> {
         let place = self.groups.binary_search_by(|row| row.id.cmp(id));

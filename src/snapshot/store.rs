@@ -115,6 +115,7 @@ mod tests {
             cluster: None,
             outcome,
             mode: CollectMode::Poll,
+            shard_partitions: None,
             taken_at: SystemTime::UNIX_EPOCH,
             taken: Instant::now(),
             last_complete: None,

@@ -9,10 +9,22 @@ use crate::lag::{BrokerId, PartitionId, TopicName, Watermarks};
 pub struct TopicRow {
     /// Its name.
     pub name: TopicName,
+    /// Whether it has series of its own.
+    pub series: TopicSeries,
     /// When its metadata was read.
     pub measured: Instant,
     /// Its partitions, by number.
     pub partitions: Vec<TopicPartitionRow>,
+}
+
+/// Which replica shows the series of a topic, where several share a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TopicSeries {
+    /// This one.
+    #[default]
+    Here,
+    /// Another one; here it is read for the lag of groups alone.
+    Elsewhere,
 }
 
 /// One partition of a topic.

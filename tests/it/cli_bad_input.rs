@@ -98,8 +98,8 @@ fn a_wrong_configuration_is_refused_with_file_line_and_the_nearest_valid_thing()
             "lagwatch.yaml:4: two clusters are named `prod` (the first is on line 3)",
         ),
         (
-            "@  shard: { group: lagwatch }\n",
-            "lagwatch.yaml:4: `shard` is not available yet",
+            "@  shard: { index: 2, count: 2 }\n",
+            "lagwatch.yaml:4: `shard.index` is 2, and with `shard.count` 2 it goes from 0 to 1",
         ),
         (
             "@  mode: streaming\n",

@@ -27,6 +27,7 @@ pub(crate) fn empty(cluster: Option<&str>, taken: Instant) -> ClusterSnapshot {
         cluster: cluster.map(Into::into),
         outcome: CycleOutcome::Complete,
         mode: CollectMode::Poll,
+        shard_partitions: None,
         taken_at,
         taken,
         last_complete: Some(taken_at),
@@ -271,6 +272,7 @@ fn down(taken: Instant) -> ClusterSnapshot {
     ClusterSnapshot {
         outcome: CycleOutcome::Failed,
         mode: CollectMode::Poll,
+        shard_partitions: None,
         last_complete: None,
         last_up: None,
         brokers_measured: None,

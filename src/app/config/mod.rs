@@ -13,11 +13,13 @@ mod resolve;
 pub mod schema;
 mod secret;
 mod setting;
+mod shard;
 
 pub use address::{ListenAddress, NoAddress};
 pub use error::{ConfigError, environment_name};
 pub use schema::{LogFormat, Mode};
 pub use setting::{Origin, Scalar, Setting, nearest};
+pub use shard::Sharding;
 
 use std::path::{Path, PathBuf};
 
@@ -84,6 +86,8 @@ pub struct ClusterConfig {
     pub connection: Connection,
     /// What its poller is told; holds its name.
     pub poll: PollConfig,
+    /// How replicas share it.
+    pub sharding: Sharding,
 }
 
 /// The task consumer and the connection it uses.
@@ -238,6 +242,13 @@ fn resolve(path: &Path, file: File, overrides: Overrides) -> Result<Config, Conf
         None => None,
     };
     if let Some(ConsumerConfig { cluster, task, .. }) = &consumer {
+        if clusters[*cluster].sharding == Sharding::Group(task.group.clone()) {
+            let problem = format!(
+                "`shard.group` is the consumer's own group `{}`: the replicas need one of their own",
+                task.group
+            );
+            return Err(ConfigError::Whole(problem));
+        }
         // Least privilege: a sidecar that is told nothing else reads its own group and topics, and lists nothing.
         let poll = &mut clusters[*cluster].poll;
         if !tells_groups {

@@ -5,7 +5,7 @@
 
 use super::schema::{
     AuditLogFile, BackoffFile, ClusterFile, CommitFile, ConsumerFile, LogFile, SelectionFile,
-    WebFile,
+    ShardFile, WebFile,
 };
 use super::setting::Setting;
 
@@ -66,9 +66,18 @@ impl Overlay for ClusterFile {
         self.uncommitted.overlay(uncommitted);
         self.read_committed_groups.overlay(read_committed_groups);
         self.owner_info.overlay(owner_info);
-        self.shard = shard.or(self.shard.take());
+        self.shard.overlay(shard);
         self.stale_after.overlay(stale_after);
         self.max_series.overlay(max_series);
+    }
+}
+
+impl Overlay for Option<ShardFile> {
+    fn overlay(&mut self, over: Self) {
+        // One way of sharing does not mix with another.
+        if over.is_some() {
+            *self = over;
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::error::ConfigError;
 use super::schema::{ClusterFile, LogFile, SelectionFile, WebFile};
 use super::secret;
 use super::setting::{Origin, Setting};
+use super::shard::Sharding;
 use super::{ClusterConfig, ListenAddress, LogConfig, LogFormat, WebSettings};
 use crate::app::logging;
 use crate::collect::{Filter, PatternError, PatternList, Patterns, PollConfig};
@@ -85,6 +86,7 @@ impl Resolver<'_> {
             .unwrap_or(defaults.request_timeout);
         let groups = self.selection(name.as_ref(), "groups", file.groups, &[])?;
         let topics = self.selection(name.as_ref(), "topics", file.topics, EXCLUDED_TOPICS)?;
+        let sharding = self.sharding(file.shard)?;
         let patterns = &file.read_committed_groups;
         let read_committed = Patterns::new(PatternList::ReadCommittedGroups, &values(patterns))
             .map_err(|error| {
@@ -102,6 +104,10 @@ impl Resolver<'_> {
             group_names: groups.names.into_iter().map(Into::into).collect(),
             topics: topics.filter,
             topic_names: topics.names.into_iter().map(Into::into).collect(),
+            share: match &sharding {
+                Sharding::Fixed(share) => share.clone(),
+                Sharding::Off | Sharding::Group(_) => defaults.share,
+            },
             // Every watched topic has series of its own.
             logs: defaults.logs,
             uncommitted: value_or(file.uncommitted, defaults.uncommitted),
@@ -118,7 +124,11 @@ impl Resolver<'_> {
             },
             cluster: name,
         };
-        Ok(ClusterConfig { connection, poll })
+        Ok(ClusterConfig {
+            connection,
+            poll,
+            sharding,
+        })
     }
 
     /// Returns a connection that librdkafka accepts.

@@ -8,7 +8,6 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny};
 
 pub use crate::collect::Mode;
 pub use crate::kafka::OffsetReset;
@@ -64,8 +63,8 @@ pub struct ClusterFile {
     pub read_committed_groups: Vec<Setting<String>>,
     /// Whether members become labels of `kafka_consumergroup_partition_owner_info`.
     pub owner_info: Option<Setting<OwnerInfo>>,
-    /// Sharding, which is not built yet.
-    pub shard: Option<NotYet>,
+    /// How replicas share the cluster.
+    pub shard: Option<ShardFile>,
     /// How long a last good value may be shown.
     pub stale_after: Option<Setting<Duration>>,
     /// The most series of one snapshot.
@@ -82,6 +81,18 @@ pub struct SelectionFile {
     pub exclude: Option<Vec<Setting<String>>>,
     /// Exact names.
     pub names: Vec<Setting<String>>,
+}
+
+/// `shard`: a group of replicas, or the number of this one.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ShardFile {
+    /// The consumer group that the replicas form.
+    pub group: Option<Setting<String>>,
+    /// This replica's number, from 0.
+    pub index: Option<Setting<u32>>,
+    /// How many replicas there are.
+    pub count: Option<Setting<NonZeroU32>>,
 }
 
 /// `consumer`.
@@ -193,17 +204,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// A key of the design that this version must not silently accept.
-#[derive(Clone, Copy)]
-pub struct NotYet;
-
-impl<'de> Deserialize<'de> for NotYet {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer)?;
-        Err(D::Error::custom("`shard` is not available yet"))
-    }
 }
 
 impl Scalar for Mode {

@@ -77,6 +77,12 @@ impl Scalar for Duration {
     }
 }
 
+impl Scalar for u32 {
+    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
+        parse_as(text, "a whole number, 0 or more")
+    }
+}
+
 impl Scalar for NonZeroU32 {
     fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
         parse_as(text, "a whole number, 1 or more")

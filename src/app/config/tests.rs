@@ -214,8 +214,28 @@ fn whatever_is_wrong_is_said_in_one_line_with_its_place() {
             "f.yaml:3: expected `stream` (one of `auto`, `poll`, `stream`), found `streaming`",
         ),
         (
-            "@shard: { group: lagwatch }",
-            "f.yaml:3: `shard` is not available yet",
+            "@shard: { index: 3, count: 3 }",
+            "f.yaml:3: `shard.index` is 3, and with `shard.count` 3 it goes from 0 to 2",
+        ),
+        (
+            "@shard: { group: lagwatch, index: 0 }",
+            "f.yaml:3: `shard` has both `group` and `index`: Kafka shares out what a group's members collect",
+        ),
+        (
+            "@shard: { count: 3 }",
+            "f.yaml:3: `shard` has `count` but no `index`",
+        ),
+        (
+            "@shard: { index: -1, count: 3 }",
+            "f.yaml:3: expected a whole number, 0 or more, found `-1`",
+        ),
+        (
+            "@shard: { grup: lagwatch }",
+            "f.yaml:3: unknown key `grup`; did you mean `group`?",
+        ),
+        (
+            "@shard: { group: team }\nconsumer: { group: team }",
+            "`shard.group` is the consumer's own group `team`: the replicas need one of their own",
         ),
         (
             "@groups:\n    include: [ok, \"(\"]",

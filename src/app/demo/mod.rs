@@ -21,7 +21,7 @@ use tracing::{Instrument, info, info_span};
 use self::handler::Warehouse;
 use self::scratch::Scratch;
 use self::script::Act;
-use super::config::{ClusterConfig, ConsumerConfig, ListenAddress, WebSettings};
+use super::config::{ClusterConfig, ConsumerConfig, ListenAddress, Sharding, WebSettings};
 use super::consumer::{OnFailure, Ready};
 use super::listen;
 use super::service::{Prepared, Service};
@@ -329,5 +329,6 @@ fn watched(connection: &Connection) -> ClusterConfig {
             topic_names: vec![cast::TOPIC.into(), cast::DEAD_LETTERS.into()],
             ..PollConfig::default()
         },
+        sharding: Sharding::Off,
     }
 }

@@ -16,7 +16,7 @@ use super::config::ClusterConfig;
 use crate::collect::{Filter, LogScope, PollConfig, Poller};
 use crate::exposition::json;
 use crate::kafka::{Admin, KafkaAdmin, TopicSelection, librdkafka_version};
-use crate::lag::{GroupId, TopicName};
+use crate::lag::{GroupId, Share, TopicName};
 use crate::metrics::OwnMetrics;
 use crate::snapshot::{ClusterSnapshot, CycleOutcome, GroupRow, SnapshotSlot, SnapshotStore};
 
@@ -50,14 +50,17 @@ impl Describer {
         selection: Selection,
         timeout: Duration,
     ) -> anyhow::Result<Self> {
-        let ClusterConfig { connection, poll } = cluster;
+        let ClusterConfig {
+            connection, poll, ..
+        } = cluster;
         let admin = Arc::new(KafkaAdmin::connect(connection, ())?);
         let store = SnapshotStore::new([poll.cluster.clone()]);
         let slot = Arc::clone(&store.slots()[0]);
         let Selection { groups, topics } = selection;
         let config = PollConfig {
             request_timeout: timeout,
-            // Filters are for what is exported; what is asked for here is shown.
+            // Filters and shares are for what is exported; what is asked for here is shown.
+            share: Share::Whole,
             groups: Filter::default(),
             group_names: groups.clone(),
             topics: Filter::default(),

@@ -17,7 +17,7 @@ use super::failure::{self, Contact, Failure};
 use super::fetch::groups::GroupAnswer;
 use super::fetch::listing::Coverage;
 use super::fetch::topology::{Currency, Topology};
-use crate::lag::{GroupId, TopicPartition, Unavailable, Watermarks};
+use crate::lag::{GroupId, Share, TopicPartition, Unavailable, Watermarks};
 use crate::snapshot::{BrokerRow, ClusterSnapshot, CollectMode, CycleOutcome, GroupRow};
 
 /// Everything one cycle fetched.
@@ -88,6 +88,7 @@ pub(super) fn blank(config: &PollConfig, now: Now) -> ClusterSnapshot {
         cluster: config.cluster.clone(),
         outcome: CycleOutcome::Failed,
         mode: CollectMode::Poll,
+        shard_partitions: shard_partitions(config),
         taken_at: now.time,
         taken: now.instant,
         last_complete: None,
@@ -199,6 +200,35 @@ pub(super) fn patch(
         topics: topic::patched(previous, &marks, now.instant),
         groups,
         ..previous.clone()
+    }
+}
+
+/// Returns `previous` without what is no longer this replica's.
+pub(super) fn without_others(previous: &ClusterSnapshot, config: &PollConfig) -> ClusterSnapshot {
+    let groups = previous.groups.iter();
+    let topics = previous.topics.iter().map(|row| {
+        let mut row = Arc::clone(row);
+        let series = topic::series(&row.name, config);
+        if row.series != series {
+            Arc::make_mut(&mut row).series = series;
+        }
+        row
+    });
+    ClusterSnapshot {
+        shard_partitions: shard_partitions(config),
+        topics: topics.collect(),
+        groups: groups
+            .filter(|row| config.watches_group(&row.id))
+            .cloned()
+            .collect(),
+        ..previous.clone()
+    }
+}
+
+fn shard_partitions(config: &PollConfig) -> Option<usize> {
+    match &config.share {
+        Share::Whole => None,
+        Share::Part { owned, .. } => Some(owned.len()),
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::fetch::topology::Topology;
 use super::is_fresh;
 use crate::kafka::PartitionMetadata;
 use crate::lag::{PartitionId, TopicName, TopicPartition, Unavailable, Watermarks};
-use crate::snapshot::{ClusterSnapshot, TopicPartitionRow, TopicRow};
+use crate::snapshot::{ClusterSnapshot, TopicPartitionRow, TopicRow, TopicSeries};
 
 type Marks = HashMap<TopicPartition, Result<Watermarks, Unavailable>>;
 
@@ -43,6 +43,7 @@ pub(super) fn rows(
             Err(_) => aged(before?, config, now),
             Ok(partitions) => TopicRow {
                 name: name.clone(),
+                series: series(name, config),
                 measured: topology.measured,
                 partitions: partitions
                     .iter()
@@ -120,9 +121,19 @@ fn find(row: &TopicRow, partition: PartitionId) -> Option<&TopicPartitionRow> {
     index.ok().map(|index| &row.partitions[index])
 }
 
+/// Returns whether a topic has series here.
+pub(super) fn series(topic: &TopicName, config: &PollConfig) -> TopicSeries {
+    if config.share.owns(topic.as_str()) {
+        TopicSeries::Here
+    } else {
+        TopicSeries::Elsewhere
+    }
+}
+
 /// Returns the row without the watermarks that are too old.
 fn aged(row: &TopicRow, config: &PollConfig, now: Instant) -> TopicRow {
     let mut row = row.clone();
+    row.series = series(&row.name, config);
     for partition in &mut row.partitions {
         partition.marks = partition
             .marks

@@ -115,7 +115,7 @@ pub(in crate::collect) async fn fetch(
 impl Listing {
     fn add(&mut self, coordinator: BrokerId, groups: Vec<ListedGroup>, config: &PollConfig) {
         for group in groups {
-            if !config.groups.admits(group.id.as_str()) {
+            if !config.watches_group(&group.id) {
                 continue;
             }
             let listed = Listed {
@@ -146,10 +146,11 @@ impl Listing {
             .collect();
         let mut ids: BTreeSet<&GroupId> = BTreeSet::new();
         if self.coverage == Coverage::Named {
-            ids.extend(&config.group_names);
+            let named = config.group_names.iter();
+            ids.extend(named.filter(|id| config.watches_group(id)));
         } else {
             let remembered = known.keys().copied();
-            ids.extend(remembered.filter(|id| config.groups.admits(id.as_str())));
+            ids.extend(remembered.filter(|id| config.watches_group(id)));
             ids.extend(self.groups.keys());
         }
         ids.into_iter()

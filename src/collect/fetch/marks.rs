@@ -8,7 +8,9 @@ use super::groups::{Described, GroupAnswer};
 use super::topology::Topology;
 use super::{Budget, within};
 use crate::kafka::{Admin, ErrorCode, KafkaError, ListedOffset, OffsetQuery, OffsetSpec};
-use crate::lag::{BrokerId, GroupId, Isolation, Offset, TopicPartition, Unavailable, Watermarks};
+use crate::lag::{
+    BrokerId, GroupId, Isolation, Offset, Share, TopicName, TopicPartition, Unavailable, Watermarks,
+};
 use crate::snapshot::ClusterSnapshot;
 
 /// What phase 4 found.
@@ -24,35 +26,55 @@ type Offsets = HashMap<TopicPartition, Result<Offset, KafkaError>>;
 /// The partitions to ask about, each with its leader; nothing while it has none.
 pub(in crate::collect) type Leaders = HashMap<TopicPartition, Option<BrokerId>>;
 
-/// Returns the partitions whose logs `scope` is about; those that the topology does not have are left out.
+/// Returns the partitions whose logs are read: those of the replica's own topics, where topics have series, and those of
+/// its groups. What the topology does not have is left out.
 pub(in crate::collect) fn leaders(
-    scope: LogScope,
+    config: &PollConfig,
     topology: &Topology,
     groups: &BTreeMap<GroupId, GroupAnswer>,
     previous: &ClusterSnapshot,
 ) -> Leaders {
-    match scope {
-        LogScope::Topics => topology
+    match (config.logs, &config.share) {
+        (LogScope::Topics, Share::Whole) => topology
             .partitions()
             .map(|(id, partition)| (id, partition.leader))
             .collect(),
-        LogScope::Groups => {
-            // Where the members cannot be told, what was the group's may still be.
-            let undescribed = previous.groups.iter().filter(|row| {
-                let answer = groups.get(&row.id);
-                answer.is_some_and(|answer| matches!(answer.description, Described::Failed(_)))
-            });
-            let held = undescribed.flat_map(|row| row.partitions.iter().map(|row| &row.id));
-            let asked = groups.values().flat_map(GroupAnswer::partitions);
-            asked
-                .chain(held)
-                .filter_map(|id| {
-                    let known = topology.partition(&id.topic, id.partition)?;
-                    Some((id.clone(), known.leader))
-                })
-                .collect()
+        (LogScope::Topics, share) => {
+            let mut leaders = leaders_of_groups(topology, groups, previous);
+            let own = topology
+                .topics
+                .keys()
+                .filter(|topic| share.owns(topic.as_str()));
+            let own: BTreeSet<&TopicName> = own.collect();
+            let own = topology
+                .partitions()
+                .filter(|(id, _)| own.contains(&id.topic));
+            leaders.extend(own.map(|(id, partition)| (id, partition.leader)));
+            leaders
         }
+        (LogScope::Groups, _) => leaders_of_groups(topology, groups, previous),
     }
+}
+
+fn leaders_of_groups(
+    topology: &Topology,
+    groups: &BTreeMap<GroupId, GroupAnswer>,
+    previous: &ClusterSnapshot,
+) -> Leaders {
+    // Where the members cannot be told, what was the group's may still be.
+    let undescribed = previous.groups.iter().filter(|row| {
+        let answer = groups.get(&row.id);
+        answer.is_some_and(|answer| matches!(answer.description, Described::Failed(_)))
+    });
+    let held = undescribed.flat_map(|row| row.partitions.iter().map(|row| &row.id));
+    let asked = groups.values().flat_map(GroupAnswer::partitions);
+    asked
+        .chain(held)
+        .filter_map(|id| {
+            let known = topology.partition(&id.topic, id.partition)?;
+            Some((id.clone(), known.leader))
+        })
+        .collect()
 }
 
 /// Reads log starts, log ends and, where a group needs them, last stable offsets: one request a broker for each.

@@ -91,6 +91,27 @@ impl Follower {
         self.log.read(partition, at);
     }
 
+    /// Leaves out what holds no group that is watched, and takes in what may.
+    pub(super) fn restrict(&mut self, config: &PollConfig) {
+        let count = self.progress.len();
+        let named: BTreeSet<PartitionId> = config
+            .group_names
+            .iter()
+            .map(|group| self.progress.partition_of(group.as_str()))
+            .collect();
+        let is_wanted = |partition: PartitionId| {
+            let is_named = config.group_names.is_empty() || named.contains(&partition);
+            is_named && config.share.may_own_in(partition, count)
+        };
+        for partition in self.progress.restrict(is_wanted) {
+            self.log.stop(partition);
+        }
+        self.state.forget(|group| !config.watches_group(group));
+        self.pending.retain(|group, _| config.watches_group(group));
+        self.checks
+            .retain(|check| config.watches_group(&check.group));
+    }
+
     /// Notes where the partitions end.
     pub(super) fn see_ends(&mut self, ends: &BTreeMap<PartitionId, Offset>, now: Instant) {
         self.progress.see_ends(ends, now);

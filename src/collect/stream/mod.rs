@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 pub(in crate::collect) use self::follower::{Follower, Pending};
+pub(in crate::collect) use self::topic::partition_count;
 
 use self::progress::Progress;
 use self::topic::{Partitions, TopicTrouble};
@@ -182,17 +183,22 @@ impl Stream {
         };
         match open() {
             Ok(log) => {
-                let mut progress = Progress::new(self.partitions.len());
-                if !config.group_names.is_empty() {
-                    progress = progress.restrict_to(&config.group_names);
-                }
+                let progress = Progress::new(self.partitions.len());
                 let follower = Follower::new(log, progress, self.metrics.clone());
                 self.follower = Some(follower.reporting_to(self.events.clone()));
+                self.restrict(config);
                 self.reconciled = Some(Instant::now());
                 self.told = None;
                 info!(cluster = config.cluster_label(), "following `{TOPIC}`");
             }
             Err(error) => self.refuse(config, error.to_string()),
+        }
+    }
+
+    /// Follows from now on only what may hold groups that are watched.
+    pub(in crate::collect) fn restrict(&mut self, config: &PollConfig) {
+        if let Some(follower) = &mut self.follower {
+            follower.restrict(config);
         }
     }
 

@@ -1,9 +1,9 @@
 //! How far each partition of `__consumer_offsets` was read, and whether that is far enough to rely on it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::lag::{GroupId, Offset, PartitionId};
+use crate::lag::{Offset, PartitionId, partition_of};
 
 /// How long a partition may take to be read up to an end that was seen. A transaction that holds its offsets open, or
 /// a leader that is away, takes longer: then coordinators are asked instead.
@@ -69,18 +69,27 @@ impl Progress {
         }
     }
 
-    /// Leaves out every partition but those of these groups.
-    pub(super) fn restrict_to(mut self, groups: &[GroupId]) -> Self {
-        let wanted: BTreeSet<PartitionId> = groups
-            .iter()
-            .map(|group| self.partition_of(group.as_str()))
-            .collect();
+    /// Leaves out every partition that is not wanted, and takes in the others. Returns those that are to be read no
+    /// longer.
+    pub(super) fn restrict(&mut self, is_wanted: impl Fn(PartitionId) -> bool) -> Vec<PartitionId> {
+        let mut stopped = Vec::new();
         for (id, part) in (0..).map(PartitionId).zip(&mut self.parts) {
-            if !wanted.contains(&id) {
-                part.usage = Usage::LeftOut;
+            let usage = if is_wanted(id) {
+                Usage::Read
+            } else {
+                Usage::LeftOut
+            };
+            if usage == Usage::LeftOut && part.position.is_some() {
+                stopped.push(id);
+            }
+            if usage != part.usage {
+                *part = Part {
+                    usage,
+                    ..Part::default()
+                };
             }
         }
-        self
+        stopped
     }
 
     /// Tells whether a partition is to be read.
@@ -94,14 +103,8 @@ impl Progress {
     }
 
     /// Returns the partition that holds a group.
-    ///
-    /// Source: `Utils.abs(groupId.hashCode) % partitions` of Kafka's GroupCoordinatorService.
     pub(super) fn partition_of(&self, group: &str) -> PartitionId {
-        let hash = group.encode_utf16().fold(0_i32, |hash, unit| {
-            hash.wrapping_mul(31).wrapping_add(i32::from(unit))
-        });
-        let count = i32::try_from(self.parts.len().max(1)).unwrap_or(i32::MAX);
-        PartitionId(hash.checked_abs().unwrap_or(0) % count)
+        partition_of(group, self.parts.len())
     }
 
     /// Returns the partitions that are not being read.
@@ -240,26 +243,6 @@ mod tests {
     }
 
     #[test]
-    fn a_group_lies_where_kafka_puts_it() {
-        // As `Utils.abs("…".hashCode()) % 50` says in Java; the last two hashes are negative.
-        let progress = Progress::new(50);
-        for (group, partition) in [
-            ("", 0),
-            ("a", 47),
-            ("task-notification-service", 45),
-            ("größe 🚀", 6),
-            ("crowd-14-transactional", 31),
-            ("crowd-06-cooperative", 44),
-        ] {
-            assert_eq!(
-                progress.partition_of(group),
-                PartitionId(partition),
-                "{group}"
-            );
-        }
-    }
-
-    #[test]
     fn a_partition_is_live_while_it_follows_its_end() {
         let start = Instant::now();
         let mut progress = Progress::new(1);
@@ -313,7 +296,9 @@ mod tests {
 
     #[test]
     fn partitions_without_a_watched_group_are_left_out() {
-        let progress = Progress::new(50).restrict_to(&["a".into()]);
+        let mut progress = Progress::new(50);
+        progress.begin(P, at(0));
+        assert_eq!(progress.restrict(|id| id == PartitionId(47)), [P]);
         assert_eq!(progress.unread(), [PartitionId(47)]);
         assert!(progress.wants(PartitionId(47)) && !progress.wants(PartitionId(0)));
         assert_eq!(progress.standings(Instant::now()), (0, 1));

@@ -226,6 +226,12 @@ impl State {
             .retain(|id, group| !group.is_empty() || is_shown(id));
     }
 
+    /// Forgets the groups that are watched no more, and what was not watched before.
+    pub(super) fn forget(&mut self, is_watched_no_more: impl Fn(&GroupId) -> bool) {
+        self.groups.retain(|id, _| !is_watched_no_more(id));
+        self.ignored.clear();
+    }
+
     /// Compares what is known with what the coordinator answered after everything before `from` had been read.
     /// Repairs what differs and was not written since, and returns how much that is.
     pub(super) fn reconcile(

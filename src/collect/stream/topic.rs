@@ -42,6 +42,23 @@ pub(super) async fn partitions(
     }
 }
 
+/// Returns how many partitions the topic has.
+///
+/// # Errors
+///
+/// Why that cannot be said.
+pub(in crate::collect) async fn partition_count(
+    admin: &dyn Admin,
+    budget: Budget,
+) -> Result<usize, KafkaError> {
+    match partitions(admin, budget).await {
+        Ok(partitions) => Ok(partitions.len()),
+        Err(TopicTrouble::Refused(error)) => Err(error),
+        Err(TopicTrouble::Missing) => Err(KafkaError::of(ErrorCode::UNKNOWN_TOPIC_OR_PART)),
+        Err(TopicTrouble::Unknown) => Err(KafkaError::of(ErrorCode::TIMED_OUT)),
+    }
+}
+
 fn trouble(error: KafkaError) -> TopicTrouble {
     match error.code {
         ErrorCode::UNKNOWN_TOPIC_OR_PART | ErrorCode::UNKNOWN_TOPIC => TopicTrouble::Missing,

@@ -7,6 +7,7 @@ mod fake;
 mod logs;
 mod properties;
 mod running;
+mod sharing;
 mod world;
 
 use std::sync::Arc;

@@ -166,6 +166,18 @@ static FAMILIES: &[(&Metric, Rows)] = &[
     (&table::COLLECT_MODE, Rows::Mode),
     (&table::STREAM_PARTITIONS, Rows::StreamPartitions),
     (
+        &table::SHARD_PARTITIONS,
+        Rows::Cluster(|_, snapshot| Some((snapshot?.shard_partitions? as u64).into())),
+    ),
+    (
+        &table::SHARD_GROUPS,
+        Rows::Cluster(|_, snapshot| {
+            let snapshot = snapshot?;
+            snapshot.shard_partitions?;
+            Some((snapshot.groups.len() as u64).into())
+        }),
+    ),
+    (
         &table::SERIES,
         Rows::Cluster(|cluster, snapshot| snapshot.map(|_| cluster.written.into())),
     ),

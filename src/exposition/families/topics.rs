@@ -13,7 +13,7 @@ impl Cluster<'_> {
         value: fn(&TopicRow) -> u64,
     ) {
         let mark = self.labels.mark();
-        for topic in &snapshot.topics {
+        for topic in snapshot.topics_shown() {
             if snapshot.is_fresh(topic.measured, self.now) {
                 self.show(topic.measured);
                 self.labels.push("topic", topic.name.as_str());
@@ -30,7 +30,7 @@ impl Cluster<'_> {
         value: fn(&TopicPartitionRow) -> Option<u64>,
     ) {
         let start = self.labels.mark();
-        for topic in &snapshot.topics {
+        for topic in snapshot.topics_shown() {
             if !snapshot.is_fresh(topic.measured, self.now) {
                 continue;
             }
@@ -51,7 +51,7 @@ impl Cluster<'_> {
         value: fn(&Watermarks) -> Option<u64>,
     ) {
         let start = self.labels.mark();
-        for topic in &snapshot.topics {
+        for topic in snapshot.topics_shown() {
             self.labels.push("topic", topic.name.as_str());
             for partition in &topic.partitions {
                 if let Some((measured, marks)) = &partition.marks

@@ -34,6 +34,7 @@ struct Newest<'a> {
     brokers: Option<Vec<BrokerBody<'a>>>,
     topics: Option<usize>,
     groups: Option<usize>,
+    shard_partitions: Option<usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,8 +70,9 @@ fn newest(snapshot: &ClusterSnapshot, now: Instant) -> Newest<'_> {
         last_complete_at: snapshot.last_complete.and_then(timestamp),
         stale_after_seconds: Some(snapshot.stale_after.as_secs_f64()),
         brokers: brokers.map(|brokers| brokers.iter().map(broker_body).collect()),
-        topics: Some(snapshot.topics.len()),
+        topics: Some(snapshot.topics_shown().count()),
         groups: Some(snapshot.groups.len()),
+        shard_partitions: snapshot.shard_partitions,
     }
 }
 

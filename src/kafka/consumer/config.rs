@@ -23,14 +23,26 @@ pub struct ConsumerConfig {
     pub auto_commit: AutoCommit,
     /// The name Kafka shows for this client.
     pub client_id: String,
-    /// Records handed over and not yet released, by partition: from here on the partition is paused.
-    pub buffered_records: NonZeroUsize,
+    /// What is read of the partitions.
+    pub intake: Intake,
     /// The longest wait for something to happen before Kafka is polled all the same.
     pub poll_interval: Duration,
     /// How long a revocation waits for its acknowledgement.
     pub revoke_timeout: Duration,
     /// librdkafka's own properties, over those of the connection.
     pub properties: BTreeMap<String, String>,
+}
+
+/// What a consumer reads of the partitions it is assigned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Intake {
+    /// Their records.
+    Records {
+        /// How many are handed over and not yet released, by partition: from here on the partition is paused.
+        buffered: NonZeroUsize,
+    },
+    /// Nothing: it is the assignment that matters.
+    Nothing,
 }
 
 /// Where a group begins on a partition it has no commit for.

@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 pub use commit::CommitAnswer;
-pub use config::{AutoCommit, ConsumerConfig, OffsetReset};
+pub use config::{AutoCommit, ConsumerConfig, Intake, OffsetReset};
 pub use record::{Header, Record};
 
 use commit::Committer;
@@ -166,7 +166,7 @@ impl Consumer {
             inbox: Arc::clone(&inbox),
             events: sender,
             is_full: Arc::clone(&is_full),
-            high_mark: config.buffered_records.get(),
+            intake: config.intake,
             poll_interval: config.poll_interval,
             revoke_timeout: config.revoke_timeout,
         }

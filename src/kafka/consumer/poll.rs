@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::BaseConsumer;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError as RdError;
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::TopicPartitionList;
@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 use super::context::{self, Context, Note, Notes};
 use super::inbox::{Inbox, Letters};
 use super::stream::Stream;
-use super::{Acknowledgement, Event, Record, Revocation, RevocationCause, partitions};
+use super::{Acknowledgement, Event, Intake, Record, Revocation, RevocationCause, partitions};
 use crate::kafka::{ErrorCode, KafkaError};
 use crate::lag::TopicPartition;
 
@@ -38,7 +38,7 @@ pub(super) struct Poller {
     pub(super) inbox: Arc<Inbox>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) is_full: Arc<AtomicBool>,
-    pub(super) high_mark: usize,
+    pub(super) intake: Intake,
     pub(super) poll_interval: Duration,
     pub(super) revoke_timeout: Duration,
 }
@@ -111,9 +111,10 @@ impl Polling {
     }
 
     fn read(&mut self, letters: Letters) {
+        let high_mark = self.high_mark();
         for (partition, records) in letters.released {
             if let Some(stream) = self.streams.get_mut(&partition) {
-                stream.release(records, self.setup.high_mark);
+                stream.release(records, high_mark);
             }
         }
         if let Some(id) = letters.acknowledged
@@ -172,8 +173,23 @@ impl Polling {
 
     fn assign(&mut self, list: &TopicPartitionList) {
         let assigned = partitions(list);
-        // The queues are split first, so that no record takes the common one.
-        for partition in &assigned {
+        if matches!(self.setup.intake, Intake::Records { .. }) {
+            self.split(&assigned);
+        }
+        let mut answered = context::assign(&self.setup.client, list);
+        if self.setup.intake == Intake::Nothing {
+            answered = answered.and_then(|()| self.setup.client.pause(list));
+        }
+        if let Err(error) = answered {
+            self.outbox
+                .push_back(Event::Error(KafkaError::from(&error)));
+        }
+        self.outbox.push_back(Event::Assigned(assigned));
+    }
+
+    /// Gives each partition a queue of its own, before any record could take the common one.
+    fn split(&mut self, assigned: &[TopicPartition]) {
+        for partition in assigned {
             match Stream::split(&self.setup.client, &self.setup.inbox, partition) {
                 Some(stream) => {
                     self.streams.insert(partition.clone(), stream);
@@ -181,11 +197,14 @@ impl Polling {
                 None => warn!(%partition, "librdkafka has no queue for `{partition}`"),
             }
         }
-        if let Err(error) = context::assign(&self.setup.client, list) {
-            self.outbox
-                .push_back(Event::Error(KafkaError::from(&error)));
+    }
+
+    /// Returns how many records of a partition may wait with the task.
+    fn high_mark(&self) -> usize {
+        match self.setup.intake {
+            Intake::Records { buffered } => buffered.get(),
+            Intake::Nothing => 0,
         }
-        self.outbox.push_back(Event::Assigned(assigned));
     }
 
     fn revoke(&mut self, list: TopicPartitionList, lost: bool) {
@@ -245,9 +264,10 @@ impl Polling {
         if !self.outbox.is_empty() {
             return;
         }
+        let high_mark = self.high_mark();
         for (partition, stream) in &mut self.streams {
-            let (records, reached_end) = stream.read(self.setup.high_mark);
-            if let Some(buffered) = stream.pause(self.setup.high_mark) {
+            let (records, reached_end) = stream.read(high_mark);
+            if let Some(buffered) = stream.pause(high_mark) {
                 debug!(%partition, buffered, "paused `{partition}`: {buffered} records wait");
             }
             if !records.is_empty() {

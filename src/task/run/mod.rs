@@ -23,7 +23,7 @@ use super::offsets::Commits;
 use super::partition::Partition;
 use super::work::{HandOver, Worker};
 use crate::kafka::{
-    AutoCommit, Connection, Consumer, ConsumerConfig, Producer, ProducerConfig, WriteOrder,
+    AutoCommit, Connection, Consumer, ConsumerConfig, Intake, Producer, ProducerConfig, WriteOrder,
 };
 use crate::lag::TopicPartition;
 use crate::metrics::TaskMetrics;
@@ -193,7 +193,9 @@ fn consumer_config(config: &TaskConfig) -> ConsumerConfig {
             CommitStrategy::PerMessage | CommitStrategy::PerBatch { .. } => AutoCommit::Off,
         },
         client_id: config.client_id.clone(),
-        buffered_records: config.buffered_records,
+        intake: Intake::Records {
+            buffered: config.buffered_records,
+        },
         poll_interval: config.poll_interval,
         revoke_timeout: config.revoke_timeout,
         properties: config.properties.clone(),

@@ -1,0 +1,197 @@
+//! How a replica comes to its share of a cluster: as a member of a group to which Kafka assigns the partitions of
+//! `__consumer_offsets`.
+//!
+//! What is taken away is no longer shown before another replica may be given it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
+
+use super::config::PollConfig;
+use super::failure::Operation;
+use crate::kafka::{ConsumerError, Hold, ShardEvent, ShardMember};
+use crate::lag::{ClusterName, PartitionId, Share};
+use crate::metrics::ClusterMetrics;
+
+/// How long after a member was lost, or could not be made, another one joins.
+const AFTER_LOSS: Duration = Duration::from_secs(10);
+
+/// How long a member may take to leave its group.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Joins the group.
+#[derive(Clone)]
+pub struct ShardSource(Arc<dyn Fn() -> Result<Box<dyn ShardMember>, ConsumerError> + Send + Sync>);
+
+/// This replica's place in the group, as far as it has one.
+pub(super) struct Membership {
+    source: Option<ShardSource>,
+    member: Option<Box<dyn ShardMember>>,
+    /// When to join, where there is no member.
+    due: Instant,
+    /// The last trouble that was told.
+    told: Option<&'static str>,
+    cluster: Option<ClusterName>,
+    metrics: ClusterMetrics,
+}
+
+/// A change of this replica's share.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// These partitions belong to it as well.
+    Given(Vec<PartitionId>),
+    /// These do not, and another replica waits for them as long as the hold is kept.
+    Taken(Vec<PartitionId>, Hold),
+    /// None do.
+    Lost,
+}
+
+impl ShardSource {
+    /// Returns a source that calls `join` at the start, and again whenever the member it returned is lost.
+    pub fn new(
+        join: impl Fn() -> Result<Box<dyn ShardMember>, ConsumerError> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(join))
+    }
+}
+
+impl fmt::Debug for ShardSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShardSource").finish_non_exhaustive()
+    }
+}
+
+impl Membership {
+    /// Returns the membership of a replica that shares with nobody, whose share never changes.
+    pub(super) fn new(cluster: Option<ClusterName>, metrics: ClusterMetrics) -> Self {
+        Self {
+            source: None,
+            member: None,
+            due: Instant::now(),
+            told: None,
+            cluster,
+            metrics,
+        }
+    }
+
+    pub(super) fn set_source(&mut self, source: ShardSource) {
+        self.source = Some(source);
+    }
+
+    /// Tells whether the share is what the group assigns.
+    pub(super) fn is_shared(&self) -> bool {
+        self.source.is_some()
+    }
+
+    /// Returns the next change of the share; waits for ever where nobody shares.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    pub(super) async fn changed(&mut self) -> Change {
+        let Some(ShardSource(join)) = self.source.clone() else {
+            return std::future::pending().await;
+        };
+        loop {
+            let Some(member) = &mut self.member else {
+                sleep_until(self.due).await;
+                self.due = Instant::now() + AFTER_LOSS;
+                match join() {
+                    Ok(member) => self.member = Some(member),
+                    Err(error) => self.tell("NOT_MADE", with_sources(&error)),
+                }
+                continue;
+            };
+            match member.next().await {
+                Some(ShardEvent::Given(partitions)) => {
+                    self.told = None;
+                    return Change::Given(partitions);
+                }
+                Some(ShardEvent::Taken { partitions, hold }) => {
+                    return Change::Taken(partitions, hold);
+                }
+                Some(ShardEvent::Trouble(error)) => {
+                    let code = error.code.name();
+                    self.tell(code, error.to_string());
+                }
+                None => {
+                    self.member = None;
+                    self.due = Instant::now() + AFTER_LOSS;
+                    return Change::Lost;
+                }
+            }
+        }
+    }
+
+    /// Does `work` unless the share changes meanwhile: then it is dropped.
+    pub(super) async fn unless_changed<T>(
+        &mut self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Change> {
+        tokio::select! {
+            biased;
+            change = self.changed() => Err(change),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Leaves the group: the others have its partitions at once.
+    pub(super) async fn close(self) {
+        if let Some(member) = self.member {
+            member.close(CLOSE_LIMIT).await;
+        }
+    }
+
+    /// Counts trouble, and tells it when it is another than before.
+    fn tell(&mut self, code: &'static str, message: String) {
+        let operation = Operation::JoinShardGroup.as_str();
+        self.metrics.errors(operation, code).inc();
+        if self.told.replace(code) != Some(code) {
+            let cluster = self.cluster.as_ref().map_or("", ClusterName::as_str);
+            warn!(cluster, "the shard group is in trouble: {message}");
+        }
+    }
+}
+
+impl Change {
+    /// Applies the change to what is owned, and returns the hold that it comes with.
+    pub(super) fn apply(self, owned: &mut BTreeSet<PartitionId>) -> Option<Hold> {
+        match self {
+            Self::Given(partitions) => {
+                owned.extend(partitions);
+                None
+            }
+            Self::Taken(partitions, hold) => {
+                owned.retain(|partition| !partitions.contains(partition));
+                Some(hold)
+            }
+            Self::Lost => {
+                owned.clear();
+                None
+            }
+        }
+    }
+}
+
+/// Returns an error and what it comes from in one line.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<String> = sources.map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+/// Tells what the share is now.
+pub(super) fn tell_share(config: &PollConfig) {
+    if let Share::Part { owned, .. } = &config.share {
+        info!(
+            cluster = config.cluster_label(),
+            partitions = owned.len(),
+            "this replica collects the groups of {} partitions of `__consumer_offsets`",
+            owned.len(),
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! Sharing out the partitions of a topic among the members of a group, without reading any of them.
+//!
+//! Kafka assigns the partitions and moves those of a member that is gone. The member never fetches and never commits.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tracing::warn;
+
+use super::connection::Connection;
+use super::consumer::{
+    AutoCommit, Consumer, ConsumerConfig, ConsumerError, Event, Intake, OffsetReset, Revocation,
+};
+use super::error::KafkaError;
+use crate::lag::{GroupId, PartitionId, TopicName, TopicPartition};
+
+/// How long partitions that are taken away wait for whoever holds them.
+const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a member may be silent before its partitions are another's, unless the connection sets it.
+const SESSION_TIMEOUT_MS: u32 = 10_000;
+
+/// A member of the group. Dropped, it leaves in the background; [`ShardMember::close`] says when it has.
+#[derive(Debug)]
+pub struct GroupShardMember(Consumer);
+
+/// A member that is told which partitions are its: [`GroupShardMember`] in production, a fake in tests.
+#[async_trait]
+pub trait ShardMember: Send + Sync {
+    /// Returns what happens next; nothing once the member can go on no longer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost when the future is dropped.
+    async fn next(&mut self) -> Option<ShardEvent>;
+
+    /// Leaves the group, so that the others have the partitions at once.
+    async fn close(self: Box<Self>, patience: Duration);
+}
+
+/// What happens to a member.
+#[derive(Debug)]
+pub enum ShardEvent {
+    /// These are its partitions, too, from now on. None: the group has none for it.
+    Given(Vec<PartitionId>),
+    /// These are its no longer.
+    Taken {
+        /// The partitions.
+        partitions: Vec<PartitionId>,
+        /// To be dropped once nothing of them is shown any more: only then another member is given them.
+        hold: Hold,
+    },
+    /// Something is wrong; the member keeps trying.
+    Trouble(KafkaError),
+}
+
+/// Holds up the others until it is dropped, or for five seconds.
+#[derive(Debug)]
+pub struct Hold(#[expect(dead_code, reason = "it is there to be dropped")] Box<dyn Held>);
+
+/// What lets go when it is dropped.
+pub trait Held: Send + std::fmt::Debug {}
+
+impl<T: Send + std::fmt::Debug> Held for T {}
+
+impl Hold {
+    /// Returns a hold that lasts as long as `held`.
+    pub fn new(held: impl Held + 'static) -> Self {
+        Self(Box::new(held))
+    }
+}
+
+impl GroupShardMember {
+    /// Joins `group`, in the background, to share out the partitions of `topic`.
+    ///
+    /// # Errors
+    ///
+    /// When the properties are refused.
+    pub fn join(
+        connection: &Connection,
+        group: GroupId,
+        topic: &str,
+    ) -> Result<Self, ConsumerError> {
+        let config = ConsumerConfig {
+            topics: vec![TopicName::from(topic)],
+            group,
+            offset_reset: OffsetReset::Latest,
+            auto_commit: AutoCommit::Off,
+            client_id: "lagwatch-shard".to_owned(),
+            intake: Intake::Nothing,
+            poll_interval: Duration::from_secs(1),
+            revoke_timeout: REVOKE_TIMEOUT,
+            properties: defaults(connection),
+        };
+        Consumer::start(connection, config).map(Self)
+    }
+}
+
+#[async_trait]
+impl ShardMember for GroupShardMember {
+    async fn next(&mut self) -> Option<ShardEvent> {
+        loop {
+            return Some(match self.0.next().await? {
+                Event::Assigned(given) => ShardEvent::Given(numbers(given)),
+                Event::Revoked(Revocation {
+                    partitions,
+                    cause: _,
+                    acknowledgement,
+                }) => ShardEvent::Taken {
+                    partitions: numbers(partitions),
+                    hold: Hold::new(acknowledgement),
+                },
+                Event::Error(error) => ShardEvent::Trouble(error),
+                Event::Fatal(error) => {
+                    warn!("the shard group is lost for good: {error}");
+                    return None;
+                }
+                Event::Records { .. } | Event::EndOfPartition(_) | Event::AutoCommitted { .. } => {
+                    continue;
+                }
+            });
+        }
+    }
+
+    async fn close(self: Box<Self>, patience: Duration) {
+        if let Err(error) = self.0.close(patience).await {
+            warn!("the shard group was not left in time: {error}");
+        }
+    }
+}
+
+/// Returns the properties that the connection does not set itself.
+fn defaults(connection: &Connection) -> BTreeMap<String, String> {
+    let is_set = |name: &str| connection.properties.contains_key(name);
+    let mut defaults = BTreeMap::new();
+    // With KIP-848 the broker decides, and librdkafka refuses the property.
+    if !is_set("session.timeout.ms") && !is_set("group.protocol") {
+        let timeout = SESSION_TIMEOUT_MS.to_string();
+        defaults.insert("session.timeout.ms".to_owned(), timeout);
+    }
+    defaults
+}
+
+fn numbers(partitions: Vec<TopicPartition>) -> Vec<PartitionId> {
+    partitions.into_iter().map(|id| id.partition).collect()
+}
