@@ -21,6 +21,9 @@ const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a member may be silent before its partitions are another's, unless the connection sets it.
 const SESSION_TIMEOUT_MS: u32 = 10_000;
 
+/// How long until a member hears that another one has left: librdkafka's default is three seconds.
+const HEARTBEAT_INTERVAL_MS: u32 = 1_000;
+
 /// A member of the group. Dropped, it leaves in the background; [`ShardMember::close`] says when it has.
 #[derive(Debug)]
 pub struct GroupShardMember(Consumer);
@@ -133,13 +136,17 @@ impl ShardMember for GroupShardMember {
 /// Returns the properties that the connection does not set itself.
 fn defaults(connection: &Connection) -> BTreeMap<String, String> {
     let is_set = |name: &str| connection.properties.contains_key(name);
-    let mut defaults = BTreeMap::new();
-    // With KIP-848 the broker decides, and librdkafka refuses the property.
-    if !is_set("session.timeout.ms") && !is_set("group.protocol") {
-        let timeout = SESSION_TIMEOUT_MS.to_string();
-        defaults.insert("session.timeout.ms".to_owned(), timeout);
+    // With KIP-848 the broker decides, and librdkafka refuses these properties.
+    if is_set("session.timeout.ms") || is_set("group.protocol") {
+        return BTreeMap::new();
     }
+    let defaults = [
+        ("session.timeout.ms", SESSION_TIMEOUT_MS),
+        ("heartbeat.interval.ms", HEARTBEAT_INTERVAL_MS),
+    ];
     defaults
+        .map(|(name, value)| (name.to_owned(), value.to_string()))
+        .into()
 }
 
 fn numbers(partitions: Vec<TopicPartition>) -> Vec<PartitionId> {

@@ -10,7 +10,7 @@ use lagwatch::lag::{
 use lagwatch::snapshot::{
     Activity, BrokerRow, ClusterSnapshot, CollectMode, Commits, CycleOutcome, Exposure,
     GroupFailure, GroupRow, GroupState, GroupType, Member, Membership, OwnerInfo, PartitionRow,
-    Reading, SnapshotStore, TopicPartitionRow, TopicRow, World,
+    Reading, SnapshotStore, TopicPartitionRow, TopicRow, TopicSeries, World,
 };
 
 /// How long readings of these worlds may be shown.
@@ -137,6 +137,7 @@ fn prod(taken: Instant) -> ClusterSnapshot {
             live: 49,
             behind: 1,
         },
+        shard_partitions: Some(50),
         exposure: Exposure {
             owner_info: OwnerInfo::Exposed,
             ..Exposure::default()
@@ -160,6 +161,7 @@ fn orders_topic(taken: Instant) -> TopicRow {
     let offset = |raw| Offset::new(raw).expect("worlds use offsets from 0");
     TopicRow {
         name: "orders".into(),
+        series: TopicSeries::Here,
         measured: taken,
         partitions: vec![
             TopicPartitionRow {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use lagwatch::kafka::consumer::Event;
 use lagwatch::kafka::{
-    Admin, AutoCommit, Connection, Consumer, ConsumerConfig, EmbeddedCluster, KafkaAdmin,
+    Admin, AutoCommit, Connection, Consumer, ConsumerConfig, EmbeddedCluster, Intake, KafkaAdmin,
     OffsetReset, OutgoingRecord, Producer, ProducerConfig, Record, WriteOrder,
 };
 use lagwatch::lag::{Committed, GroupId, PartitionId, TopicPartition};
@@ -201,7 +201,9 @@ impl<C> World<C> {
                 offset_reset: OffsetReset::Earliest,
                 auto_commit: AutoCommit::Off,
                 client_id: "reader".into(),
-                buffered_records: 100.try_into().expect("not zero"),
+                intake: Intake::Records {
+                    buffered: 100.try_into().expect("not zero"),
+                },
                 poll_interval: Duration::from_millis(50),
                 revoke_timeout: LIMIT,
                 properties: BTreeMap::new(),

@@ -1,5 +1,6 @@
 //! What a configuration's credentials may see: every kind of call that is made, tried once.
 
+mod shard;
 mod stream;
 
 use std::fmt;
@@ -11,7 +12,7 @@ use tokio::time::timeout;
 use super::CLOSE_LIMIT;
 use super::config::{ClusterConfig, Config};
 use crate::kafka::{
-    Admin, KafkaAdmin, KafkaError, Metadata, OffsetQuery, OffsetSpec, TopicSelection,
+    Admin, Connection, KafkaAdmin, KafkaError, Metadata, OffsetQuery, OffsetSpec, TopicSelection,
 };
 use crate::lag::{BrokerId, GroupId, Isolation, TopicName, TopicPartition};
 
@@ -128,6 +129,7 @@ impl Look<'_> {
             ),
         }
         self.at_offsets_topic().await;
+        self.at_shard_group().await;
     }
 
     /// Tells which topics can be seen; returns a question about one of them.
@@ -287,6 +289,12 @@ impl Look<'_> {
         let text = format!("{}{text}", self.prefix);
         self.findings.push(Finding { verdict, text });
     }
+}
+
+/// Returns the user that commands are to name.
+fn principal(connection: &Connection) -> &str {
+    let user = connection.properties.get("sasl.username");
+    user.map_or("NAME", String::as_str)
 }
 
 /// Opens a connection to `server` and closes it again.

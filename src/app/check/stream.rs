@@ -2,7 +2,7 @@
 
 use tokio::time::timeout;
 
-use super::{Look, Verdict};
+use super::{Look, Verdict, principal};
 use crate::collect::{Mode, OFFSETS_TOPIC};
 use crate::kafka::{
     Admin, Connection, ErrorCode, Found, KafkaError, Log, LogReader, OffsetQuery, OffsetSpec,
@@ -137,10 +137,7 @@ async fn read(
 /// Returns the command that grants what is missing.
 fn grant(connection: &Connection) -> String {
     let server = connection.bootstrap_servers.join(",");
-    let principal = connection
-        .properties
-        .get("sasl.username")
-        .map_or("NAME", String::as_str);
+    let principal = principal(connection);
     format!(
         "`kafka-acls.sh --bootstrap-server {server} --add --allow-principal User:{principal} --operation Read --operation Describe --topic {OFFSETS_TOPIC}`"
     )
