@@ -37,6 +37,9 @@ pub struct PollConfig {
     pub read_committed: Patterns,
     /// The most describe requests, and the most commit requests, under way at once. 0 counts as 1.
     pub max_in_flight: usize,
+    /// How often in one cycle brokers may be asked to search their time index, where a group stands at a record that is
+    /// older than what was seen of its log. Each time costs one request a broker.
+    pub index_rounds: usize,
     /// How much of each snapshot becomes series.
     pub exposure: Exposure,
     /// Whether `__consumer_offsets` is followed.
@@ -85,6 +88,7 @@ impl Default for PollConfig {
             uncommitted: UncommittedPolicy::default(),
             read_committed: Patterns::default(),
             max_in_flight: 64,
+            index_rounds: 8,
             exposure: Exposure::default(),
             mode: Mode::default(),
             reconcile_interval: Duration::from_secs(300),

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
-use super::build::{self, Changes};
+use super::ages::Sight;
+use super::build::{self, Changes, Ground};
 use super::failure::Operation;
 use super::fetch::groups::{self, GroupAnswer, GroupPhase, GroupsAnswer, Seen};
 use super::fetch::listing::{Coverage, Prospect, Target};
@@ -15,7 +17,7 @@ use super::fetch::topology::Topology;
 use super::fetch::{Budget, within};
 use super::poller::{Poller, now};
 use super::stream::{Follower, Pending};
-use crate::lag::{GroupId, Offset, PartitionId, TopicPartition};
+use crate::lag::{GroupId, Offset, PartitionId, Timestamp, TopicPartition};
 use crate::snapshot::ClusterSnapshot;
 
 /// The most groups that are asked about between two cycles at once.
@@ -126,6 +128,7 @@ impl Poller {
             .flat_map(|(_, partitions)| partitions.iter().cloned())
             .collect();
         let previous = Arc::clone(&self.previous);
+        let asked_at = Timestamp::from(SystemTime::now());
         let read = marks::fetch_ends(
             self.admin.as_ref(),
             &self.config,
@@ -136,6 +139,14 @@ impl Poller {
         );
         let MarksAnswer { marks, failures } = read.await;
         self.count(&failures);
+        let sight = Sight {
+            asked_at,
+            answered_at: Timestamp::from(SystemTime::now()),
+        };
+        self.ages.see(&marks, sight);
+        for (id, (answer, _)) in &sorted.answers {
+            self.ages.stand(id, answer, &marks, &self.config);
+        }
         if let Some(follower) = self.stream.follower_mut() {
             for (id, (answer, _)) in &mut sorted.answers {
                 let shown = previous.group(id).map(|row| &row.activity);
@@ -148,7 +159,12 @@ impl Poller {
             marks,
             mode: self.stream.mode(),
         };
-        let snapshot = build::patch(&self.previous, changes, &self.config, now());
+        let ground = Ground {
+            config: &self.config,
+            ages: &self.ages,
+            now: now(),
+        };
+        let snapshot = build::patch(&self.previous, changes, ground);
         self.publish(snapshot);
     }
 

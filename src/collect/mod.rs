@@ -3,6 +3,7 @@
 //! `fetch` asks, `build` decides what the answers mean for each row, [`Poller`] does both on a schedule. Kafka's
 //! protocol and the arithmetic of lag belong elsewhere.
 
+mod ages;
 mod build;
 mod config;
 mod failure;

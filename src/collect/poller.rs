@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::build::{self, Fetched, Now};
+use super::ages::{Ages, Sight};
+use super::build::{self, Fetched, Ground, Now};
 use super::config::PollConfig;
 use super::failure::{Contact, Failure, Operation, Subject};
 use super::fetch::groups::{self, Described, GroupPhase};
@@ -23,7 +24,7 @@ use super::schedule::{self, Tick};
 use super::sharing::{self, Change, Membership, ShardSource};
 use super::stream::{self, LogSource, Stream};
 use crate::kafka::{Admin, KafkaError};
-use crate::lag::{GroupId, Share};
+use crate::lag::{GroupId, Share, Timestamp};
 use crate::metrics::ClusterMetrics;
 use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, SnapshotSlot};
 
@@ -44,6 +45,7 @@ pub struct Poller {
     /// Groups that were asked about between two cycles, each once.
     pub(super) asked: BTreeSet<GroupId>,
     reporter: Reporter,
+    pub(super) ages: Ages,
     /// Present until it runs.
     membership: Option<Membership>,
 }
@@ -67,6 +69,7 @@ impl Poller {
         Self {
             membership: Some(membership),
             reporter: Reporter::new(&config),
+            ages: Ages::default(),
             stream: Stream::new(metrics.clone()),
             listed: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -207,7 +210,13 @@ impl Poller {
         self.count(&fetched.failures);
         self.remember(&fetched);
         let failures = fetched.failures.clone();
-        let snapshot = build::build(&self.previous, fetched, &self.config, now());
+        let ground = Ground {
+            config: &self.config,
+            ages: &self.ages,
+            now: now(),
+        };
+        let snapshot = build::build(&self.previous, fetched, ground);
+        self.forget(&snapshot);
         let outcome = snapshot.outcome;
         self.count_rows(&snapshot);
         self.publish(snapshot);
@@ -308,12 +317,35 @@ impl Poller {
             return fetched;
         }
         let leaders = marks::leaders(config, &topology, &fetched.groups, &self.previous);
+        let asked_at = Timestamp::from(SystemTime::now());
         let answer = self
             .timed("list_offsets", marks::fetch(admin, config, budget, leaders))
             .await;
+        let sight = Sight {
+            asked_at,
+            answered_at: Timestamp::from(SystemTime::now()),
+        };
         fetched.marks = answer.marks;
         fetched.note(Contact::None, answer.failures);
+        self.ages.see(&fetched.marks, sight);
+        for (id, answer) in &fetched.groups {
+            self.ages.stand(id, answer, &fetched.marks, config);
+        }
+        self.ages.search(admin, config, budget, &topology).await;
         fetched
+    }
+
+    /// Forgets what the newest snapshot does not need.
+    fn forget(&mut self, snapshot: &ClusterSnapshot) {
+        let Some(topology) = &self.topology else {
+            return;
+        };
+        self.ages.retain(topology, |group, partition| {
+            snapshot.group(group).is_some_and(|row| {
+                let place = row.partitions.binary_search_by(|row| row.id.cmp(partition));
+                place.is_ok()
+            })
+        });
     }
 
     fn next_tick(&self, started: Instant) -> Tick {

@@ -68,6 +68,7 @@ metrics! {
     GROUP_CURRENT_OFFSET_SUM = Untyped Snapshot "kafka_consumergroup_current_offset_sum" ["consumergroup", "topic"] "Sum of the group's committed offsets on the topic; absent while any of them is unknown";
     GROUP_UNCOMMITTED_PARTITIONS = Gauge Snapshot "kafka_consumergroup_uncommitted_partitions" ["consumergroup", "topic"] "Partitions of the topic that are assigned to the group but have no commit";
     GROUP_LAG = Gauge Snapshot "kafka_consumergroup_lag" ["consumergroup", "topic", "partition"] "Records between the group's committed offset and the log end";
+    GROUP_LAG_SECONDS = Gauge Snapshot "kafka_consumergroup_lag_seconds" ["consumergroup", "topic", "partition"] "Age of the first record that the group has not consumed; 0 when it is caught up, absent where it never committed";
     GROUP_CURRENT_OFFSET = Gauge Snapshot "kafka_consumergroup_current_offset" ["consumergroup", "topic", "partition"] "Committed offset: the next record the group will read";
     GROUP_LOST_RECORDS = Gauge Snapshot "kafka_consumergroup_lost_records" ["consumergroup", "topic", "partition"] "Records deleted from the log before the group read them; present only where there are some";
     TOPIC_PARTITIONS = Gauge Snapshot "kafka_topic_partitions" ["topic"] "Partitions of the topic";

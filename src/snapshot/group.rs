@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::lag::{BrokerId, Committed, GroupId, Lag, TopicName, TopicPartition, Watermarks};
+use crate::lag::{Age, BrokerId, Committed, GroupId, Lag, TopicName, TopicPartition, Watermarks};
 
 /// One group as the newest cycle left it.
 #[derive(Clone, Debug)]
@@ -130,6 +130,8 @@ pub struct Reading {
     pub marks: Watermarks,
     /// The lag between the two; never `Unavailable`.
     pub lag: Lag,
+    /// How long the first record that the group has not consumed has been waiting; nothing where it never committed.
+    pub age: Option<Age>,
 }
 
 /// A fetch of the newest cycle that failed for this group alone.

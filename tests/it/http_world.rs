@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use lagwatch::lag::{
-    BrokerId, Committed, GroupId, Isolation, Offset, PartitionId, TopicPartition, Unavailable,
-    UncommittedPolicy, Watermarks, partition_lag,
+    Age, BrokerId, Committed, Distance, GroupId, Isolation, Lag, Method, Offset, PartitionId,
+    TopicPartition, Unavailable, UncommittedPolicy, Watermarks, partition_lag,
 };
 use lagwatch::snapshot::{
     Activity, BrokerRow, ClusterSnapshot, CollectMode, Commits, CycleOutcome, Exposure,
@@ -65,10 +65,29 @@ pub(crate) fn partition(
             committed,
             marks,
             lag,
+            age: age(lag),
         }),
         latest: lag,
         owner: None,
     }
+}
+
+/// Returns an age as of records that come every 100 ms, known to half a second.
+fn age(lag: Lag) -> Option<Age> {
+    let Lag::Known(Distance { lag, .. }) = lag else {
+        return None;
+    };
+    if lag == 0 {
+        return Some(Age::CAUGHT_UP);
+    }
+    let estimate = Duration::from_millis(100 * lag);
+    let half = Duration::from_millis(500);
+    Some(Age {
+        estimate,
+        at_least: estimate.saturating_sub(half),
+        at_most: Some(estimate + half),
+        method: Method::History,
+    })
 }
 
 /// Returns a group that nobody could describe.

@@ -115,6 +115,7 @@ impl Resolver<'_> {
             max_in_flight: file
                 .max_in_flight
                 .map_or(defaults.max_in_flight, |setting| setting.value.get()),
+            index_rounds: defaults.index_rounds,
             exposure: Exposure {
                 granularity: value_or(file.granularity, defaults.exposure.granularity),
                 max_series: file

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 
 use super::table::{Column, NO_VALUE, escape, render};
-use crate::lag::{Committed, Distance, Lag};
+use crate::lag::{Age, Committed, Distance, Lag, Method};
 use crate::snapshot::{GroupRow, GroupState, Member, PartitionRow, Reading};
 
 /// The least widths are those of Kafka's tool.
@@ -22,7 +22,8 @@ const COLUMNS: [Column; 9] = [
 ];
 
 /// What `--wide` adds; behind the others, so that these keep their places.
-const WIDE_COLUMNS: [Column; 5] = [
+const WIDE_COLUMNS: [Column; 6] = [
+    Column::new("LAG-SECONDS", 12),
     Column::new("STATE", 10),
     Column::new("LOG-START-OFFSET", 16),
     Column::new("LOST", 10),
@@ -156,6 +157,7 @@ fn cells(
             Lag::Known(_) | Lag::Unavailable(_) => None,
         };
         cells.extend([
+            or_dash(reading.and_then(|reading| reading.age).map(lag_seconds)),
             or_dash(state),
             or_dash(reading.and_then(|reading| reading.marks.log_start)),
             or_dash(distance.and_then(|Distance { lost, .. }| lost)),
@@ -166,6 +168,15 @@ fn cells(
     cells
 }
 
+/// Returns a time lag in seconds, and whether it is at least so much.
+fn lag_seconds(age: Age) -> String {
+    let seconds = age.estimate.as_secs_f64();
+    match age.method {
+        Method::History | Method::Index => format!("{seconds:.1}"),
+        Method::Bound => format!(">{seconds:.1}"),
+    }
+}
+
 fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| NO_VALUE.to_owned(), |value| value.to_string())
 }
@@ -173,7 +184,7 @@ fn or_dash(value: Option<impl ToString>) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::lag::{Isolation, Offset, TopicPartition, Unavailable, Watermarks, partition_lag};
@@ -201,9 +212,27 @@ mod tests {
                 committed,
                 marks,
                 lag,
+                age: match lag {
+                    Lag::Known(Distance { lag, .. }) => Some(age(lag)),
+                    Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
+                },
             }),
             latest: lag,
             owner,
+        }
+    }
+
+    /// Returns an age as of records that come every second, of which only so much is known.
+    fn age(lag: u64) -> Age {
+        if lag == 0 {
+            return Age::CAUGHT_UP;
+        }
+        let seconds = Duration::from_secs(lag);
+        Age {
+            estimate: seconds,
+            at_least: seconds,
+            at_most: None,
+            method: Method::Bound,
         }
     }
 
@@ -312,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_rows_end_with_state_log_start_lost_ahead_and_backlog() {
+    fn wide_rows_end_with_time_lag_state_log_start_lost_ahead_and_backlog() {
         let rows = vec![
             partition("t", 0, Some(4), None),
             partition("t", 1, Some(120), None),
@@ -335,7 +364,11 @@ mod tests {
             .collect();
         assert_eq!(
             tails,
-            ["Empty 10 6 0 -", "Empty 10 0 20 -", "Empty 10 - - 90"]
+            [
+                ">96.0 Empty 10 6 0 -",
+                "0.0 Empty 10 0 20 -",
+                "- Empty 10 - - 90"
+            ]
         );
         let remark = report.remark.as_deref();
         assert_eq!(remark, Some("Consumer group 'g' has no active members."));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::super::ages::Ages;
 use super::super::config::PollConfig;
 use super::super::failure::Operation;
 use super::super::fetch::groups::{Described, GroupAnswer, Seen};
@@ -25,6 +26,7 @@ pub(super) struct Evidence<'a> {
     pub(super) currency: Currency,
     pub(super) coverage: Coverage,
     pub(super) marks: &'a HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
+    pub(super) ages: &'a Ages,
     pub(super) config: &'a PollConfig,
     pub(super) now: Instant,
     /// The same moment, in milliseconds since the epoch.
@@ -328,30 +330,12 @@ fn partition_rows(
         let latest = partition_lag(committed, marks, isolation);
         PartitionRow {
             owner: owners.get(&id).copied(),
-            reading: reading(committed, marks, latest, evidence.now).or(kept),
+            reading: evidence.reading(group, &id, committed, latest).or(kept),
             latest,
             id,
         }
     };
     commits.into_iter().map(row).collect()
-}
-
-/// Returns the pair of one cycle; nothing unless both halves were read.
-fn reading(
-    committed: Result<Committed, Unavailable>,
-    marks: Result<Watermarks, Unavailable>,
-    lag: Lag,
-    now: Instant,
-) -> Option<Reading> {
-    if matches!(lag, Lag::Unavailable(_)) {
-        return None;
-    }
-    Some(Reading {
-        measured: now,
-        committed: committed.ok()?,
-        marks: marks.ok()?,
-        lag,
-    })
 }
 
 /// Returns the member that owns each partition: the first by id, should two claim it in the middle of a rebalance.
@@ -398,6 +382,26 @@ impl Evidence<'_> {
                     || topology.partition(&id.topic, id.partition).is_some()
             }
         }
+    }
+
+    /// Returns the pair of one cycle; nothing unless both halves were read.
+    fn reading(
+        &self,
+        group: &GroupId,
+        id: &TopicPartition,
+        committed: Result<Committed, Unavailable>,
+        lag: Lag,
+    ) -> Option<Reading> {
+        if matches!(lag, Lag::Unavailable(_)) {
+            return None;
+        }
+        Some(Reading {
+            measured: self.now,
+            committed: committed.ok()?,
+            marks: self.marks(id).ok()?,
+            lag,
+            age: self.ages.age(group, id),
+        })
     }
 
     fn marks(&self, id: &TopicPartition) -> Result<Watermarks, Unavailable> {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use self::group::Evidence;
+use super::ages::Ages;
 use super::config::PollConfig;
 use super::failure::{self, Contact, Failure};
 use super::fetch::groups::GroupAnswer;
@@ -41,6 +42,14 @@ pub(super) struct Fetched {
 pub(super) struct Now {
     pub(super) instant: Instant,
     pub(super) time: SystemTime,
+}
+
+/// What a snapshot stands on besides what was fetched.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'a> {
+    pub(super) config: &'a PollConfig,
+    pub(super) ages: &'a Ages,
+    pub(super) now: Now,
 }
 
 impl Now {
@@ -110,8 +119,7 @@ pub(super) fn blank(config: &PollConfig, now: Now) -> ClusterSnapshot {
 pub(super) fn build(
     previous: &ClusterSnapshot,
     fetched: Fetched,
-    config: &PollConfig,
-    now: Now,
+    Ground { config, ages, now }: Ground<'_>,
 ) -> ClusterSnapshot {
     let outcome = failure::outcome(fetched.contact, &fetched.failures);
     let topology = fetched.topology.as_deref();
@@ -125,6 +133,7 @@ pub(super) fn build(
         currency: fetched.currency,
         coverage: fetched.coverage,
         marks: &fetched.marks,
+        ages,
         config,
         now: now.instant,
         now_ms: now.millis(),
@@ -164,8 +173,7 @@ pub(super) struct Changes {
 pub(super) fn patch(
     previous: &ClusterSnapshot,
     changes: Changes,
-    config: &PollConfig,
-    now: Now,
+    Ground { config, ages, now }: Ground<'_>,
 ) -> ClusterSnapshot {
     let Changes {
         topology,
@@ -179,6 +187,7 @@ pub(super) fn patch(
         currency: Currency::Kept,
         coverage: Coverage::InPart,
         marks: &marks,
+        ages,
         config,
         now: now.instant,
         now_ms: now.millis(),

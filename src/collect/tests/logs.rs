@@ -187,6 +187,7 @@ async fn last_stable_offsets_are_asked_for_only_where_a_group_needs_them() {
         "Earliest ReadUncommitted",
         "Latest ReadCommitted",
         "Latest ReadUncommitted",
+        "Timestamp(0) ReadUncommitted",
     ];
     assert_eq!(isolations, expected.map(str::to_owned).into());
 }

@@ -185,6 +185,8 @@ impl World {
         }
         let (raw, fault) = match (query.spec, isolation) {
             (OffsetSpec::Earliest, _) => (log.start, faults.starts),
+            // Its records have no timestamps.
+            (OffsetSpec::Timestamp(_), _) => (-1, None),
             (_, Isolation::ReadCommitted) => (log.stable, faults.stable),
             (_, Isolation::ReadUncommitted) => {
                 (log.end, faults.end_of.get(&query.partition).copied())

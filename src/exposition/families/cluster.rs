@@ -136,7 +136,12 @@ impl<'a> Cluster<'a> {
     }
 
     /// Writes a sample of one partition of what the labels name.
-    pub(super) fn partition(&mut self, family: &mut Family<'_>, partition: i32, value: u64) {
+    pub(super) fn partition(
+        &mut self,
+        family: &mut Family<'_>,
+        partition: i32,
+        value: impl Into<Value>,
+    ) {
         let mark = self.labels.mark();
         self.labels.push_number("partition", partition);
         self.series(family, value);

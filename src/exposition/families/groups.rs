@@ -97,7 +97,7 @@ impl<'a> Cluster<'a> {
         family: &mut Family<'_>,
         snapshot: &ClusterSnapshot,
         rows: &[PartitionRow],
-        value: fn(&Reading, UncommittedPolicy) -> Option<u64>,
+        value: fn(&Reading, UncommittedPolicy) -> Option<Value>,
     ) {
         for row in rows {
             if let Some(reading) = snapshot.fresh_reading(row, self.now)
@@ -152,16 +152,21 @@ pub(super) fn info(membership: &Membership, labels: &mut Labels) -> u64 {
     1
 }
 
-pub(super) fn committed(reading: &Reading, _: UncommittedPolicy) -> Option<u64> {
+pub(super) fn lag_seconds(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {
+    let age = reading.age?;
+    Some(Value::Float(age.estimate.as_secs_f64()))
+}
+
+pub(super) fn committed(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {
     match reading.committed {
-        Committed::At(offset) => Some(offset.value()),
+        Committed::At(offset) => Some(offset.value().into()),
         Committed::Never => None,
     }
 }
 
-pub(super) fn lost(reading: &Reading, _: UncommittedPolicy) -> Option<u64> {
+pub(super) fn lost(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {
     match reading.lag {
-        Lag::Known(distance) => distance.lost.filter(|&lost| lost > 0),
+        Lag::Known(distance) => distance.lost.filter(|&lost| lost > 0).map(Value::from),
         Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
     }
 }

@@ -9,7 +9,7 @@ mod topics;
 use std::time::Instant;
 
 use self::cluster::{Cluster, last_success, up};
-use self::groups::{committed, info, lost, members, state};
+use self::groups::{committed, info, lag_seconds, lost, members, state};
 use super::gzip::Follows;
 use super::output::{Encoding, Part};
 use super::writer::{Format, Head, Labels, Value, Writer};
@@ -62,7 +62,7 @@ enum Rows {
     BrokerInfo,
     Group(fn(&Membership, &mut Labels) -> u64),
     GroupTopic(fn(&TopicTotals) -> Option<u64>),
-    GroupPartition(fn(&Reading, UncommittedPolicy) -> Option<u64>),
+    GroupPartition(fn(&Reading, UncommittedPolicy) -> Option<Value>),
     Topic(fn(&TopicRow) -> u64),
     TopicPartition(fn(&TopicPartitionRow) -> Option<u64>),
     Watermarks(fn(&Watermarks) -> Option<u64>),
@@ -92,8 +92,9 @@ static FAMILIES: &[(&Metric, Rows)] = &[
     ),
     (
         &table::GROUP_LAG,
-        Rows::GroupPartition(|reading, policy| reading.lag.records(policy)),
+        Rows::GroupPartition(|reading, policy| reading.lag.records(policy).map(Value::from)),
     ),
+    (&table::GROUP_LAG_SECONDS, Rows::GroupPartition(lag_seconds)),
     (
         &table::GROUP_CURRENT_OFFSET,
         Rows::GroupPartition(committed),

@@ -56,6 +56,10 @@ struct PartitionBody<'a> {
     lag_reason: Option<Absence>,
     ahead: Option<u64>,
     lost: Option<u64>,
+    lag_seconds: Option<f64>,
+    lag_seconds_at_least: Option<f64>,
+    lag_seconds_at_most: Option<f64>,
+    lag_seconds_method: Option<&'static str>,
     age_seconds: Option<f64>,
     member_id: Option<&'a str>,
     client_id: Option<&'a str>,
@@ -152,6 +156,7 @@ fn partition_body<'a>(
         Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
     });
     let owner = membership.and_then(|membership| membership.owner(row));
+    let age = reading.and_then(|reading| reading.age);
     PartitionBody {
         partition: row.id.partition.0,
         current_offset: reading.and_then(|reading| match reading.committed {
@@ -165,6 +170,10 @@ fn partition_body<'a>(
         lag_reason: absence(snapshot, row, now),
         ahead: distance.map(|distance| distance.ahead),
         lost: distance.and_then(|distance| distance.lost),
+        lag_seconds: age.map(|age| age.estimate.as_secs_f64()),
+        lag_seconds_at_least: age.map(|age| age.at_least.as_secs_f64()),
+        lag_seconds_at_most: age.and_then(|age| Some(age.at_most?.as_secs_f64())),
+        lag_seconds_method: age.map(|age| age.method.as_str()),
         age_seconds: reading.map(|reading| age_seconds(reading.measured, now)),
         member_id: owner.map(|owner| &*owner.id),
         client_id: owner.map(|owner| &*owner.client_id),

@@ -42,6 +42,7 @@ pub(super) struct GroupSummary<'a> {
     uncommitted_partitions: Option<u64>,
     lag: Option<u64>,
     lag_reason: Option<Absence>,
+    lag_seconds: Option<f64>,
     age_seconds: Option<f64>,
     rebalances: Option<u64>,
     last_rebalance_at: Option<String>,
@@ -107,9 +108,10 @@ pub(super) fn group_summary<'a>(
     } = group;
     let membership = snapshot.fresh_membership(group, now);
     let totals = totals(snapshot, partitions, now);
-    let readings = partitions
-        .iter()
-        .filter_map(|row| snapshot.fresh_reading(row, now));
+    let readings = || {
+        let rows = partitions.iter();
+        rows.filter_map(|row| snapshot.fresh_reading(row, now))
+    };
     GroupSummary {
         cluster,
         group: id,
@@ -127,7 +129,12 @@ pub(super) fn group_summary<'a>(
         uncommitted_partitions: totals.uncommitted_partitions,
         lag: totals.lag,
         lag_reason: sum_absence(snapshot, partitions, totals.lag, now),
-        age_seconds: readings
+        lag_seconds: readings()
+            .filter_map(|reading| reading.age)
+            .map(|age| age.estimate)
+            .max()
+            .map(|most| most.as_secs_f64()),
+        age_seconds: readings()
             .map(|reading| reading.measured)
             .min()
             .map(|oldest| age_seconds(oldest, now)),

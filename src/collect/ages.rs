@@ -1,0 +1,256 @@
+//! How old the first unread record of each group partition is: what is remembered for it from cycle to cycle.
+//!
+//! The log ends that every cycle reads tell it for nothing. Only where a group stands at a record that is older than
+//! what was seen, brokers are asked: they search their time index, and no record is fetched.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio::time::Instant;
+
+use super::config::PollConfig;
+use super::fetch::groups::GroupAnswer;
+use super::fetch::topology::Topology;
+use super::fetch::{Budget, within};
+use crate::kafka::{Admin, ListedOffset, OffsetQuery, OffsetSpec};
+use crate::lag::{
+    Age, Committed, GroupId, History, IndexAnswer, Isolation, Offset, Sighting, Standing,
+    Timestamp, TopicPartition, Unavailable, Watermarks, readable_end,
+};
+
+/// The most partitions that are asked about in one round; the others have their turn in a later one.
+const MOST_QUESTIONS: usize = 5_000;
+
+/// The watermarks that a cycle read.
+type Marks = HashMap<TopicPartition, Result<Watermarks, Unavailable>>;
+
+/// What is remembered of logs and of groups.
+#[derive(Debug, Default)]
+pub(super) struct Ages {
+    histories: HashMap<TopicPartition, History>,
+    /// Where each group stands, by partition.
+    standings: HashMap<GroupId, Vec<(TopicPartition, Standing)>>,
+    /// When the newest commits were read.
+    now: Option<Timestamp>,
+}
+
+/// When log ends were asked for, and when the last of them was answered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    pub(super) asked_at: Timestamp,
+    pub(super) answered_at: Timestamp,
+}
+
+impl Ages {
+    /// Takes in the log ends that were read.
+    pub(super) fn see(&mut self, marks: &Marks, sight: Sight) {
+        let Sight {
+            asked_at,
+            answered_at,
+        } = sight;
+        self.now = Some(asked_at);
+        for (id, marks) in marks {
+            let Ok(marks) = marks else {
+                continue;
+            };
+            let sighting = Sighting {
+                end: marks.log_end,
+                asked_at,
+                answered_at,
+            };
+            match self.histories.get_mut(id) {
+                Some(history) => {
+                    history.observe(sighting);
+                }
+                None => {
+                    self.histories.insert(id.clone(), History::new(sighting));
+                }
+            }
+        }
+    }
+
+    /// Takes in where a group stands, by commits that were read before the log ends.
+    pub(super) fn stand(
+        &mut self,
+        group: &GroupId,
+        answer: &GroupAnswer,
+        marks: &Marks,
+        config: &PollConfig,
+    ) {
+        let Ok(commits) = &answer.committed else {
+            return;
+        };
+        let isolation = config.isolation(group);
+        let standings = self.standings.entry(group.clone()).or_default();
+        for (id, committed) in commits {
+            let place = standings.binary_search_by(|(known, _)| known.cmp(id));
+            let (Ok(committed), Some(Ok(marks))) = (committed, marks.get(id)) else {
+                continue;
+            };
+            let (Some(position), Some(history)) = (
+                position(*committed, *marks, isolation),
+                self.histories.get(id),
+            ) else {
+                if let Ok(index) = place {
+                    standings.remove(index);
+                }
+                continue;
+            };
+            let Position { next, end } = position;
+            match place {
+                Ok(index) => {
+                    let standing = &mut standings[index].1;
+                    let earlier = std::mem::replace(standing, Standing::CaughtUp { at: next });
+                    *standing = Standing::of(next, end, history, Some(earlier));
+                }
+                Err(index) => {
+                    let standing = Standing::of(next, end, history, None);
+                    standings.insert(index, (id.clone(), standing));
+                }
+            }
+        }
+    }
+
+    /// Asks brokers for what the log ends do not tell, in rounds of one request a broker.
+    ///
+    /// What fails, or finds no room, is asked again in the next cycle.
+    pub(super) async fn search(
+        &mut self,
+        admin: &dyn Admin,
+        config: &PollConfig,
+        budget: Budget,
+        topology: &Topology,
+    ) {
+        let end = Instant::now() + budget.request_timeout;
+        for _ in 0..config.index_rounds {
+            let questions = self.questions(config, topology);
+            if questions.is_empty() || Instant::now() >= end {
+                return;
+            }
+            let asked: HashMap<TopicPartition, Timestamp> = questions
+                .iter()
+                .map(|(query, asked)| (query.partition.clone(), *asked))
+                .collect();
+            let queries = questions.into_iter().map(|(query, _)| query).collect();
+            let limit = budget.request_timeout;
+            let call = admin.list_offsets(queries, Isolation::ReadUncommitted, limit);
+            let Ok(answers) = within(limit, call).await else {
+                return;
+            };
+            let answers: HashMap<TopicPartition, (Timestamp, IndexAnswer)> = answers
+                .into_iter()
+                .filter_map(|(id, answer)| {
+                    let asked = *asked.get(&id)?;
+                    Some((id, (asked, index_answer(answer.ok()?))))
+                })
+                .collect();
+            if answers.is_empty() {
+                return;
+            }
+            self.answer(&answers);
+        }
+    }
+
+    /// Returns what is to be asked: one timestamp a partition, as a request cannot hold more.
+    fn questions(
+        &mut self,
+        config: &PollConfig,
+        topology: &Topology,
+    ) -> Vec<(OffsetQuery, Timestamp)> {
+        let Some(now) = self.now else {
+            return Vec::new();
+        };
+        let mut questions: BTreeMap<&TopicPartition, Timestamp> = BTreeMap::new();
+        for (id, standing) in self.standings.values_mut().flatten() {
+            let is_open = questions.len() < MOST_QUESTIONS && !questions.contains_key(id);
+            if let Some(asked) = standing.question(now, config.poll_interval)
+                && is_open
+            {
+                questions.insert(id, asked);
+            }
+        }
+        let query = |(id, asked): (&TopicPartition, Timestamp)| {
+            let leader = topology.partition(&id.topic, id.partition)?.leader?;
+            let since_epoch_ms = i64::try_from(asked.since_epoch_ms()).ok()?;
+            let query = OffsetQuery {
+                partition: id.clone(),
+                leader,
+                spec: OffsetSpec::Timestamp(since_epoch_ms),
+            };
+            Some((query, asked))
+        };
+        questions.into_iter().filter_map(query).collect()
+    }
+
+    /// Takes in answers; each tells every group on its partition something.
+    fn answer(&mut self, answers: &HashMap<TopicPartition, (Timestamp, IndexAnswer)>) {
+        for (id, standing) in self.standings.values_mut().flatten() {
+            if let Some((asked, answer)) = answers.get(id) {
+                standing.answer(*asked, *answer);
+            }
+        }
+    }
+
+    /// Returns the age of the first record that a group has not consumed on a partition; nothing without a commit.
+    pub(super) fn age(&self, group: &GroupId, id: &TopicPartition) -> Option<Age> {
+        let standings = self.standings.get(group)?;
+        let place = standings.binary_search_by(|(known, _)| known.cmp(id));
+        let (_, standing) = &standings[place.ok()?];
+        Some(standing.age(self.now?))
+    }
+
+    /// Forgets what no group that is shown needs.
+    pub(super) fn retain(
+        &mut self,
+        topology: &Topology,
+        is_shown: impl Fn(&GroupId, &TopicPartition) -> bool,
+    ) {
+        self.standings.retain(|group, standings| {
+            standings.retain(|(id, _)| is_shown(group, id));
+            !standings.is_empty()
+        });
+        let mut lowest: HashMap<&TopicPartition, Offset> = HashMap::new();
+        for (id, standing) in self.standings.values().flatten() {
+            let position = standing.position();
+            lowest
+                .entry(id)
+                .and_modify(|known| *known = position.min(*known))
+                .or_insert(position);
+        }
+        self.histories
+            .retain(|id, _| topology.partition(&id.topic, id.partition).is_some());
+        for (id, history) in &mut self.histories {
+            match lowest.get(id) {
+                Some(position) => history.forget_below(*position),
+                None => history.keep_newest(),
+            }
+        }
+    }
+}
+
+/// Where a group reads next, and the end of what it may read.
+struct Position {
+    next: Offset,
+    end: Offset,
+}
+
+/// Returns where a group reads next: at its commit, or at the first record that is left where that is gone.
+fn position(committed: Committed, marks: Watermarks, isolation: Isolation) -> Option<Position> {
+    let Committed::At(committed) = committed else {
+        return None;
+    };
+    Some(Position {
+        next: marks
+            .log_start
+            .map_or(committed, |start| committed.max(start)),
+        end: readable_end(marks, isolation)?,
+    })
+}
+
+fn index_answer(listed: ListedOffset) -> IndexAnswer {
+    let record = listed
+        .offset
+        .zip(listed.timestamp_ms.and_then(Timestamp::new));
+    record.map_or(IndexAnswer::NoRecord, |(offset, timestamp)| {
+        IndexAnswer::Record { offset, timestamp }
+    })
+}
