@@ -24,7 +24,6 @@ fn a_crowd_is_counted_exactly() {
     let mut crowd = kafka
         .crowd()
         .groups(number("LAGWATCH_CROWD_GROUPS", 10))
-        .without_deletions()
         .start();
     crowd.run_for(Duration::from_secs(number("LAGWATCH_CROWD_SECONDS", 30)));
     crowd.wait_for_acts(10);
@@ -95,6 +94,7 @@ fn assert_everything_has_happened(truth: &Truth) {
         kinds(|group| group.lives().any(|life| !life.rounds.is_empty())),
         joining
     );
+    assert_eq!(kinds(|group| group.lives().count() > 1), all);
     assert_eq!(kinds(|group| group.left > 0), all);
     assert_eq!(kinds(|group| group.vanished > 0), all);
 }

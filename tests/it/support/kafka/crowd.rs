@@ -31,7 +31,6 @@ pub(crate) struct CrowdBuilder<'a> {
     kafka: &'a Kafka,
     groups: usize,
     seed: u64,
-    deletes: bool,
     faults: bool,
 }
 
@@ -116,7 +115,6 @@ impl Kafka {
             kafka: self,
             groups: 10,
             seed: u64::from(std::process::id()),
-            deletes: true,
             faults: false,
         }
     }
@@ -129,19 +127,12 @@ impl CrowdBuilder<'_> {
         self
     }
 
-    /// No group is ever deleted: each has one life.
-    pub(crate) fn without_deletions(mut self) -> Self {
-        self.deletes = false;
-        self
-    }
-
     /// Creates the topics and lets the crowd in.
     pub(crate) fn start(self) -> Crowd {
         let Self {
             kafka,
             groups,
             seed,
-            deletes,
             faults,
         } = self;
         for (topic, partitions) in TOPICS {
@@ -155,7 +146,7 @@ impl CrowdBuilder<'_> {
         let plan = json!({
             "client": { "bootstrap.servers": kafka.bootstrap_servers() },
             "topics": BTreeMap::from(TOPICS), "log_end": LOG_END, "groups": groups, "slots": 4,
-            "pace_ms": 2000, "seed": seed, "deletes": deletes, "faults": faults,
+            "pace_ms": 2000, "seed": seed, "faults": faults,
         });
         Crowd::start(&plan)
     }

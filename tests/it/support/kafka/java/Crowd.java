@@ -97,10 +97,6 @@ final class Crowd {
     return plan.get("faults").asBoolean();
   }
 
-  boolean mayDelete() {
-    return plan.get("deletes").asBoolean();
-  }
-
   /** Tells whether the commotion is over. */
   boolean isQuiet() {
     return quiet;

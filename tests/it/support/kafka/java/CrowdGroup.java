@@ -112,9 +112,7 @@ final class CrowdGroup implements Runnable {
       case LEAVE -> depart(CrowdMember.Departure.LEAVE);
       case VANISH -> depart(CrowdMember.Departure.VANISH);
       case REPLACE -> replaceAll();
-      case DELETE -> {
-        if (crowd.mayDelete()) delete();
-      }
+      case DELETE -> delete();
     }
   }
 
