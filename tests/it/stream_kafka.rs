@@ -8,11 +8,10 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::env;
 use std::time::Duration;
 
 use crate::stream_world::{
-    LIMIT, current_offset, exact, follow, wait_for_agreement, wait_for_cycles,
+    LIMIT, current_offset, exact, follow, number, report_crowd, wait_for_agreement, wait_for_cycles,
 };
 use crate::support::{GroupTruth, Kafka, Kind, Protocol, Truth};
 
@@ -97,30 +96,6 @@ fn assert_everything_has_happened(truth: &Truth) {
     assert_eq!(kinds(|group| group.lives().count() > 1), all);
     assert_eq!(kinds(|group| group.left > 0), all);
     assert_eq!(kinds(|group| group.vanished > 0), all);
-}
-
-fn number<T: std::str::FromStr>(variable: &str, small: T) -> T {
-    let Ok(text) = env::var(variable) else {
-        return small;
-    };
-    let number = text.parse().ok();
-    number.unwrap_or_else(|| panic!("{variable} is no number"))
-}
-
-#[expect(clippy::print_stdout, reason = "the figures are what it is run for")]
-fn report_crowd(truth: &Truth) {
-    let groups = || truth.groups.values();
-    let lives = || groups().flat_map(|group| group.lives());
-    let acknowledged: u64 = lives().flat_map(|life| life.acknowledged.values()).sum();
-    let uncertain: u64 = lives().flat_map(|life| life.uncertain.values()).sum();
-    let rounds: usize = lives().map(|life| life.rounds.len()).sum();
-    println!(
-        "{} groups with {} lives: {acknowledged} commits acknowledged, {uncertain} uncertain; {rounds} rebalances told; {} members left and {} vanished",
-        groups().count(),
-        lives().count(),
-        groups().map(|group| group.left).sum::<usize>(),
-        groups().map(|group| group.vanished).sum::<usize>(),
-    );
 }
 
 #[expect(clippy::print_stdout, reason = "the figures are what it is run for")]

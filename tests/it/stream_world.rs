@@ -1,6 +1,7 @@
 //! `serve` beside a crowd: what it shows against what Kafka keeps.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -160,4 +161,29 @@ fn whole(value: f64) -> i64 {
 
 fn count(value: f64) -> usize {
     usize::try_from(whole(value)).expect("it is not negative")
+}
+
+/// Returns the size that a variable of the environment tells, or the small one.
+pub(crate) fn number<T: std::str::FromStr>(variable: &str, small: T) -> T {
+    let Ok(text) = env::var(variable) else {
+        return small;
+    };
+    let number = text.parse().ok();
+    number.unwrap_or_else(|| panic!("{variable} is no number"))
+}
+
+#[expect(clippy::print_stdout, reason = "the figures are what it is run for")]
+pub(crate) fn report_crowd(truth: &Truth) {
+    let groups = || truth.groups.values();
+    let lives = || groups().flat_map(|group| group.lives());
+    let acknowledged: u64 = lives().flat_map(|life| life.acknowledged.values()).sum();
+    let uncertain: u64 = lives().flat_map(|life| life.uncertain.values()).sum();
+    let rounds: usize = lives().map(|life| life.rounds.len()).sum();
+    println!(
+        "{} groups with {} lives: {acknowledged} commits acknowledged, {uncertain} uncertain; {rounds} rebalances told; {} members left and {} vanished",
+        groups().count(),
+        lives().count(),
+        groups().map(|group| group.left).sum::<usize>(),
+        groups().map(|group| group.vanished).sum::<usize>(),
+    );
 }
