@@ -33,6 +33,7 @@ mod poller_kafka;
 mod scale_kafka;
 mod secured_kafka;
 mod sharding_kafka;
+mod stream_faults_kafka;
 mod stream_kafka;
 mod stream_world;
 mod support;

@@ -147,6 +147,16 @@ impl Kafka {
         self.try_call(request).map(|_| ())
     }
 
+    /// Returns the partition of `__consumer_offsets` that holds a group, which need not exist.
+    pub(crate) fn offsets_partition(&self, group: &str) -> i32 {
+        self.answer(json!({ "do": "offsets-partition", "group": group }))
+    }
+
+    /// Makes a node the leader of a partition, by an election: nobody dies.
+    pub(crate) fn move_leader(&self, topic: &str, partition: i32, to: NodeId) {
+        self.call(json!({ "do": "move-leader", "topic": topic, "partition": partition, "to": to }));
+    }
+
     /// Makes a node the coordinator of a group, by making it the leader of the group's offsets.
     pub(crate) fn move_coordinator(&self, group: &str, to: NodeId) {
         self.call(json!({ "do": "move-coordinator", "group": group, "to": to }));

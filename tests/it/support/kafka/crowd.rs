@@ -127,6 +127,12 @@ impl CrowdBuilder<'_> {
         self
     }
 
+    /// Nodes will fail: no client repeats a commit by itself, so that its outcome is known or known to be uncertain.
+    pub(crate) fn expecting_faults(mut self) -> Self {
+        self.faults = true;
+        self
+    }
+
     /// Creates the topics and lets the crowd in.
     pub(crate) fn start(self) -> Crowd {
         let Self {
@@ -240,6 +246,11 @@ impl GroupTruth {
         self.lives.iter().filter(|life| !life.is_empty())
     }
 
+    /// Returns how often the group was deleted.
+    pub(crate) fn deletions(&self) -> usize {
+        self.lives.len() - 1
+    }
+
     /// Returns how many members Kafka counts.
     pub(crate) fn members_in_kafka(&self) -> usize {
         match self.kind {
@@ -253,6 +264,11 @@ impl GroupLife {
     /// Tells whether its clients have done nothing that Kafka kept.
     pub(crate) fn is_empty(&self) -> bool {
         self.acknowledged.is_empty() && self.uncertain.is_empty() && self.rounds.is_empty()
+    }
+
+    /// Tells whether nobody knows if Kafka has kept anything of it.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        self.acknowledged.is_empty() && self.rounds.is_empty()
     }
 
     /// Tells whether `count` commits of a topic agree with what the clients know.

@@ -129,6 +129,11 @@ impl Kafka {
         self.call(json!({ "do": "wait-for-nodes", "nodes": nodes, "timeout_ms": limit }));
     }
 
+    /// Waits until every replica of every partition is in sync: any node may go then.
+    pub(crate) fn wait_for_replicas(&self) {
+        self.call(json!({ "do": "wait-for-replicas" }));
+    }
+
     fn running(&self) -> Vec<NodeId> {
         let running = |node: &Node| node.process().is_some();
         self.nodes
@@ -216,6 +221,12 @@ impl Builder {
     pub(crate) fn property(mut self, name: &str, value: &str) -> Self {
         self.properties.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// A write is acknowledged once this many nodes have it, so that the death of one of them takes nothing away.
+    pub(crate) fn min_in_sync(self, nodes: NodeId) -> Self {
+        self.property("min.insync.replicas", &nodes.to_string())
+            .property("transaction.state.log.min.isr", &nodes.to_string())
     }
 
     /// Adds a listener that wants TLS and a password; the harness itself goes on without.

@@ -16,6 +16,7 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.DescribeClusterOptions;
+import org.apache.kafka.clients.admin.ListTopicsOptions;
 import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.RecordsToDelete;
@@ -28,6 +29,7 @@ import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.ElectionType;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.acl.AccessControlEntry;
 import org.apache.kafka.common.acl.AclBinding;
 import org.apache.kafka.common.acl.AclBindingFilter;
@@ -43,6 +45,9 @@ import org.apache.kafka.common.utils.Utils;
 
 /** One cluster as the tests change and question it, through Kafka's own admin client, producer and consumer. */
 final class Cluster {
+  private static final String OFFSETS = "__consumer_offsets";
+  /** An election takes seconds, and the machine may be busy. */
+  private static final Duration PATIENCE = Duration.ofSeconds(90);
   private static final Map<String, Cluster> KNOWN = new ConcurrentHashMap<>();
 
   private final Properties properties;
@@ -142,11 +147,40 @@ final class Cluster {
     return admin.deleteRecords(Map.of(partition(request), before)).lowWatermarks().get(partition(request)).get().lowWatermark();
   }
 
+  /** Waits until every replica of every partition is in sync. */
+  Object waitForReplicas(JsonNode request) throws Exception {
+    await("every replica in sync", () -> {
+      var topics = admin.listTopics(new ListTopicsOptions().listInternal(true)).names().get();
+      return admin.describeTopics(topics).allTopicNames().get().values().stream()
+          .flatMap(topic -> topic.partitions().stream())
+          .allMatch(partition -> partition.isr().size() == partition.replicas().size());
+    });
+    return "in sync";
+  }
+
+  private interface Condition {
+    boolean holds() throws Exception;
+  }
+
+  private static void await(String what, Condition condition) throws Exception {
+    long deadline = System.nanoTime() + PATIENCE.toNanos();
+    while (!condition.holds()) {
+      if (System.nanoTime() > deadline) throw new IllegalStateException("no sign of " + what + " within " + PATIENCE);
+      Thread.sleep(20);
+    }
+  }
+
+  private List<TopicPartitionInfo> describe(String topic) throws Exception {
+    return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions();
+  }
+
   /** Returns the id of the node that leads a partition; null while there is none. */
   Object leader(JsonNode request) throws Exception {
-    TopicPartition partition = partition(request);
-    var topic = admin.describeTopics(List.of(partition.topic())).allTopicNames().get().get(partition.topic());
-    Node leader = topic.partitions().get(partition.partition()).leader();
+    return leader(partition(request));
+  }
+
+  private Integer leader(TopicPartition partition) throws Exception {
+    Node leader = describe(partition.topic()).get(partition.partition()).leader();
     return leader == null ? null : leader.id();
   }
 
@@ -161,22 +195,42 @@ final class Cluster {
     return admin.describeConsumerGroups(List.of(group)).all().get().get(group).coordinator().id();
   }
 
-  /** Makes a node the first replica of the group's partition of the offsets topic, and then its leader. */
-  Object moveCoordinator(JsonNode request) throws Exception {
-    String group = request.get("group").asText();
-    int to = request.get("to").asInt();
-    String offsets = "__consumer_offsets";
-    var partitions = admin.describeTopics(List.of(offsets)).allTopicNames().get().get(offsets).partitions();
-    int number = Utils.abs(group.hashCode()) % partitions.size();
-    TopicPartition partition = new TopicPartition(offsets, number);
-    List<Integer> replicas = new ArrayList<>(partitions.get(number).replicas().stream().map(Node::id).toList());
+  /** Returns the partition of the offsets topic that holds a group, which need not exist. */
+  Object offsetsPartition(JsonNode request) throws Exception {
+    return offsetsPartition(request.get("group").asText()).partition();
+  }
+
+  private TopicPartition offsetsPartition(String group) throws Exception {
+    return new TopicPartition(OFFSETS, Utils.abs(group.hashCode()) % describe(OFFSETS).size());
+  }
+
+  /** Makes a node the first replica of a partition, and then its leader. */
+  Object moveLeader(JsonNode request) throws Exception {
+    moveLeader(partition(request), request.get("to").asInt());
+    return "moved";
+  }
+
+  private void moveLeader(TopicPartition partition, int to) throws Exception {
+    var nodes = describe(partition.topic()).get(partition.partition()).replicas();
+    List<Integer> replicas = new ArrayList<>(nodes.stream().map(Node::id).toList());
     replicas.remove((Integer) to);
     replicas.add(0, to);
     admin.alterPartitionReassignments(Map.of(partition, Optional.of(new NewPartitionReassignment(replicas)))).all().get();
-    while (!admin.listPartitionReassignments(Set.of(partition)).reassignments().get().isEmpty()) Thread.sleep(20);
-    // An answer per partition, which is an error where it is the leader already: the loop below tells.
-    admin.electLeaders(ElectionType.PREFERRED, Set.of(partition)).partitions().get();
-    while (!coordinatorOf(group).equals(to)) Thread.sleep(20);
+    await("the new order of the replicas of " + partition,
+        () -> admin.listPartitionReassignments(Set.of(partition)).reassignments().get().isEmpty());
+    await("node " + to + " at the head of " + partition, () -> {
+      // An answer per partition, which is an error where it is the leader already.
+      admin.electLeaders(ElectionType.PREFERRED, Set.of(partition)).partitions().get();
+      return Integer.valueOf(to).equals(leader(partition));
+    });
+  }
+
+  /** Makes a node the leader of the partition that holds the group, and waits until it coordinates the group. */
+  Object moveCoordinator(JsonNode request) throws Exception {
+    String group = request.get("group").asText();
+    int to = request.get("to").asInt();
+    moveLeader(offsetsPartition(group), to);
+    await("node " + to + " as the coordinator of " + group, () -> coordinatorOf(group).equals(to));
     return to;
   }
 

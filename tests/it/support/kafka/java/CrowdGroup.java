@@ -14,6 +14,7 @@ import org.apache.kafka.clients.admin.ConsumerGroupDescription;
 import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.GroupIdNotFoundException;
+import org.apache.kafka.common.errors.RetriableException;
 
 /** One group of the crowd: lets members come and go, and deletes the group while it is empty, all by chance. */
 final class CrowdGroup implements Runnable {
@@ -119,8 +120,9 @@ final class CrowdGroup implements Runnable {
   private void join() {
     int slot = 0;
     while (members.containsKey(slot)) slot++;
-    orphans.remove(slot);
     CrowdMember member = new CrowdMember(this, slot, new Random(random.nextLong()));
+    // Its producer has ended what the one before it left open.
+    orphans.remove(slot);
     members.put(slot, member);
     member.start();
   }
@@ -153,13 +155,21 @@ final class CrowdGroup implements Runnable {
     for (int slot : List.copyOf(members.keySet())) depart(slot, CrowdMember.Departure.LEAVE);
     endOrphans();
     while (!isEmpty()) Thread.sleep(100);
+    while (!isGone()) crowd.trouble(id, new IllegalStateException("nobody knows whether it is deleted"));
+    ledger.deleted();
+  }
+
+  /** Deletes the group; an answer that does not come tells nothing. */
+  private boolean isGone() throws Exception {
     try {
       crowd.admin.deleteConsumerGroups(List.of(id)).all().get();
+      return true;
     } catch (ExecutionException failure) {
       // There was nothing to delete, or an earlier answer was lost.
-      if (!(failure.getCause() instanceof GroupIdNotFoundException)) throw failure;
+      if (failure.getCause() instanceof GroupIdNotFoundException) return true;
+      if (failure.getCause() instanceof RetriableException) return false;
+      throw failure;
     }
-    ledger.deleted();
   }
 
   /** Ends the transactions of members that have vanished. */

@@ -70,6 +70,9 @@ final class Driver {
       case "leader" -> Cluster.of(request).leader(request);
       case "controller" -> Cluster.of(request).controller(request);
       case "coordinator" -> Cluster.of(request).coordinator(request);
+      case "offsets-partition" -> Cluster.of(request).offsetsPartition(request);
+      case "wait-for-replicas" -> Cluster.of(request).waitForReplicas(request);
+      case "move-leader" -> Cluster.of(request).moveLeader(request);
       case "move-coordinator" -> Cluster.of(request).moveCoordinator(request);
       case "produce" -> Cluster.of(request).produce(request);
       case "read" -> Cluster.of(request).read(request);
