@@ -37,9 +37,16 @@ pub(crate) fn follow(kafka: &Kafka, poll_interval: Duration) -> Running {
 
 /// Waits until every figure of every group is the one of its clients and of Kafka.
 pub(crate) fn wait_for_agreement(serve: &Running, truth: &Truth, log: &OffsetsLog) {
+    let groups = truth.groups.iter();
+    let members = groups.map(|(id, clients)| (id.as_str(), clients.members_in_kafka()));
+    wait_for_figures(serve, &members.collect(), log);
+}
+
+/// Waits until every figure of these groups, each of which has so many members, is the one of Kafka.
+pub(crate) fn wait_for_figures(serve: &Running, members: &BTreeMap<&str, usize>, log: &OffsetsLog) {
     let deadline = Instant::now() + LIMIT;
     loop {
-        let found = differences(&serve.scrape(), truth, log);
+        let found = differences(&serve.scrape(), members, log);
         if found.is_empty() {
             return;
         }
@@ -52,10 +59,14 @@ pub(crate) fn wait_for_agreement(serve: &Running, truth: &Truth, log: &OffsetsLo
 ///
 /// A group that is deleted and comes back before its series are gone goes on counting: the counts are those of its
 /// newest life, or of so many before it, too.
-fn differences(samples: &Samples, truth: &Truth, log: &OffsetsLog) -> Vec<String> {
+fn differences(
+    samples: &Samples,
+    members: &BTreeMap<&str, usize>,
+    log: &OffsetsLog,
+) -> Vec<String> {
     let mut found = Vec::new();
-    for (id, clients) in &truth.groups {
-        let of_group = [("consumergroup", id.as_str())];
+    for (&id, &members) in members {
+        let of_group = [("consumergroup", id)];
         let figure = |name: &str| {
             let name = format!("kafka_consumergroup_{name}");
             count(samples.sum(&name, &of_group))
@@ -70,7 +81,7 @@ fn differences(samples: &Samples, truth: &Truth, log: &OffsetsLog) -> Vec<String
         if !kept.contains(&counted) {
             found.push(format!("{id}: {counted:?}, and it is one of {kept:?}"));
         }
-        let (shown, members) = (figure("members"), clients.members_in_kafka());
+        let shown = figure("members");
         if shown != members {
             found.push(format!("{id}: {shown} members, and there are {members}"));
         }
@@ -88,7 +99,7 @@ fn differences(samples: &Samples, truth: &Truth, log: &OffsetsLog) -> Vec<String
             ));
         }
         for (topic, newest) in log.newest_commits(id) {
-            let labels = [("consumergroup", id.as_str()), ("topic", &topic)];
+            let labels = [("consumergroup", id), ("topic", &topic)];
             let shown = samples.value("kafka_consumergroup_last_commit_timestamp_seconds", &labels);
             let shown = shown.map(|seconds| whole((seconds * 1000.0).round()));
             if shown != Some(newest) {
@@ -97,7 +108,7 @@ fn differences(samples: &Samples, truth: &Truth, log: &OffsetsLog) -> Vec<String
                 ));
             }
         }
-        let state = [("consumergroup", id.as_str()), ("state", "Stable")];
+        let state = [("consumergroup", id), ("state", "Stable")];
         let is_stable = samples.value("kafka_consumergroup_state", &state) == Some(1.0);
         if is_stable != (members > 0) {
             found.push(format!(
