@@ -8,7 +8,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::stream_world::{
     current_offset, exact, follow, number, wait_for_cycles, wait_for_figures,
 };
-use crate::support::{Counts, End, Kafka, Member, Protocol, Running, Samples, eventually};
+use crate::support::{
+    Counts, End, Kafka, Member, OffsetsLog, Protocol, Running, Samples, eventually,
+};
 use crate::task_deployment::say;
 
 /// The group whose offsets the transaction holds.
@@ -40,6 +42,7 @@ fn a_transaction_held_open_leaves_the_others_fresh_and_every_count_exact() {
         world.let_members_join();
         world.commit_everywhere();
         world.wait_for_members(2);
+        world.delete_simple_groups();
         world.let_members_leave();
         world.commit_everywhere();
         world.wait_for_members(1);
@@ -84,6 +87,7 @@ struct Group<'a> {
     kind: Kind,
     /// The first one stays, and commits.
     members: Vec<Member<'a>>,
+    deletions: usize,
     commits: i32,
     joins: usize,
     leaves: usize,
@@ -151,6 +155,29 @@ impl<'a> World<'a> {
         self.beside.iter().for_each(Group::wait_for_shares);
     }
 
+    /// Deletes the groups that have no members in Kafka, and waits until nothing of them shows.
+    fn delete_simple_groups(&mut self) {
+        let groups = self.beside.iter_mut();
+        for group in groups.filter(|group| group.kind == Kind::Simple) {
+            self.kafka.delete_group(&group.id);
+            group.deletions += 1;
+        }
+        let gone = self
+            .beside
+            .iter()
+            .filter(|group| group.kind == Kind::Simple);
+        for Group { id, .. } in gone {
+            let of_group = [("consumergroup", id.as_str())];
+            eventually(&format!("the end of {id}"), BY_POLLING, || {
+                let scrape = self.serve.scrape();
+                scrape
+                    .all("kafka_consumergroup_current_offset", &of_group)
+                    .count()
+                    == 0
+            });
+        }
+    }
+
     /// Lets every group commit, and waits until each commit shows in its time.
     fn commit_everywhere(&mut self) {
         let beside: Vec<Commit> = self.beside.iter_mut().map(Group::commit).collect();
@@ -178,7 +205,7 @@ impl<'a> World<'a> {
     fn assert_held(&self) {
         let log = self.kafka.offsets_log();
         for Group { id, commits, .. } in &self.beside {
-            let stable = log.counts(id)[0].commits.get(TOPIC).copied().unwrap_or(0);
+            let stable = kept_of(&log, id).commits.get(TOPIC).copied().unwrap_or(0);
             assert!(stable < count_of(*commits), "all of {id} is stable");
         }
     }
@@ -195,6 +222,7 @@ impl<'a> World<'a> {
         for group in self.beside.iter().chain([&self.elsewhere]) {
             let Group {
                 id,
+                deletions,
                 commits,
                 joins,
                 leaves,
@@ -205,9 +233,10 @@ impl<'a> World<'a> {
                 joins: *joins,
                 leaves: *leaves,
                 // How many a change of the members takes is the coordinator's affair.
-                rounds: log.counts(id)[0].rounds,
+                rounds: kept_of(&log, id).rounds,
             };
-            assert_eq!(log.counts(id), [made], "{id}");
+            assert_eq!(log.counts(id).len(), deletions + 1, "{id}");
+            assert_eq!(kept_of(&log, id), made, "{id}");
             members.insert(id, joins - leaves);
         }
         wait_for_figures(self.serve, &members, &log);
@@ -221,6 +250,7 @@ impl<'a> Group<'a> {
             id,
             kind,
             members: Vec::new(),
+            deletions: 0,
             commits: 0,
             joins: 0,
             leaves: 0,
@@ -297,6 +327,11 @@ fn id_of(kafka: &Kafka, name: &str, suits: impl Fn(i32) -> bool) -> String {
     let mut ids = (0..).map(|number| format!("{name}-{number}"));
     let id = ids.find(|id| suits(kafka.offsets_partition(id)));
     id.expect("they do not end")
+}
+
+/// Returns all that Kafka has kept of a group, whatever was deleted.
+fn kept_of(log: &OffsetsLog, id: &str) -> Counts {
+    log.counts(id).pop().expect("there is one life at least")
 }
 
 fn behind(samples: &Samples) -> Option<f64> {
