@@ -24,7 +24,7 @@ fn a_crowd_is_counted_exactly() {
         .crowd()
         .groups(number("LAGWATCH_CROWD_GROUPS", 10))
         .start();
-    crowd.run_for(Duration::from_secs(number("LAGWATCH_CROWD_SECONDS", 30)));
+    crowd.run_for(Duration::from_secs(number("LAGWATCH_CROWD_SECONDS", 15)));
     crowd.wait_for_acts(10);
     crowd.wait_for_commits(100);
     let truth = crowd.settle();
