@@ -177,11 +177,7 @@ impl Follower {
             offset: record.offset,
             at_ms: record.timestamp_ms,
         };
-        let novelty = if self.progress.is_surveyed(partition) {
-            Novelty::New
-        } else {
-            Novelty::Unknown
-        };
+        let novelty = self.novelty(partition);
         let touched = self.state.apply(&read, place, novelty, config);
         if let Some(touched) = touched {
             self.note(touched);
@@ -281,9 +277,20 @@ impl Follower {
         ends: &BTreeMap<PartitionId, Offset>,
     ) {
         for (id, answer) in answers {
-            if let Some(end) = ends.get(&self.progress.partition_of(id.as_str())) {
-                self.state.seed(id, answer, *end);
+            let partition = self.progress.partition_of(id.as_str());
+            if let Some(end) = ends.get(&partition) {
+                let novelty = self.novelty(partition);
+                self.state.seed(id, answer, *end, novelty);
             }
+        }
+    }
+
+    /// Returns whether a group of the partition that was not heard of before may be older than what is read next.
+    fn novelty(&self, partition: PartitionId) -> Novelty {
+        if self.progress.is_surveyed(partition) {
+            Novelty::New
+        } else {
+            Novelty::Unknown
         }
     }
 

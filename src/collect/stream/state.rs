@@ -150,15 +150,21 @@ impl State {
     }
 
     /// Takes over what a group's coordinator has answered, where nothing is known for sure. Records before `until` may
-    /// be older than that.
-    pub(super) fn seed(&mut self, id: &GroupId, answer: &GroupAnswer, until: Offset) {
+    /// be older than that. `novelty` is that of groups not heard of before: a new one's records are all yet to come.
+    pub(super) fn seed(
+        &mut self,
+        id: &GroupId,
+        answer: &GroupAnswer,
+        until: Offset,
+        novelty: Novelty,
+    ) {
         let is_absent = matches!(answer.description, Described::NotFound)
             && answer.committed.as_ref().is_ok_and(Vec::is_empty);
         if is_absent && !self.groups.contains_key(id) {
             return;
         }
         // A group whose answer is of no use is known to be there, and what its members do first cannot be counted.
-        let group = self.group(id, Novelty::Unknown);
+        let group = self.group(id, novelty);
         if group.knowledge != Knowledge::Partial {
             return group.members.renew(&answer.description);
         }

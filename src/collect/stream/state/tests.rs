@@ -4,6 +4,7 @@ use super::*;
 use crate::collect::fetch::groups::Seen;
 use crate::kafka::{ErrorCode, KafkaError};
 use crate::lag::PartitionId;
+use crate::offsets_topic::{GroupKind, MemberMetadata};
 
 fn at(offset: i64) -> Offset {
     Offset::new(offset).expect("not negative")
@@ -72,7 +73,12 @@ fn a_group_is_known_once_everything_before_its_answer_was_read() {
     apply(&mut state, &commit("g", 0, Some(5)), 10);
     assert_eq!(known(&state, 11), None, "its coordinator was never asked");
     // Answered when the record at 12 was there already, and before the one at 13.
-    state.seed(&"g".into(), &answer(&[(0, 7), (1, 1)]), at(13));
+    state.seed(
+        &"g".into(),
+        &answer(&[(0, 7), (1, 1)]),
+        at(13),
+        Novelty::Unknown,
+    );
     apply(&mut state, &commit("g", 0, Some(6)), 11);
     assert_eq!(known(&state, 12), None, "older than the answer");
     apply(&mut state, &commit("g", 0, Some(7)), 12);
@@ -91,7 +97,7 @@ fn an_answer_with_a_gap_makes_nothing_known() {
     let mut gap = answer(&[(0, 7)]);
     let error = KafkaError::of(ErrorCode::TIMED_OUT);
     gap.committed = Ok(vec![(TopicPartition::new("t", 0), Err(error))]);
-    state.seed(&"g".into(), &gap, at(0));
+    state.seed(&"g".into(), &gap, at(0), Novelty::Unknown);
     assert_eq!(known(&state, 1), None);
 }
 
@@ -122,6 +128,7 @@ fn drift_is_found_and_repaired_unless_a_record_explains_it() {
         &"g".into(),
         &answer(&[(0, 1), (1, 1), (2, 1), (3, 1)]),
         at(0),
+        Novelty::Unknown,
     );
     apply(&mut state, &commit("g", 1, Some(9)), 20);
     apply(&mut state, &commit("g", 3, None), 21);
@@ -189,9 +196,9 @@ fn counts_go_on_from_what_was_shown_and_outlive_a_row_that_is_gone_for_a_moment(
 #[test]
 fn a_later_answer_takes_nothing_back_that_records_are_still_to_tell() {
     let mut state = State::default();
-    state.seed(&"g".into(), &answer(&[(0, 1)]), at(0));
+    state.seed(&"g".into(), &answer(&[(0, 1)]), at(0), Novelty::Unknown);
     // Polled meanwhile, as the partition is behind: the records before 20 are read later.
-    state.seed(&"g".into(), &answer(&[(0, 9)]), at(20));
+    state.seed(&"g".into(), &answer(&[(0, 9)]), at(20), Novelty::Unknown);
     assert_eq!(known(&state, 10), Some(vec![(0, 1)]));
     let touched = apply(&mut state, &commit("g", 0, Some(9)), 10).expect("it is watched");
     let Some(EventKind::Commit { previous, .. }) = touched.event else {
@@ -199,4 +206,31 @@ fn a_later_answer_takes_nothing_back_that_records_are_still_to_tell() {
     };
     assert_eq!(previous, Some(at(1)));
     assert_eq!(known(&state, 11), Some(vec![(0, 9)]));
+}
+
+#[test]
+fn a_group_that_is_asked_about_before_its_first_record_was_read_is_counted_from_there() {
+    let joined = Record::Member {
+        kind: GroupKind::Consumer,
+        group: "g",
+        member: "a",
+        metadata: Some(MemberMetadata {
+            instance_id: None,
+            rack_id: None,
+            client_id: "client",
+            client_host: "/127.0.0.1",
+            subscribed_topics: vec!["t"],
+            subscribed_regex: None,
+            rebalance_timeout_ms: None,
+            server_assignor: None,
+            classic: None,
+        }),
+    };
+    for (novelty, joins) in [(Novelty::New, 1), (Novelty::Unknown, 0)] {
+        let mut state = State::default();
+        // The record at 10 was there when the coordinator answered.
+        state.seed(&"g".into(), &answer(&[(0, 7)]), at(11), novelty);
+        apply(&mut state, &joined, 10);
+        assert_eq!(state.activity(&"g".into(), None).member_joins, joins);
+    }
 }
