@@ -14,6 +14,7 @@ pub(super) enum Operation {
     DescribeGroup,
     CommittedOffsets,
     ListOffsets,
+    TopicConfigs,
     JoinShardGroup,
 }
 
@@ -54,6 +55,7 @@ impl Operation {
             Self::DescribeGroup => "describe_group",
             Self::CommittedOffsets => "committed_offsets",
             Self::ListOffsets => "list_offsets",
+            Self::TopicConfigs => "topic_configs",
             Self::JoinShardGroup => "join_shard_group",
         }
     }

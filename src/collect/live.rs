@@ -15,6 +15,7 @@ use super::fetch::listing::{Coverage, Prospect, Target};
 use super::fetch::marks::{self, MarksAnswer};
 use super::fetch::topology::Topology;
 use super::fetch::{Budget, within};
+use super::judging::Judged;
 use super::poller::{Poller, now};
 use super::stream::{Follower, Pending};
 use crate::lag::{GroupId, Offset, PartitionId, Timestamp, TopicPartition};
@@ -159,12 +160,16 @@ impl Poller {
             marks,
             mode: self.stream.mode(),
         };
+        let now = now();
         let ground = Ground {
             config: &self.config,
             ages: &self.ages,
-            now: now(),
+            now,
         };
-        let snapshot = build::patch(&self.previous, changes, ground);
+        let changed: BTreeSet<GroupId> = changes.groups.keys().cloned().collect();
+        let mut snapshot = build::patch(&self.previous, changes, ground);
+        let judged = Judged::Changed(&changed);
+        self.judging.judge(&mut snapshot, judged, now);
         self.publish(snapshot);
     }
 

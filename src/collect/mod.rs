@@ -9,6 +9,7 @@ mod config;
 mod failure;
 mod fetch;
 mod filter;
+mod judging;
 mod live;
 mod news;
 mod poller;

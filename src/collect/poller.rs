@@ -18,6 +18,7 @@ use super::fetch::groups::{self, Described, GroupPhase};
 use super::fetch::listing::{self, Coverage, Listed, Listing};
 use super::fetch::topology::{self, Topology, TopologyAnswer};
 use super::fetch::{Budget, marks};
+use super::judging::{Judged, Judging};
 use super::live;
 use super::reporter::Reporter;
 use super::schedule::{self, Tick};
@@ -46,6 +47,7 @@ pub struct Poller {
     pub(super) asked: BTreeSet<GroupId>,
     reporter: Reporter,
     pub(super) ages: Ages,
+    pub(super) judging: Judging,
     /// Present until it runs.
     membership: Option<Membership>,
 }
@@ -70,6 +72,7 @@ impl Poller {
             membership: Some(membership),
             reporter: Reporter::new(&config),
             ages: Ages::default(),
+            judging: Judging::default(),
             stream: Stream::new(metrics.clone()),
             listed: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -126,7 +129,11 @@ impl Poller {
             }
             loop {
                 let started = Instant::now();
-                if let Err(change) = membership.unless_changed(self.poll_once()).await {
+                let cycle = async {
+                    self.poll_once().await;
+                    self.learn().await;
+                };
+                if let Err(change) = membership.unless_changed(cycle).await {
                     self.adopt(change);
                     continue;
                 }
@@ -210,12 +217,14 @@ impl Poller {
         self.count(&fetched.failures);
         self.remember(&fetched);
         let failures = fetched.failures.clone();
+        let now = now();
         let ground = Ground {
             config: &self.config,
             ages: &self.ages,
-            now: now(),
+            now,
         };
-        let snapshot = build::build(&self.previous, fetched, ground);
+        let mut snapshot = build::build(&self.previous, fetched, ground);
+        self.judging.judge(&mut snapshot, Judged::All, now);
         self.forget(&snapshot);
         let outcome = snapshot.outcome;
         self.count_rows(&snapshot);
@@ -335,8 +344,22 @@ impl Poller {
         fetched
     }
 
+    /// Reads what is looked at seldom, after a cycle.
+    async fn learn(&mut self) {
+        let budget = self.budget();
+        let snapshot = Arc::clone(&self.previous);
+        let admin = Arc::clone(&self.admin);
+        let learning = self
+            .judging
+            .learn(admin.as_ref(), &self.config, budget, &snapshot);
+        if let Some(error) = learning.await {
+            self.count_failure(Operation::TopicConfigs, &error);
+        }
+    }
+
     /// Forgets what the newest snapshot does not need.
     fn forget(&mut self, snapshot: &ClusterSnapshot) {
+        self.judging.retain(snapshot);
         let Some(topology) = &self.topology else {
             return;
         };

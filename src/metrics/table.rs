@@ -63,14 +63,20 @@ metrics! {
     BROKER_INFO = Gauge Snapshot "kafka_broker_info" ["id", "address"] "A broker and its advertised address; the value is 1";
     GROUP_MEMBERS = Gauge Snapshot "kafka_consumergroup_members" ["consumergroup"] "Members of the group";
     GROUP_STATE = Gauge Snapshot "kafka_consumergroup_state" ["consumergroup", "state"] "The group's state: one series a group, the value is 1";
+    GROUP_STATUS = Gauge Snapshot "kafka_consumergroup_status" ["consumergroup", "status"] "The group's status, that of its worst partition: one series a group, the value is 1";
     GROUP_INFO = Gauge Snapshot "kafka_consumergroup_info" ["consumergroup", "type", "protocol", "coordinator"] "The group's type, assignor and coordinator; the value is 1";
     GROUP_LAG_SUM = Untyped Snapshot "kafka_consumergroup_lag_sum" ["consumergroup", "topic"] "Sum of the group's lag on the topic; absent while the lag of any partition is unknown, and where none is committed";
+    GROUP_DRAIN = Gauge Snapshot "kafka_consumergroup_drain_seconds" ["consumergroup", "topic"] "Seconds until the group is caught up on the topic at today's rates: 0 caught up, +Inf never; absent while that cannot be told";
     GROUP_CURRENT_OFFSET_SUM = Untyped Snapshot "kafka_consumergroup_current_offset_sum" ["consumergroup", "topic"] "Sum of the group's committed offsets on the topic; absent while any of them is unknown";
     GROUP_UNCOMMITTED_PARTITIONS = Gauge Snapshot "kafka_consumergroup_uncommitted_partitions" ["consumergroup", "topic"] "Partitions of the topic that are assigned to the group but have no commit";
     GROUP_LAG = Gauge Snapshot "kafka_consumergroup_lag" ["consumergroup", "topic", "partition"] "Records between the group's committed offset and the log end";
     GROUP_LAG_SECONDS = Gauge Snapshot "kafka_consumergroup_lag_seconds" ["consumergroup", "topic", "partition"] "Age of the first record that the group has not consumed; 0 when it is caught up, absent where it never committed";
     GROUP_CURRENT_OFFSET = Gauge Snapshot "kafka_consumergroup_current_offset" ["consumergroup", "topic", "partition"] "Committed offset: the next record the group will read";
     GROUP_LOST_RECORDS = Gauge Snapshot "kafka_consumergroup_lost_records" ["consumergroup", "topic", "partition"] "Records deleted from the log before the group read them; present only where there are some";
+    GROUP_PARTITION_STATUS = Gauge Snapshot "kafka_consumergroup_partition_status" ["consumergroup", "topic", "partition", "status"] "Status of a partition that is not ok; the value is 1";
+    GROUP_HEADROOM = Gauge Snapshot "kafka_consumergroup_retention_headroom_seconds" ["consumergroup", "topic", "partition"] "Seconds until the topic's retention may delete the first record that the group has not read, at the earliest; absent where nothing is unread or nothing is deleted";
+    GROUP_BLOCKED = Gauge Snapshot "kafka_consumergroup_blocked_records" ["consumergroup", "topic", "partition"] "Records behind an open transaction that a read_committed group has to wait for; present only where it has read everything before";
+    GROUP_ABANDONED = Gauge Snapshot "kafka_consumergroup_abandoned_partitions" ["consumergroup", "topic"] "Partitions with a commit on a topic that no member of the group reads any more; present only where there are some";
     TOPIC_PARTITIONS = Gauge Snapshot "kafka_topic_partitions" ["topic"] "Partitions of the topic";
     TOPIC_PARTITION_CURRENT_OFFSET = Gauge Snapshot "kafka_topic_partition_current_offset" ["topic", "partition"] "Log end offset: the offset the next record will get";
     TOPIC_PARTITION_OLDEST_OFFSET = Gauge Snapshot "kafka_topic_partition_oldest_offset" ["topic", "partition"] "Log start offset: the first offset still stored";
@@ -141,6 +147,7 @@ mod tests {
         "id",
         "address",
         "state",
+        "status",
         "type",
         "protocol",
         "coordinator",

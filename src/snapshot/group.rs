@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::lag::{Age, BrokerId, Committed, GroupId, Lag, TopicName, TopicPartition, Watermarks};
+use crate::lag::{
+    Age, BrokerId, Committed, Drain, Finding, GroupId, Headroom, Isolation, Lag, Ownership, Status,
+    TopicName, TopicPartition, Unavailable, Verdict, Watermarks,
+};
 
 /// One group as the newest cycle left it.
 #[derive(Clone, Debug)]
@@ -16,6 +19,10 @@ pub struct GroupRow {
     pub membership: Option<Arc<Membership>>,
     /// Every partition that is assigned to a member or has a commit, by topic and number.
     pub partitions: Arc<[PartitionRow]>,
+    /// How far its consumers read.
+    pub isolation: Isolation,
+    /// What the rules say of it: the status of its worst partition.
+    pub verdict: Verdict,
     /// What failed for this group in the newest cycle.
     pub failures: Vec<GroupFailure>,
     /// What it was seen to do.
@@ -54,6 +61,14 @@ impl GroupRow {
         self.partitions
             .chunk_by(|one, next| one.id.topic == next.id.topic)
             .map(|partitions| (&partitions[0].id.topic, partitions))
+    }
+
+    /// Returns its status in one word; `unknown` for a group of which nothing could be read.
+    pub fn status(&self) -> Status {
+        if self.partitions.is_empty() && !self.failures.is_empty() {
+            return Status::Unknown;
+        }
+        self.verdict.status()
     }
 
     /// Tells whether the newest cycle could read everything about the group.
@@ -117,6 +132,59 @@ pub struct PartitionRow {
     pub latest: Lag,
     /// The index in [`Membership::members`] of the member that owns it.
     pub owner: Option<u32>,
+    /// What the rules say of it.
+    pub judgement: Judgement,
+}
+
+/// What the figures of a group on one partition mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Its status, with the figures that it rests on.
+    pub finding: Finding,
+    /// How long until it is caught up.
+    pub drain: Drain,
+    /// How long its first unread record is safe from deletion.
+    pub headroom: Headroom,
+    /// Whose the partition is.
+    pub ownership: Ownership,
+}
+
+impl Default for Judgement {
+    /// Nothing was judged.
+    fn default() -> Self {
+        Self {
+            finding: Finding::Unknown(Unavailable::Committed),
+            drain: Drain::Unknown,
+            headroom: Headroom::Unknown,
+            ownership: Ownership::Unknown,
+        }
+    }
+}
+
+impl PartitionRow {
+    /// Tells whether no member of the group reads the topic any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.judgement.ownership == Ownership::Abandoned
+    }
+
+    /// Returns how long until the group is caught up; nothing without a commit, and where nobody reads any more.
+    pub fn drain(&self) -> Option<Drain> {
+        let is_read = !self.is_abandoned() && !matches!(self.latest, Lag::NoCommit { .. });
+        is_read.then_some(self.judgement.drain)
+    }
+
+    /// Returns the records that wait behind an open transaction, where the group has read everything before: a
+    /// `read_committed` consumer cannot go on.
+    pub fn blocked(&self, isolation: Isolation) -> Option<u64> {
+        let reading = self.reading.as_ref()?;
+        let (Isolation::ReadCommitted, Committed::At(committed)) = (isolation, reading.committed)
+        else {
+            return None;
+        };
+        let stable = reading.marks.last_stable?;
+        let blocked = reading.marks.log_end.records_since(stable);
+        (committed >= stable && blocked > 0).then_some(blocked)
+    }
 }
 
 /// A commit, the watermarks read after it in the same cycle, and the lag between them.
@@ -227,7 +295,6 @@ impl GroupType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lag::Unavailable;
 
     fn row(partitions: &[(&str, i32, Lag)]) -> GroupRow {
         let partition = |&(topic, number, latest): &(&str, i32, Lag)| PartitionRow {
@@ -235,11 +302,14 @@ mod tests {
             reading: None,
             latest,
             owner: None,
+            judgement: Judgement::default(),
         };
         GroupRow {
             id: "g".into(),
             membership: None,
             partitions: partitions.iter().map(partition).collect(),
+            isolation: Isolation::default(),
+            verdict: Verdict::Ok,
             failures: Vec::new(),
             activity: Arc::default(),
         }

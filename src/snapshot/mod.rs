@@ -12,8 +12,8 @@ mod topic;
 pub use event::{Event, EventId, EventKind, Happening, MemberShare, NotAnEventId, Rebalance};
 pub use event_log::{EventBounds, EventLog, EventPage, EventWriter, Gap};
 pub use group::{
-    Activity, Commits, GroupFailure, GroupRow, GroupState, GroupType, Member, MemberList,
-    Membership, PartitionRow, Reading,
+    Activity, Commits, GroupFailure, GroupRow, GroupState, GroupType, Judgement, Member,
+    MemberList, Membership, PartitionRow, Reading,
 };
 pub use store::{SnapshotSlot, SnapshotStore, World};
 pub use topic::{TopicPartitionRow, TopicRow, TopicSeries};

@@ -161,9 +161,9 @@ async fn dropped_series_are_counted_once_for_each_snapshot() {
         },
         ..uniform(1, 5, taken)
     };
-    // Of one group that nobody could describe: two sums, one count of uncommitted partitions, one of commits, and three
-    // series for each of ten partitions; and the number of brokers.
-    let dropped = 35 - 3;
+    // Of one group that nobody could describe: its status, two sums, one count of uncommitted partitions, one of commits,
+    // one drain, and five series for each of ten partitions; and the number of brokers.
+    let dropped = 57 - 3;
     let store = store(world(vec![limited(taken)]));
     let scrapes = Scrapes::new(Arc::clone(&store), own.clone());
     for (format, encoding) in [

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use lagwatch::lag::{
-    Age, BrokerId, Committed, Distance, GroupId, Isolation, Lag, Method, Offset, PartitionId,
-    TopicPartition, Unavailable, UncommittedPolicy, Watermarks, partition_lag,
+    Age, BrokerId, Committed, Distance, Drain, Finding, GroupId, Headroom, Isolation, Lag, Limit,
+    Method, Offset, Ownership, PartitionId, TopicPartition, Unavailable, UncommittedPolicy,
+    Verdict, Watermarks, partition_lag,
 };
 use lagwatch::snapshot::{
     Activity, BrokerRow, ClusterSnapshot, CollectMode, Commits, CycleOutcome, Exposure,
-    GroupFailure, GroupRow, GroupState, GroupType, Member, Membership, OwnerInfo, PartitionRow,
-    Reading, SnapshotStore, TopicPartitionRow, TopicRow, TopicSeries, World,
+    GroupFailure, GroupRow, GroupState, GroupType, Judgement, Member, Membership, OwnerInfo,
+    PartitionRow, Reading, SnapshotStore, TopicPartitionRow, TopicRow, TopicSeries, World,
 };
 
 /// How long readings of these worlds may be shown.
@@ -69,6 +70,30 @@ pub(crate) fn partition(
         }),
         latest: lag,
         owner: None,
+        judgement: judgement(lag),
+    }
+}
+
+/// Returns what could be said of such a partition: it lags, and its records are safe for ten minutes.
+fn judgement(lag: Lag) -> Judgement {
+    let Lag::Known(Distance { lag, .. }) = lag else {
+        return Judgement::default();
+    };
+    let (finding, drain, headroom) = if lag == 0 {
+        (Finding::Ok, Drain::CaughtUp, Headroom::NothingUnread)
+    } else {
+        let lasting = Duration::from_secs(300);
+        let left = Headroom::Left {
+            time: Duration::from_secs(600),
+            limit: Limit::Time,
+        };
+        (Finding::Lagging { lag, lasting }, Drain::Never, left)
+    };
+    Judgement {
+        finding,
+        drain,
+        headroom,
+        ownership: Ownership::Unknown,
     }
 }
 
@@ -95,7 +120,9 @@ pub(crate) fn group(id: &str, partitions: Vec<PartitionRow>) -> Arc<GroupRow> {
     Arc::new(GroupRow {
         id: id.into(),
         membership: None,
+        verdict: Verdict::Ok,
         partitions: partitions.into(),
+        isolation: Isolation::default(),
         failures: Vec::new(),
         activity: Arc::default(),
     })
@@ -103,8 +130,17 @@ pub(crate) fn group(id: &str, partitions: Vec<PartitionRow>) -> Arc<GroupRow> {
 
 /// Returns a world of the given snapshots.
 pub(crate) fn world(snapshots: Vec<ClusterSnapshot>) -> World {
+    let judged = |mut snapshot: ClusterSnapshot| {
+        for row in &mut snapshot.groups {
+            let row = Arc::make_mut(row);
+            let findings = row.partitions.iter();
+            row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement.finding)));
+        }
+        snapshot
+    };
     let clusters = snapshots
         .into_iter()
+        .map(judged)
         .map(|snapshot| (snapshot.cluster.clone(), Some(Arc::new(snapshot))));
     World {
         generation: 1,
@@ -165,10 +201,7 @@ fn prod(taken: Instant) -> ClusterSnapshot {
         topics: vec![Arc::new(orders_topic(taken))],
         groups: vec![
             Arc::new(billing(taken)),
-            group(
-                ODD_GROUP,
-                vec![partition("orders", 0, Some(7), [0, 9], taken)],
-            ),
+            Arc::new(odd(taken)),
             Arc::new(unreadable(taken, stale)),
         ],
         ..empty(Some("prod"), taken)
@@ -224,6 +257,13 @@ fn billing(taken: Instant) -> GroupRow {
         owner: Some(owner),
         ..row
     };
+    let abandoned = |row: PartitionRow| PartitionRow {
+        judgement: Judgement {
+            ownership: Ownership::Abandoned,
+            ..row.judgement
+        },
+        ..row
+    };
     GroupRow {
         membership: Some(Arc::new(Membership {
             measured: taken,
@@ -236,7 +276,10 @@ fn billing(taken: Instant) -> GroupRow {
         partitions: [
             owned(0, partition("orders", 0, Some(3), [5, 20], taken)),
             owned(1, partition("orders", 1, Some(25), [0, 20], taken)),
-            owned(0, partition("refunds", 0, Some(10), [0, 10], taken)),
+            owned(
+                0,
+                abandoned(partition("refunds", 0, Some(10), [0, 10], taken)),
+            ),
             owned(1, partition("refunds", 1, None, [0, 40], taken)),
         ]
         .into(),
@@ -255,6 +298,18 @@ fn billing(taken: Instant) -> GroupRow {
             member_leaves: 2,
         }),
         ..Arc::unwrap_or_clone(group("billing", Vec::new()))
+    }
+}
+
+/// A group of an odd name that has to wait for a transaction.
+fn odd(taken: Instant) -> GroupRow {
+    let mut held = partition("orders", 0, Some(7), [0, 9], taken);
+    if let Some(reading) = &mut held.reading {
+        reading.marks.last_stable = Offset::new(7);
+    }
+    GroupRow {
+        isolation: Isolation::ReadCommitted,
+        ..Arc::unwrap_or_clone(group(ODD_GROUP, vec![held]))
     }
 }
 
@@ -280,6 +335,8 @@ fn unreadable(taken: Instant, stale: Instant) -> GroupRow {
         ]
         .into(),
         activity: Arc::default(),
+        isolation: Isolation::default(),
+        verdict: Verdict::Ok,
         failures: vec![GroupFailure {
             operation: "committed_offsets",
             error: "GROUP_AUTHORIZATION_FAILED",

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 
 use super::table::{Column, NO_VALUE, escape, render};
-use crate::lag::{Age, Committed, Distance, Lag, Method};
+use crate::lag::{Age, Committed, Distance, Drain, Lag, Method};
 use crate::snapshot::{GroupRow, GroupState, Member, PartitionRow, Reading};
 
 /// The least widths are those of Kafka's tool.
@@ -22,8 +22,10 @@ const COLUMNS: [Column; 9] = [
 ];
 
 /// What `--wide` adds; behind the others, so that these keep their places.
-const WIDE_COLUMNS: [Column; 6] = [
+const WIDE_COLUMNS: [Column; 8] = [
     Column::new("LAG-SECONDS", 12),
+    Column::new("STATUS", 8),
+    Column::new("DRAIN", 8),
     Column::new("STATE", 10),
     Column::new("LOG-START-OFFSET", 16),
     Column::new("LOST", 10),
@@ -158,6 +160,8 @@ fn cells(
         };
         cells.extend([
             or_dash(reading.and_then(|reading| reading.age).map(lag_seconds)),
+            row.judgement.finding.status().to_string(),
+            or_dash(row.drain().and_then(drain)),
             or_dash(state),
             or_dash(reading.and_then(|reading| reading.marks.log_start)),
             or_dash(distance.and_then(|Distance { lost, .. }| lost)),
@@ -177,6 +181,16 @@ fn lag_seconds(age: Age) -> String {
     }
 }
 
+/// Returns how long until a group is caught up; nothing while that cannot be told.
+fn drain(drain: Drain) -> Option<String> {
+    match drain {
+        Drain::CaughtUp => Some("0".to_owned()),
+        Drain::In(time) => Some(format!("{:.0}", time.as_secs_f64())),
+        Drain::Never => Some("never".to_owned()),
+        Drain::Unknown => None,
+    }
+}
+
 fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| NO_VALUE.to_owned(), |value| value.to_string())
 }
@@ -187,8 +201,10 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::lag::{Isolation, Offset, TopicPartition, Unavailable, Watermarks, partition_lag};
-    use crate::snapshot::{GroupFailure, GroupType, Membership};
+    use crate::lag::{
+        Isolation, Offset, TopicPartition, Unavailable, Verdict, Watermarks, partition_lag,
+    };
+    use crate::snapshot::{GroupFailure, GroupType, Judgement, Membership};
 
     fn partition(
         topic: &str,
@@ -219,6 +235,7 @@ mod tests {
             }),
             latest: lag,
             owner,
+            judgement: Judgement::default(),
         }
     }
 
@@ -266,6 +283,8 @@ mod tests {
                 members: members.into(),
             })),
             partitions: rows.into(),
+            isolation: Isolation::default(),
+            verdict: Verdict::Ok,
             failures: Vec::new(),
             activity: Arc::default(),
         }
@@ -341,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_rows_end_with_time_lag_state_log_start_lost_ahead_and_backlog() {
+    fn wide_rows_end_with_what_kafkas_tool_does_not_tell() {
         let rows = vec![
             partition("t", 0, Some(4), None),
             partition("t", 1, Some(120), None),
@@ -365,9 +384,9 @@ mod tests {
         assert_eq!(
             tails,
             [
-                ">96.0 Empty 10 6 0 -",
-                "0.0 Empty 10 0 20 -",
-                "- Empty 10 - - 90"
+                ">96.0 unknown - Empty 10 6 0 -",
+                "0.0 unknown - Empty 10 0 20 -",
+                "- unknown - Empty 10 - - 90"
             ]
         );
         let remark = report.remark.as_deref();

@@ -14,10 +14,10 @@ use super::super::news::News;
 use super::is_fresh;
 use crate::kafka::{GroupDescription, KafkaError};
 use crate::lag::{
-    BrokerId, Committed, GroupId, Lag, TopicName, TopicPartition, Unavailable, Watermarks,
+    BrokerId, Committed, GroupId, Lag, TopicName, TopicPartition, Unavailable, Verdict, Watermarks,
     partition_lag,
 };
-use crate::snapshot::{GroupFailure, GroupRow, Membership, PartitionRow, Reading};
+use crate::snapshot::{GroupFailure, GroupRow, Judgement, Membership, PartitionRow, Reading};
 
 /// What a cycle found besides the group's own answer.
 #[derive(Clone, Copy)]
@@ -46,10 +46,13 @@ pub(super) fn row(
     let membership = membership(before, &answer, evidence);
     let commits = commits(before, &answer, membership.as_deref(), evidence);
     let partitions = partition_rows(&id, before, commits, membership.as_deref(), evidence);
+    let isolation = evidence.config.isolation(&id);
     let mut row = GroupRow {
         id,
         membership,
         partitions,
+        isolation,
+        verdict: Verdict::Ok,
         failures: failures(&answer),
         activity: before.map_or_else(Arc::default, |before| Arc::clone(&before.activity)),
     };
@@ -74,6 +77,7 @@ pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
         reading: evidence.kept(row),
         latest: Lag::Unavailable(Unavailable::Committed),
         owner: row.owner,
+        judgement: row.judgement,
     };
     GroupRow {
         id: before.id.clone(),
@@ -84,6 +88,8 @@ pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
             .filter(|row| evidence.config.watches_topic(row.id.topic.as_str()))
             .map(unread)
             .collect(),
+        isolation: before.isolation,
+        verdict: before.verdict.clone(),
         failures: before.failures.clone(),
         activity: Arc::clone(&before.activity),
     }
@@ -333,6 +339,8 @@ fn partition_rows(
             reading: evidence.reading(group, &id, committed, latest).or(kept),
             latest,
             id,
+            // Judged once the row is whole.
+            judgement: Judgement::default(),
         }
     };
     commits.into_iter().map(row).collect()

@@ -83,6 +83,11 @@ impl<'a> Cluster<'a> {
             Rows::GroupPartition(value) => self.each_group_topic(snapshot, |cluster, _, rows| {
                 cluster.group_partitions(family, snapshot, rows, *value);
             }),
+            Rows::Status => self.statuses(family, snapshot),
+            Rows::GroupRowTopic(_) if granularity == Granularity::Group => {}
+            Rows::GroupRowTopic(value) => self.judged_topics(family, snapshot, *value),
+            Rows::GroupRowPartition(_) if granularity != Granularity::Partition => {}
+            Rows::GroupRowPartition(value) => self.judged_partitions(family, snapshot, *value),
             Rows::Owners if snapshot.exposure.owner_info == OwnerInfo::Hidden => {}
             Rows::Owners => self.each_group_topic(snapshot, |cluster, group, rows| {
                 cluster.owners(family, snapshot, group, rows);

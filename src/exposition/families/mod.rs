@@ -4,12 +4,14 @@
 
 mod cluster;
 mod groups;
+mod judgements;
 mod topics;
 
 use std::time::Instant;
 
 use self::cluster::{Cluster, last_success, up};
 use self::groups::{committed, info, lag_seconds, lost, members, state};
+use self::judgements::{abandoned, blocked, drain, headroom, partition_status};
 use super::gzip::Follows;
 use super::output::{Encoding, Part};
 use super::writer::{Format, Head, Labels, Value, Writer};
@@ -17,7 +19,8 @@ use crate::lag::group::TopicTotals;
 use crate::lag::{UncommittedPolicy, Watermarks};
 use crate::metrics::{Metric, table};
 use crate::snapshot::{
-    Activity, ClusterSnapshot, Commits, Membership, Reading, TopicPartitionRow, TopicRow, World,
+    Activity, ClusterSnapshot, Commits, GroupRow, Membership, PartitionRow, Reading,
+    TopicPartitionRow, TopicRow, World,
 };
 
 /// A world as bytes, and how long they stay true.
@@ -67,6 +70,10 @@ enum Rows {
     TopicPartition(fn(&TopicPartitionRow) -> Option<u64>),
     Watermarks(fn(&Watermarks) -> Option<u64>),
     Owners,
+    /// The status of each group.
+    Status,
+    GroupRowTopic(fn(&GroupRow, &[PartitionRow]) -> Option<Value>),
+    GroupRowPartition(fn(&GroupRow, &PartitionRow, &mut Labels) -> Option<Value>),
     GroupActivity(fn(&Activity) -> Option<Value>),
     GroupTopicActivity(fn(&Commits) -> Option<Value>),
     Mode,
@@ -80,8 +87,10 @@ static FAMILIES: &[(&Metric, Rows)] = &[
     (&table::BROKER_INFO, Rows::BrokerInfo),
     (&table::GROUP_MEMBERS, Rows::Group(members)),
     (&table::GROUP_STATE, Rows::Group(state)),
+    (&table::GROUP_STATUS, Rows::Status),
     (&table::GROUP_INFO, Rows::Group(info)),
     (&table::GROUP_LAG_SUM, Rows::GroupTopic(|totals| totals.lag)),
+    (&table::GROUP_DRAIN, Rows::GroupRowTopic(drain)),
     (
         &table::GROUP_CURRENT_OFFSET_SUM,
         Rows::GroupTopic(|totals| totals.committed),
@@ -100,6 +109,13 @@ static FAMILIES: &[(&Metric, Rows)] = &[
         Rows::GroupPartition(committed),
     ),
     (&table::GROUP_LOST_RECORDS, Rows::GroupPartition(lost)),
+    (
+        &table::GROUP_PARTITION_STATUS,
+        Rows::GroupRowPartition(partition_status),
+    ),
+    (&table::GROUP_HEADROOM, Rows::GroupRowPartition(headroom)),
+    (&table::GROUP_BLOCKED, Rows::GroupRowPartition(blocked)),
+    (&table::GROUP_ABANDONED, Rows::GroupRowTopic(abandoned)),
     (
         &table::TOPIC_PARTITIONS,
         Rows::Topic(|topic| topic.partitions.len() as u64),

@@ -6,8 +6,13 @@ use serde::Serialize;
 
 use super::summary::{GroupSummary, group_summary};
 use super::{Absence, absence, age_seconds, sum_absence, timestamp_of, totals};
-use crate::lag::{ClusterName, Committed, Lag, Offset, TopicName};
-use crate::snapshot::{ClusterSnapshot, Commits, GroupRow, Member, Membership, PartitionRow};
+use crate::lag::{
+    ClusterName, Committed, Drain, Finding, Headroom, Isolation, Lag, Limit, Offset, Sentence,
+    TopicName, TopicPartition,
+};
+use crate::snapshot::{
+    ClusterSnapshot, Commits, GroupRow, Judgement, Member, Membership, PartitionRow,
+};
 
 /// The answer of `/api/v1/groups/{group}`.
 #[derive(Debug, Serialize)]
@@ -40,6 +45,9 @@ struct TopicBody<'a> {
     lag_reason: Option<Absence>,
     current_offset_sum: Option<u64>,
     uncommitted_partitions: Option<u64>,
+    drain: Option<&'static str>,
+    drain_seconds: Option<f64>,
+    abandoned: bool,
     commits: u64,
     last_commit_at: Option<String>,
     partitions: Vec<PartitionBody<'a>>,
@@ -60,6 +68,11 @@ struct PartitionBody<'a> {
     lag_seconds_at_least: Option<f64>,
     lag_seconds_at_most: Option<f64>,
     lag_seconds_method: Option<&'static str>,
+    status: &'static str,
+    status_reason: Option<String>,
+    blocked: Option<u64>,
+    retention_headroom_seconds: Option<f64>,
+    retention_limit: Option<&'static str>,
     age_seconds: Option<f64>,
     member_id: Option<&'a str>,
     client_id: Option<&'a str>,
@@ -84,7 +97,7 @@ pub fn group_detail<'a>(
             .map(|rows| {
                 let commits = group.activity.commits.get(&rows[0].id.topic);
                 let commits = commits.copied().unwrap_or_default();
-                topic_body(snapshot, membership, rows, commits, now)
+                topic_body(snapshot, group, rows, commits, now)
             })
             .collect(),
     }
@@ -120,26 +133,53 @@ fn member_body(member: &Member) -> MemberBody<'_> {
     }
 }
 
+fn limit_word(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Time => "time",
+        Limit::Size => "size",
+    }
+}
+
+fn sentence(partition: &TopicPartition, finding: Finding) -> String {
+    Sentence { partition, finding }.to_string()
+}
+
 fn topic_body<'a>(
-    snapshot: &ClusterSnapshot,
-    membership: Option<&'a Membership>,
+    snapshot: &'a ClusterSnapshot,
+    group: &'a GroupRow,
     rows: &'a [PartitionRow],
     commits: Commits,
     now: Instant,
 ) -> TopicBody<'a> {
     let totals = totals(snapshot, rows, now);
+    let membership = snapshot.fresh_membership(group, now);
+    let drain = Drain::of_topic(rows.iter().filter_map(PartitionRow::drain));
     TopicBody {
         topic: &rows[0].id.topic,
         lag: totals.lag,
         lag_reason: sum_absence(snapshot, rows, totals.lag, now),
         current_offset_sum: totals.committed,
         uncommitted_partitions: totals.uncommitted_partitions,
+        drain: drain.map(drain_word),
+        drain_seconds: drain
+            .and_then(Drain::seconds)
+            .filter(|seconds| seconds.is_finite()),
+        abandoned: rows.iter().any(PartitionRow::is_abandoned),
         commits: commits.count,
         last_commit_at: commits.last_ms.and_then(timestamp_of),
         partitions: rows
             .iter()
-            .map(|row| partition_body(snapshot, membership, row, now))
+            .map(|row| partition_body(snapshot, membership, row, group.isolation, now))
             .collect(),
+    }
+}
+
+fn drain_word(drain: Drain) -> &'static str {
+    match drain {
+        Drain::CaughtUp => "caught_up",
+        Drain::In(_) => "in_time",
+        Drain::Unknown => "unknown",
+        Drain::Never => "never",
     }
 }
 
@@ -147,6 +187,7 @@ fn partition_body<'a>(
     snapshot: &ClusterSnapshot,
     membership: Option<&'a Membership>,
     row: &'a PartitionRow,
+    isolation: Isolation,
     now: Instant,
 ) -> PartitionBody<'a> {
     let reading = snapshot.fresh_reading(row, now);
@@ -157,6 +198,13 @@ fn partition_body<'a>(
     });
     let owner = membership.and_then(|membership| membership.owner(row));
     let age = reading.and_then(|reading| reading.age);
+    let Judgement {
+        finding, headroom, ..
+    } = row.judgement;
+    let headroom = match headroom {
+        Headroom::Left { time, limit } => Some((time, limit)),
+        Headroom::NothingUnread | Headroom::Unlimited | Headroom::Unknown => None,
+    };
     PartitionBody {
         partition: row.id.partition.0,
         current_offset: reading.and_then(|reading| match reading.committed {
@@ -174,6 +222,14 @@ fn partition_body<'a>(
         lag_seconds_at_least: age.map(|age| age.at_least.as_secs_f64()),
         lag_seconds_at_most: age.and_then(|age| Some(age.at_most?.as_secs_f64())),
         lag_seconds_method: age.map(|age| age.method.as_str()),
+        status: finding.status().as_str(),
+        status_reason: match finding {
+            Finding::Ok => None,
+            finding => Some(sentence(&row.id, finding)),
+        },
+        blocked: row.blocked(isolation),
+        retention_headroom_seconds: headroom.map(|(time, _)| time.as_secs_f64()),
+        retention_limit: headroom.map(|(_, limit)| limit_word(limit)),
         age_seconds: reading.map(|reading| age_seconds(reading.measured, now)),
         member_id: owner.map(|owner| &*owner.id),
         client_id: owner.map(|owner| &*owner.client_id),

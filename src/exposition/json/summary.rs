@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{Absence, age_seconds, sum_absence, timestamp_of, totals};
-use crate::lag::{ClusterName, GroupId};
+use crate::lag::{ClusterName, GroupId, Verdict};
 use crate::snapshot::{ClusterSnapshot, GroupRow, World};
 
 /// The answer of `/api/v1/groups`.
@@ -43,6 +43,8 @@ pub(super) struct GroupSummary<'a> {
     lag: Option<u64>,
     lag_reason: Option<Absence>,
     lag_seconds: Option<f64>,
+    status: &'static str,
+    status_reason: Option<String>,
     age_seconds: Option<f64>,
     rebalances: Option<u64>,
     last_rebalance_at: Option<String>,
@@ -103,6 +105,8 @@ pub(super) fn group_summary<'a>(
         id,
         membership: _,
         partitions,
+        isolation: _,
+        verdict,
         failures,
         activity,
     } = group;
@@ -129,6 +133,11 @@ pub(super) fn group_summary<'a>(
         uncommitted_partitions: totals.uncommitted_partitions,
         lag: totals.lag,
         lag_reason: sum_absence(snapshot, partitions, totals.lag, now),
+        status: group.status().as_str(),
+        status_reason: match verdict {
+            Verdict::Ok => None,
+            Verdict::Bad { .. } => Some(verdict.to_string()),
+        },
         lag_seconds: readings()
             .filter_map(|reading| reading.age)
             .map(|age| age.estimate)
