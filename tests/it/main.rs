@@ -22,6 +22,7 @@ mod http_routes;
 mod http_server;
 mod http_web_config;
 mod http_world;
+mod judging_kafka;
 mod layers;
 mod log_reader_kafka;
 mod offsets_topic;

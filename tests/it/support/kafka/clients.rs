@@ -94,6 +94,11 @@ impl Kafka {
         records
     }
 
+    /// Returns the first offset of a partition that is still stored.
+    pub(crate) fn log_start(&self, topic: &str, partition: i32) -> i64 {
+        self.answer(json!({ "do": "log-start", "topic": topic, "partition": partition }))
+    }
+
     /// Returns the node that leads a partition; nothing while there is none.
     pub(crate) fn leader(&self, topic: &str, partition: i32) -> Option<NodeId> {
         self.answer(json!({ "do": "leader", "topic": topic, "partition": partition }))

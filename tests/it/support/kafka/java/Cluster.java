@@ -19,6 +19,7 @@ import org.apache.kafka.clients.admin.DescribeClusterOptions;
 import org.apache.kafka.clients.admin.ListTopicsOptions;
 import org.apache.kafka.clients.admin.NewPartitionReassignment;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.KafkaShareConsumer;
@@ -177,6 +178,12 @@ final class Cluster {
   /** Returns the id of the node that leads a partition; null while there is none. */
   Object leader(JsonNode request) throws Exception {
     return leader(partition(request));
+  }
+
+  /** Returns the first offset that is still stored. */
+  Object logStart(JsonNode request) throws Exception {
+    TopicPartition partition = partition(request);
+    return admin.listOffsets(Map.of(partition, OffsetSpec.earliest())).partitionResult(partition).get().offset();
   }
 
   private Integer leader(TopicPartition partition) throws Exception {
