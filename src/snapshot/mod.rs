@@ -68,6 +68,18 @@ pub struct Exposure {
     pub max_series: usize,
     /// Whether `kafka_consumergroup_partition_owner_info` is exposed.
     pub owner_info: OwnerInfo,
+    /// Whether topics that a group has abandoned count in its sums.
+    pub abandoned: AbandonedPolicy,
+}
+
+/// Whether the lag of topics that a group has abandoned counts in its sums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AbandonedPolicy {
+    /// It does: nothing is hidden.
+    #[default]
+    Counted,
+    /// It does not; a topic of which nothing else is left has no sums.
+    LeftOut,
 }
 
 /// The finest series of a group.
@@ -99,6 +111,7 @@ impl Default for Exposure {
             granularity: Granularity::default(),
             max_series: 2_000_000,
             owner_info: OwnerInfo::default(),
+            abandoned: AbandonedPolicy::default(),
         }
     }
 }
@@ -181,6 +194,11 @@ impl ClusterSnapshot {
     pub fn group(&self, id: &GroupId) -> Option<&Arc<GroupRow>> {
         let place = self.groups.binary_search_by(|row| row.id.cmp(id));
         place.ok().map(|index| &self.groups[index])
+    }
+
+    /// Tells whether a partition counts in the sums of its group.
+    pub fn counts(&self, row: &PartitionRow) -> bool {
+        self.exposure.abandoned == AbandonedPolicy::Counted || !row.is_abandoned()
     }
 
     /// Tells whether values measured at `measured` may still be shown at `now`.

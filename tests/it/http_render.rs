@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lagwatch::exposition::{Encoding, Format, Rendering, Scrapes, body, render, render_own};
 use lagwatch::lag::UncommittedPolicy;
 use lagwatch::metrics::{OwnMetrics, Source, table};
-use lagwatch::snapshot::{ClusterSnapshot, Exposure, Granularity, World};
+use lagwatch::snapshot::{AbandonedPolicy, ClusterSnapshot, Exposure, Granularity, World};
 use prometheus::Registry;
 
 use crate::http_world::{STALE_AFTER, empty, group, partition, rich, store, uniform, world};
@@ -118,6 +118,29 @@ fn granularity_decides_on_the_finest_series_of_a_group() {
             sums,
             "{granularity:?}"
         );
+    }
+}
+
+#[test]
+fn what_a_group_has_abandoned_is_left_out_of_its_sums_where_that_is_wanted() {
+    let now = Instant::now();
+    for (abandoned, expected) in [
+        (AbandonedPolicy::Counted, Some(10.0)),
+        (AbandonedPolicy::LeftOut, None),
+    ] {
+        let mut world = rich(now);
+        let prod = world.clusters[0].1.as_mut().expect("it has a snapshot");
+        Arc::make_mut(prod).exposure.abandoned = abandoned;
+        let samples = samples(&world, now);
+        let sum = |topic| {
+            let labels = [("consumergroup", "billing"), ("topic", topic)];
+            samples.value("kafka_consumergroup_current_offset_sum", &labels)
+        };
+        assert_eq!(sum("refunds"), expected, "{abandoned:?}");
+        assert_eq!(sum("orders"), Some(28.0), "{abandoned:?}");
+        let partition = [("consumergroup", "billing"), ("topic", "refunds")];
+        let offset = samples.value("kafka_consumergroup_current_offset", &partition);
+        assert_eq!(offset, Some(10.0), "the partition itself stays");
     }
 }
 

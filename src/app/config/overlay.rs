@@ -46,6 +46,7 @@ impl Overlay for ClusterFile {
             topics,
             granularity,
             uncommitted,
+            abandoned,
             read_committed_groups,
             owner_info,
             shard,
@@ -64,6 +65,7 @@ impl Overlay for ClusterFile {
         self.topics.overlay(topics);
         self.granularity.overlay(granularity);
         self.uncommitted.overlay(uncommitted);
+        self.abandoned.overlay(abandoned);
         self.read_committed_groups.overlay(read_committed_groups);
         self.owner_info.overlay(owner_info);
         self.shard.overlay(shard);

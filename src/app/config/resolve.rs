@@ -122,6 +122,7 @@ impl Resolver<'_> {
                     .max_series
                     .map_or(defaults.exposure.max_series, |setting| setting.value.get()),
                 owner_info: value_or(file.owner_info, defaults.exposure.owner_info),
+                abandoned: value_or(file.abandoned, defaults.exposure.abandoned),
             },
             cluster: name,
         };

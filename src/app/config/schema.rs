@@ -15,7 +15,7 @@ pub use crate::task::{CommitMode, Preset};
 
 use super::setting::{Scalar, Setting, one_of};
 use crate::lag::UncommittedPolicy;
-use crate::snapshot::{Granularity, OwnerInfo};
+use crate::snapshot::{AbandonedPolicy, Granularity, OwnerInfo};
 
 /// The whole file.
 #[derive(Clone, Default, Deserialize)]
@@ -59,6 +59,8 @@ pub struct ClusterFile {
     pub granularity: Option<Setting<Granularity>>,
     /// What counts as lag where nothing was committed.
     pub uncommitted: Option<Setting<UncommittedPolicy>>,
+    /// Whether topics that a group has abandoned count in its sums.
+    pub abandoned: Option<Setting<AbandonedPolicy>>,
     /// Patterns of groups whose lag ends at the last stable offset.
     pub read_committed_groups: Vec<Setting<String>>,
     /// Whether members become labels of `kafka_consumergroup_partition_owner_info`.
@@ -272,6 +274,13 @@ impl Scalar for UncommittedPolicy {
             ("log-start", Self::LogStart),
             ("log-end", Self::LogEnd),
         ];
+        one_of(&words, text)
+    }
+}
+
+impl Scalar for AbandonedPolicy {
+    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
+        let words = [("counted", Self::Counted), ("left-out", Self::LeftOut)];
         one_of(&words, text)
     }
 }

@@ -84,7 +84,8 @@ impl<'a> Cluster<'a> {
         snapshot: &ClusterSnapshot,
         rows: &[PartitionRow],
     ) -> TopicTotals {
-        let readings = rows.iter().map(|row| {
+        let rows = rows.iter().filter(|row| snapshot.counts(row));
+        let readings = rows.map(|row| {
             let reading = snapshot.fresh_reading(row, self.now)?;
             self.show(reading.measured);
             Some((reading.committed, reading.lag))

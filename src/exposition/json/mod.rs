@@ -95,7 +95,7 @@ fn sum_absence(
 /// Returns what some partitions add up to at `now`.
 fn totals(snapshot: &ClusterSnapshot, rows: &[PartitionRow], now: Instant) -> TopicTotals {
     TopicTotals::of(
-        rows.iter().map(|row| {
+        rows.iter().filter(|row| snapshot.counts(row)).map(|row| {
             let reading = snapshot.fresh_reading(row, now)?;
             Some((reading.committed, reading.lag))
         }),
