@@ -13,7 +13,7 @@ use super::fetch::topology::Topology;
 use super::fetch::{Budget, within};
 use crate::kafka::{Admin, ListedOffset, OffsetQuery, OffsetSpec};
 use crate::lag::{
-    Age, Committed, GroupId, History, IndexAnswer, Isolation, Offset, Sighting, Standing,
+    Age, Asker, Committed, GroupId, History, IndexAnswer, Isolation, Offset, Sighting, Standing,
     Timestamp, TopicPartition, Unavailable, Watermarks, readable_end,
 };
 
@@ -146,7 +146,7 @@ impl Ages {
             if answers.is_empty() {
                 return;
             }
-            self.answer(&answers);
+            self.answer(&answers, config);
         }
     }
 
@@ -182,11 +182,24 @@ impl Ages {
     }
 
     /// Takes in answers; each tells every group on its partition something.
-    fn answer(&mut self, answers: &HashMap<TopicPartition, (Timestamp, IndexAnswer)>) {
+    fn answer(
+        &mut self,
+        answers: &HashMap<TopicPartition, (Timestamp, IndexAnswer)>,
+        config: &PollConfig,
+    ) {
+        let Some(now) = self.now else {
+            return;
+        };
         for (id, standing) in self.standings.values_mut().flatten() {
-            if let Some((asked, answer)) = answers.get(id) {
-                standing.answer(*asked, *answer);
-            }
+            let Some((asked, answer)) = answers.get(id) else {
+                continue;
+            };
+            let asker = if standing.question(now, config.poll_interval) == Some(*asked) {
+                Asker::Itself
+            } else {
+                Asker::Another
+            };
+            standing.answer(*asked, *answer, asker);
         }
     }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::history::{History, Written};
-use super::index_search::{IndexAnswer, IndexSearch, tolerance};
+use super::index_search::{Asker, IndexAnswer, IndexSearch, tolerance};
 use super::offset::Offset;
 use super::timestamp::Timestamp;
 
@@ -126,11 +126,11 @@ impl Standing {
     /// Takes in what a broker answered for this partition when it was asked for the timestamp `asked`.
     ///
     /// It need not be this group's own question: an answer tells every group on the partition something.
-    pub fn answer(&mut self, asked: Timestamp, answer: IndexAnswer) {
+    pub fn answer(&mut self, asked: Timestamp, answer: IndexAnswer, asker: Asker) {
         if let Self::Behind(unread) = self
             && let Some(search) = &mut unread.search
         {
-            search.answer(asked, answer);
+            search.answer(asked, answer, asker);
         }
     }
 
@@ -376,7 +376,7 @@ mod tests {
             offset: offset(50),
             timestamp: at(400),
         };
-        standing.answer(asked, answer);
+        standing.answer(asked, answer, Asker::Itself);
         let age = standing.age(at(1_030));
         assert_eq!(
             (age.estimate, age.method),
@@ -397,7 +397,7 @@ mod tests {
             offset: offset(50),
             timestamp: at(9_000),
         };
-        standing.answer(asked, answer);
+        standing.answer(asked, answer, Asker::Itself);
         let age = standing.age(at(1_030));
         assert_eq!(
             (age.estimate, age.method),

@@ -34,6 +34,15 @@ pub enum IndexAnswer {
     NoRecord,
 }
 
+/// Whose question a broker answered, as a search sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The search's own: the answer tells how good its guess was.
+    Itself,
+    /// That of another search on the partition.
+    Another,
+}
+
 /// The interval that a record's timestamp was found to lie in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -153,7 +162,7 @@ impl IndexSearch {
     /// Takes in what a broker answered when it was asked for the timestamp `asked`.
     ///
     /// It need not be this search's own question: an answer tells every search on the partition something.
-    pub fn answer(&mut self, asked: Timestamp, answer: IndexAnswer) {
+    pub fn answer(&mut self, asked: Timestamp, answer: IndexAnswer, asker: Asker) {
         if self.low.is_some_and(|low| low.offset >= self.target) {
             return;
         }
@@ -167,6 +176,7 @@ impl IndexSearch {
         }
         self.step = match self.step {
             Step::GiveUp => Step::GiveUp,
+            step if asker == Asker::Another => step,
             Step::Interpolate if self.width() > width / 2 => {
                 self.misses += 1;
                 Step::Halve

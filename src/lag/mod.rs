@@ -30,7 +30,7 @@ pub use drain::Drain;
 pub use group::TopicTotals;
 pub use history::{History, Progress, Sighting};
 pub use ids::{BrokerId, ClusterName, GroupId, PartitionId, TopicId, TopicName, TopicPartition};
-pub use index_search::IndexAnswer;
+pub use index_search::{Asker, IndexAnswer};
 pub use log_start::LogStart;
 pub use offset::{Committed, Offset, Watermarks};
 pub use partition::{

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::age::{Age, Method, Standing};
 use super::super::history::History;
-use super::super::index_search::tolerance;
+use super::super::index_search::{Asker, tolerance};
 use super::super::timestamp::Timestamp;
 use super::world::{Consumer, Log, Producer, at};
 
@@ -89,7 +89,7 @@ fn play(
                 let Some(asked) = stands.question(now, interval) else {
                     break;
                 };
-                stands.answer(asked, log.first_from(asked));
+                stands.answer(asked, log.first_from(asked), Asker::Itself);
             }
         }
         history.forget_below(committed);
@@ -241,7 +241,7 @@ proptest! {
         let mut standing = Standing::of(committed, history.end(), &history, None);
         for _ in 0..answers {
             if let Some(asked) = standing.question(at(read_ms), Duration::ZERO) {
-                standing.answer(asked, log.first_from(asked));
+                standing.answer(asked, log.first_from(asked), Asker::Itself);
             }
         }
         let first = standing.age(at(earlier_ms.min(later_ms)));

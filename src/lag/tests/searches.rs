@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::history::Mark;
-use super::super::index_search::{IndexAnswer, IndexSearch, tolerance};
+use super::super::index_search::{Asker, IndexAnswer, IndexSearch, tolerance};
 use super::super::timestamp::Timestamp;
 use super::world::{Log, Producer, at, offset};
 
@@ -24,10 +24,33 @@ fn begin(log: &Log, record: usize) -> IndexSearch {
 fn finish(search: &mut IndexSearch, log: &Log) -> usize {
     let rounds = (0..100).find(|_| match search.question(at(NOW_MS)) {
         Some(asked) => {
-            search.answer(asked, log.first_from(asked));
+            search.answer(asked, log.first_from(asked), Asker::Itself);
             false
         }
         None => true,
+    });
+    rounds.expect("every search ends")
+}
+
+/// Lets searches on one partition ask by turns, the first of them first, with each answer told to all. Returns how often
+/// they asked together.
+fn finish_together(searches: &mut [IndexSearch], log: &Log) -> usize {
+    let rounds = (0..1_000).find(|_| {
+        let mut questions = searches
+            .iter()
+            .filter_map(|search| search.question(at(NOW_MS)));
+        let Some(asked) = questions.next() else {
+            return true;
+        };
+        for search in &mut *searches {
+            let asker = if search.question(at(NOW_MS)) == Some(asked) {
+                Asker::Itself
+            } else {
+                Asker::Another
+            };
+            search.answer(asked, log.first_from(asked), asker);
+        }
+        false
     });
     rounds.expect("every search ends")
 }
@@ -189,11 +212,35 @@ proptest! {
                 1 => IndexAnswer::Record { offset: offset(record.index(1_100)), timestamp: at(u64::from(timestamp)) },
                 _ => IndexAnswer::Record { offset: offset(record.index(1_100)), timestamp: asked },
             };
-            search.answer(asked, answer);
+            search.answer(asked, answer, Asker::Itself);
             if let Some(found) = search.found() {
                 prop_assert!(found.earliest <= found.likely && found.likely <= found.latest, "{search:?}");
                 prop_assert!(found.latest <= at(DAY_MS), "{search:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn searches_on_one_partition_do_not_hold_each_other_up() {
+    let bursts = Producer::Bursts {
+        period_ms: 2_160_000,
+        records: 100,
+        lasting_ms: 1_000,
+    };
+    for producer in [Producer::Steady { every_ms: 20_000 }, bursts] {
+        let log = Log::new(producer, DAY_MS, 0);
+        let last = log.len() - 1;
+        let mut records = [0, 1, last / 4, last / 2, last * 3 / 4, last];
+        for _ in 0..records.len() {
+            records.rotate_left(1);
+            let alone: usize = records.map(|record| search(&log, record).2).iter().sum();
+            let mut searches = records.map(|record| begin(&log, record));
+            let together = finish_together(&mut searches, &log);
+            assert!(
+                together <= alone,
+                "{producer:?} {records:?}: {together} rounds together, {alone} alone"
+            );
         }
     }
 }
@@ -286,6 +333,7 @@ fn the_first_record_that_is_left_stands_in_for_those_deleted() {
             offset: offset(40),
             timestamp: at(NOW_MS - 7_000),
         },
+        Asker::Itself,
     );
     assert_eq!(search.question(at(NOW_MS)), None);
     assert_eq!(age(&search), Duration::from_secs(7));
