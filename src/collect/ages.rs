@@ -4,7 +4,9 @@
 //! what was seen, brokers are asked: they search their time index, and no record is fetched.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::config::PollConfig;
@@ -20,8 +22,18 @@ use crate::lag::{
 /// The most partitions that are asked about in one round; the others have their turn in a later one.
 const MOST_QUESTIONS: usize = 5_000;
 
+/// The most requests that a broker is sent in one round: each holds one timestamp a partition, and several groups on it may
+/// have one to ask for.
+const MOST_REQUESTS: usize = 4;
+
 /// The watermarks that a cycle read.
 type Marks = HashMap<TopicPartition, Result<Watermarks, Unavailable>>;
+
+/// What one request asks of brokers.
+type Questions = BTreeMap<TopicPartition, Timestamp>;
+
+/// What was asked of a partition in one round, and what was answered.
+type Answers = HashMap<TopicPartition, Vec<(Timestamp, IndexAnswer)>>;
 
 /// What is remembered of logs and of groups.
 #[derive(Debug, Default)]
@@ -110,7 +122,8 @@ impl Ages {
         }
     }
 
-    /// Asks brokers for what the log ends do not tell, in rounds of one request a broker.
+    /// Asks brokers for what the log ends do not tell, in rounds of one request a broker, or a few where several groups on
+    /// one partition have something to ask.
     ///
     /// What fails, or finds no room, is asked again in the next cycle.
     pub(super) async fn search(
@@ -122,27 +135,18 @@ impl Ages {
     ) {
         let end = Instant::now() + budget.request_timeout;
         for _ in 0..config.index_rounds {
-            let questions = self.questions(config, topology);
-            if questions.is_empty() || Instant::now() >= end {
+            let requests = self.requests(config);
+            if requests.is_empty() || Instant::now() >= end {
                 return;
             }
-            let asked: HashMap<TopicPartition, Timestamp> = questions
-                .iter()
-                .map(|(query, asked)| (query.partition.clone(), *asked))
-                .collect();
-            let queries = questions.into_iter().map(|(query, _)| query).collect();
             let limit = budget.request_timeout;
-            let call = admin.list_offsets(queries, Isolation::ReadUncommitted, limit);
-            let Ok(answers) = within(limit, call).await else {
-                return;
-            };
-            let answers: HashMap<TopicPartition, (Timestamp, IndexAnswer)> = answers
-                .into_iter()
-                .filter_map(|(id, answer)| {
-                    let asked = *asked.get(&id)?;
-                    Some((id, (asked, index_answer(answer.ok()?))))
-                })
-                .collect();
+            let calls = requests
+                .iter()
+                .map(|questions| ask(admin, questions, topology, limit));
+            let mut answers = Answers::new();
+            for (id, asked, answer) in join_all(calls).await.into_iter().flatten() {
+                answers.entry(id).or_default().push((asked, answer));
+            }
             if answers.is_empty() {
                 return;
             }
@@ -150,56 +154,58 @@ impl Ages {
         }
     }
 
-    /// Returns what is to be asked: one timestamp a partition, as a request cannot hold more.
-    fn questions(
-        &mut self,
-        config: &PollConfig,
-        topology: &Topology,
-    ) -> Vec<(OffsetQuery, Timestamp)> {
+    /// Returns what is to be asked in one round.
+    fn requests(&mut self, config: &PollConfig) -> Vec<Questions> {
         let Some(now) = self.now else {
             return Vec::new();
         };
-        let mut questions: BTreeMap<&TopicPartition, Timestamp> = BTreeMap::new();
+        let mut requests: Vec<Questions> = Vec::new();
+        let mut count = 0;
         for (id, standing) in self.standings.values_mut().flatten() {
-            let is_open = questions.len() < MOST_QUESTIONS && !questions.contains_key(id);
-            if let Some(asked) = standing.question(now, config.poll_interval)
-                && is_open
-            {
-                questions.insert(id, asked);
-            }
-        }
-        let query = |(id, asked): (&TopicPartition, Timestamp)| {
-            let leader = topology.partition(&id.topic, id.partition)?.leader?;
-            let since_epoch_ms = i64::try_from(asked.since_epoch_ms()).ok()?;
-            let query = OffsetQuery {
-                partition: id.clone(),
-                leader,
-                spec: OffsetSpec::Timestamp(since_epoch_ms),
+            let Some(asked) = standing.question(now, config.poll_interval) else {
+                continue;
             };
-            Some((query, asked))
-        };
-        questions.into_iter().filter_map(query).collect()
+            let is_known = |questions: &Questions| questions.get(id) == Some(&asked);
+            if count == MOST_QUESTIONS || requests.iter().any(is_known) {
+                continue;
+            }
+            let free = requests
+                .iter()
+                .position(|questions| !questions.contains_key(id));
+            let index = free.unwrap_or(requests.len());
+            if index == MOST_REQUESTS {
+                continue;
+            }
+            if index == requests.len() {
+                requests.push(Questions::new());
+            }
+            requests[index].insert(id.clone(), asked);
+            count += 1;
+        }
+        requests
     }
 
     /// Takes in answers; each tells every group on its partition something.
-    fn answer(
-        &mut self,
-        answers: &HashMap<TopicPartition, (Timestamp, IndexAnswer)>,
-        config: &PollConfig,
-    ) {
+    fn answer(&mut self, answers: &Answers, config: &PollConfig) {
         let Some(now) = self.now else {
             return;
         };
         for (id, standing) in self.standings.values_mut().flatten() {
-            let Some((asked, answer)) = answers.get(id) else {
+            let Some(answers) = answers.get(id) else {
                 continue;
             };
-            let asker = if standing.question(now, config.poll_interval) == Some(*asked) {
-                Asker::Itself
-            } else {
-                Asker::Another
-            };
-            standing.answer(*asked, *answer, asker);
+            let question = standing.question(now, config.poll_interval);
+            let (own, others): (Vec<_>, Vec<_>) = answers
+                .iter()
+                .copied()
+                .partition(|(asked, _)| Some(*asked) == question);
+            // Its own first: after another's it would have asked for something else.
+            for (asked, answer) in own {
+                standing.answer(asked, answer, Asker::Itself);
+            }
+            for (asked, answer) in others {
+                standing.answer(asked, answer, Asker::Another);
+            }
         }
     }
 
@@ -257,6 +263,34 @@ fn position(committed: Committed, marks: Watermarks, isolation: Isolation) -> Op
             .map_or(committed, |start| committed.max(start)),
         end: readable_end(marks, isolation)?,
     })
+}
+
+/// Sends one request to each leader; what has no answer is left out.
+async fn ask(
+    admin: &dyn Admin,
+    questions: &Questions,
+    topology: &Topology,
+    limit: Duration,
+) -> Vec<(TopicPartition, Timestamp, IndexAnswer)> {
+    let query = |(id, asked): (&TopicPartition, &Timestamp)| {
+        let leader = topology.partition(&id.topic, id.partition)?.leader?;
+        let since_epoch_ms = i64::try_from(asked.since_epoch_ms()).ok()?;
+        Some(OffsetQuery {
+            partition: id.clone(),
+            leader,
+            spec: OffsetSpec::Timestamp(since_epoch_ms),
+        })
+    };
+    let queries = questions.iter().filter_map(query).collect();
+    let call = admin.list_offsets(queries, Isolation::ReadUncommitted, limit);
+    let answers = within(limit, call).await.unwrap_or_default();
+    answers
+        .into_iter()
+        .filter_map(|(id, answer)| {
+            let asked = *questions.get(&id)?;
+            Some((id, asked, index_answer(answer.ok()?)))
+        })
+        .collect()
 }
 
 fn index_answer(listed: ListedOffset) -> IndexAnswer {
