@@ -150,7 +150,7 @@ impl Judging {
     }
 
     /// Reads when topics delete records, of those that groups have commits on: each once, and all of them every few
-    /// minutes. Where that cannot be read, nothing is told of it.
+    /// minutes. Where that cannot be read, nothing is told of it, and what failed is returned.
     pub(super) async fn learn(
         &mut self,
         admin: &dyn Admin,
@@ -194,7 +194,8 @@ impl Judging {
             }
             Err(error) => {
                 self.policies.tell(config, Some(&error));
-                Some(error)
+                // What a cluster cannot do is no failure.
+                (!error.code.is_unsupported()).then_some(error)
             }
         }
     }
