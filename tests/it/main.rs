@@ -35,6 +35,7 @@ mod scale_kafka;
 mod secured_kafka;
 mod sharding_kafka;
 mod stream_faults_kafka;
+mod stream_gap_kafka;
 mod stream_kafka;
 mod stream_transaction_kafka;
 mod stream_world;

@@ -60,6 +60,13 @@ impl Kafka {
         self.call(json!({ "do": "delete-topic", "topic": topic }));
     }
 
+    /// Sets a property of a topic.
+    pub(crate) fn set_topic_config(&self, topic: &str, name: &str, value: &str) {
+        self.call(json!({
+            "do": "set-topic-config", "topic": topic, "name": name, "value": value,
+        }));
+    }
+
     /// Deletes the records before `offset`, as retention would.
     pub(crate) fn delete_records(&self, topic: &str, partition: i32, offset: i64) {
         self.call(json!({

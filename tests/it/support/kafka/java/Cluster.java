@@ -148,6 +148,14 @@ final class Cluster {
     return admin.deleteRecords(Map.of(partition(request), before)).lowWatermarks().get(partition(request)).get().lowWatermark();
   }
 
+  /** Sets a property of a topic. */
+  Object setTopicConfig(JsonNode request) throws Exception {
+    var topic = new ConfigResource(ConfigResource.Type.TOPIC, request.get("topic").asText());
+    var entry = new ConfigEntry(request.get("name").asText(), request.get("value").asText());
+    admin.incrementalAlterConfigs(Map.of(topic, List.of(new AlterConfigOp(entry, AlterConfigOp.OpType.SET)))).all().get();
+    return "set";
+  }
+
   /** Waits until every replica of every partition is in sync. */
   Object waitForReplicas(JsonNode request) throws Exception {
     await("every replica in sync", () -> {

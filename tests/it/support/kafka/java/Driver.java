@@ -67,6 +67,7 @@ final class Driver {
       case "create-topic" -> Cluster.of(request).createTopic(request);
       case "delete-topic" -> Cluster.of(request).deleteTopic(request);
       case "delete-records" -> Cluster.of(request).deleteRecords(request);
+      case "set-topic-config" -> Cluster.of(request).setTopicConfig(request);
       case "log-start" -> Cluster.of(request).logStart(request);
       case "leader" -> Cluster.of(request).leader(request);
       case "controller" -> Cluster.of(request).controller(request);
