@@ -1,6 +1,11 @@
 //! The integration tests: the public API and the binary, on the embedded cluster and on real Apache Kafka.
 
 mod admin_kafka;
+mod ages_backlog;
+mod ages_changes;
+mod ages_kafka;
+mod ages_schedules;
+mod ages_world;
 mod cli_bad_input;
 mod cli_commands;
 mod cli_demo;

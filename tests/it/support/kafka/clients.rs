@@ -56,6 +56,11 @@ impl Kafka {
         topic.to_owned()
     }
 
+    /// Adds partitions to a topic, so that it has as many, and waits until they have leaders.
+    pub(crate) fn add_partitions(&self, topic: &str, partitions: i32) {
+        self.call(json!({ "do": "add-partitions", "topic": topic, "partitions": partitions }));
+    }
+
     pub(crate) fn delete_topic(&self, topic: &str) {
         self.call(json!({ "do": "delete-topic", "topic": topic }));
     }
@@ -82,6 +87,15 @@ impl Kafka {
         self.answer(json!({
             "do": "produce", "topic": topic, "partition": partition, "records": records,
         }))
+    }
+
+    /// Appends a small record to partition 0 for each timestamp, in milliseconds since the epoch.
+    pub(crate) fn produce_at(&self, topic: &str, timestamps_ms: &[i64]) {
+        let records: Vec<Value> = timestamps_ms
+            .iter()
+            .map(|timestamp| json!({ "value": "record", "timestamp": timestamp }))
+            .collect();
+        self.call(json!({ "do": "produce", "topic": topic, "partition": 0, "records": records }));
     }
 
     /// Appends records, each with a key that chooses its partition.

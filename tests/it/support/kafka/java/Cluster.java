@@ -18,6 +18,7 @@ import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.DescribeClusterOptions;
 import org.apache.kafka.clients.admin.ListTopicsOptions;
 import org.apache.kafka.clients.admin.NewPartitionReassignment;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
@@ -136,6 +137,15 @@ final class Cluster {
     } catch (ExecutionException unknown) {
       return false;
     }
+  }
+
+  /** Adds partitions, so that a topic has as many. */
+  Object addPartitions(JsonNode request) throws Exception {
+    String name = request.get("topic").asText();
+    int partitions = request.get("partitions").asInt();
+    admin.createPartitions(Map.of(name, NewPartitions.increaseTo(partitions))).all().get();
+    while (!hasLeaders(name, partitions)) Thread.sleep(20);
+    return partitions;
   }
 
   Object deleteTopic(JsonNode request) throws Exception {
@@ -257,13 +267,15 @@ final class Cluster {
     }
   }
 
-  /** Sends records and returns the offset after the last one. A value is text; a key may be absent. */
+  /** Sends records and returns the offset after the last one. A value is text; a key and a timestamp may be absent. */
   Object produce(JsonNode request) throws Exception {
     Integer partition = request.hasNonNull("partition") ? request.get("partition").asInt() : null;
     List<Future<RecordMetadata>> sent = new ArrayList<>();
     for (JsonNode record : request.get("records")) {
       byte[] key = record.hasNonNull("key") ? bytes(record.get("key")) : null;
-      sent.add(producer.send(new ProducerRecord<>(request.get("topic").asText(), partition, key, bytes(record.get("value")))));
+      Long timestamp = record.hasNonNull("timestamp") ? record.get("timestamp").asLong() : null;
+      sent.add(producer.send(
+          new ProducerRecord<>(request.get("topic").asText(), partition, timestamp, key, bytes(record.get("value")))));
     }
     producer.flush();
     long end = 0;

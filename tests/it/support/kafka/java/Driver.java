@@ -65,6 +65,7 @@ final class Driver {
       case "wait-for-nodes" -> Cluster.of(request).waitForNodes(request);
       case "forget" -> Cluster.forget(request);
       case "create-topic" -> Cluster.of(request).createTopic(request);
+      case "add-partitions" -> Cluster.of(request).addPartitions(request);
       case "delete-topic" -> Cluster.of(request).deleteTopic(request);
       case "delete-records" -> Cluster.of(request).deleteRecords(request);
       case "set-topic-config" -> Cluster.of(request).setTopicConfig(request);
