@@ -38,7 +38,7 @@ pub struct PollConfig {
     /// The most describe requests, and the most commit requests, under way at once. 0 counts as 1.
     pub max_in_flight: usize,
     /// How often in one cycle brokers may be asked to search their time index, where a group stands at a record that is
-    /// older than what was seen of its log. Each time costs one request a broker.
+    /// older than what was seen of its log. Each time costs up to four requests a broker.
     pub index_rounds: usize,
     /// How much of each snapshot becomes series.
     pub exposure: Exposure,

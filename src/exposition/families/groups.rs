@@ -1,6 +1,7 @@
 //! Samples of groups, of their topics and of their partitions.
 
 use super::cluster::Cluster;
+use super::seconds;
 use crate::exposition::writer::{Family, Labels, Value};
 use crate::lag::group::TopicTotals;
 use crate::lag::{Committed, Lag, UncommittedPolicy};
@@ -155,7 +156,7 @@ pub(super) fn info(membership: &Membership, labels: &mut Labels) -> u64 {
 
 pub(super) fn lag_seconds(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {
     let age = reading.age?;
-    Some(Value::Float(age.estimate.as_secs_f64()))
+    Some(seconds(age.estimate))
 }
 
 pub(super) fn committed(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {

@@ -3,6 +3,7 @@
 //! They are of the newest cycle, and absent once that is too old.
 
 use super::cluster::Cluster;
+use super::seconds;
 use crate::exposition::writer::{Family, Labels, Value};
 use crate::lag::{Drain, Headroom, Status};
 use crate::snapshot::{ClusterSnapshot, GroupRow, PartitionRow};
@@ -92,7 +93,7 @@ pub(super) fn partition_status(
 
 pub(super) fn headroom(_: &GroupRow, row: &PartitionRow, _: &mut Labels) -> Option<Value> {
     match row.judgement.headroom {
-        Headroom::Left { time, limit: _ } => Some(Value::Float(time.as_secs_f64())),
+        Headroom::Left { time, limit: _ } => Some(seconds(time)),
         Headroom::NothingUnread | Headroom::Unlimited | Headroom::Unknown => None,
     }
 }

@@ -7,7 +7,7 @@ mod groups;
 mod judgements;
 mod topics;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::cluster::{Cluster, last_success, up};
 use self::groups::{committed, info, lag_seconds, lost, members, state};
@@ -162,7 +162,7 @@ static FAMILIES: &[(&Metric, Rows)] = &[
     ),
     (
         &table::GROUP_LAST_COMMIT,
-        Rows::GroupTopicActivity(|commits| commits.last_ms.map(seconds)),
+        Rows::GroupTopicActivity(|commits| commits.last_ms.map(timestamp)),
     ),
     (
         &table::GROUP_REBALANCES,
@@ -170,7 +170,7 @@ static FAMILIES: &[(&Metric, Rows)] = &[
     ),
     (
         &table::GROUP_LAST_REBALANCE,
-        Rows::GroupActivity(|activity| activity.last_rebalance_ms.map(seconds)),
+        Rows::GroupActivity(|activity| activity.last_rebalance_ms.map(timestamp)),
     ),
     (
         &table::GROUP_MEMBER_JOINS,
@@ -200,9 +200,14 @@ static FAMILIES: &[(&Metric, Rows)] = &[
     ),
 ];
 
-/// Returns milliseconds as seconds.
-fn seconds(millis: i64) -> Value {
+/// Returns milliseconds since the epoch as seconds.
+fn timestamp(millis: i64) -> Value {
     Value::Float(millis as f64 / 1_000.0)
+}
+
+/// Returns a time as seconds, to the millisecond.
+fn seconds(time: Duration) -> Value {
+    Value::Float(time.as_millis() as f64 / 1_000.0)
 }
 
 impl Head<'static> {

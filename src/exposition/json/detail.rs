@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::summary::{GroupSummary, group_summary};
-use super::{Absence, absence, age_seconds, sum_absence, timestamp_of, totals};
+use super::{Absence, absence, age_seconds, seconds, sum_absence, timestamp_of, totals};
 use crate::lag::{
     ClusterName, Committed, Drain, Finding, Headroom, Isolation, Lag, Limit, Offset, Sentence,
     TopicName, TopicPartition,
@@ -218,9 +218,9 @@ fn partition_body<'a>(
         lag_reason: absence(snapshot, row, now),
         ahead: distance.map(|distance| distance.ahead),
         lost: distance.and_then(|distance| distance.lost),
-        lag_seconds: age.map(|age| age.estimate.as_secs_f64()),
-        lag_seconds_at_least: age.map(|age| age.at_least.as_secs_f64()),
-        lag_seconds_at_most: age.and_then(|age| Some(age.at_most?.as_secs_f64())),
+        lag_seconds: age.map(|age| seconds(age.estimate)),
+        lag_seconds_at_least: age.map(|age| seconds(age.at_least)),
+        lag_seconds_at_most: age.and_then(|age| Some(seconds(age.at_most?))),
         lag_seconds_method: age.map(|age| age.method.as_str()),
         status: finding.status().as_str(),
         status_reason: match finding {
@@ -228,7 +228,7 @@ fn partition_body<'a>(
             finding => Some(sentence(&row.id, finding)),
         },
         blocked: row.blocked(isolation),
-        retention_headroom_seconds: headroom.map(|(time, _)| time.as_secs_f64()),
+        retention_headroom_seconds: headroom.map(|(time, _)| seconds(time)),
         retention_limit: headroom.map(|(_, limit)| limit_word(limit)),
         age_seconds: reading.map(|reading| age_seconds(reading.measured, now)),
         member_id: owner.map(|owner| &*owner.id),

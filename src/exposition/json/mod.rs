@@ -13,7 +13,7 @@ pub use detail::{GroupDetail, group_detail};
 pub use events::{EventBody, Events, GapBody, Rest, event, events, gap};
 pub use summary::{GroupSummaries, Page, group_summaries};
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -107,6 +107,11 @@ fn totals(snapshot: &ClusterSnapshot, rows: &[PartitionRow], now: Instant) -> To
 fn age_seconds(measured: Instant, now: Instant) -> f64 {
     let age = now.saturating_duration_since(measured);
     (age.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// Returns a time in seconds, to the millisecond.
+fn seconds(time: Duration) -> f64 {
+    time.as_millis() as f64 / 1000.0
 }
 
 /// Returns an instant for people, to the millisecond; nothing where the clock is out of range.

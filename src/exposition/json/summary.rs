@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Absence, age_seconds, sum_absence, timestamp_of, totals};
+use super::{Absence, age_seconds, seconds, sum_absence, timestamp_of, totals};
 use crate::lag::{ClusterName, GroupId, Verdict};
 use crate::snapshot::{ClusterSnapshot, GroupRow, World};
 
@@ -142,7 +142,7 @@ pub(super) fn group_summary<'a>(
             .filter_map(|reading| reading.age)
             .map(|age| age.estimate)
             .max()
-            .map(|most| most.as_secs_f64()),
+            .map(seconds),
         age_seconds: readings()
             .map(|reading| reading.measured)
             .min()
