@@ -39,18 +39,18 @@ fn nothing_is_lost_or_counted_twice_while_nodes_fail() {
     while faults < 2 || Instant::now() < end {
         let victim = bystander(&kafka, partition);
         kafka.move_leader(OFFSETS, partition, victim);
-        crowd.wait_for_commits(100);
+        crowd.wait_for_commits(50);
         kafka.kill(victim);
         eventually("another leader", LIMIT, || {
             let leader = kafka.leader(OFFSETS, partition);
             leader.is_some_and(|leader| leader != victim)
         });
-        crowd.wait_for_commits(100);
+        crowd.wait_for_commits(50);
         kafka.restart(victim);
         kafka.wait_for_replicas();
         faults += 1;
     }
-    crowd.wait_for_commits(100);
+    crowd.wait_for_commits(50);
     let truth = crowd.settle();
     let log = kafka.offsets_log();
     assert_eq!(log.disagreements(&truth), [""; 0]);
