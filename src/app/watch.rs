@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::CLOSE_LIMIT;
 use super::config::{ClusterConfig, Sharding};
 use super::stage::Stage;
-use crate::collect::{LogSource, OFFSETS_TOPIC, Poller, ShardSource};
+use crate::collect::{LogSource, OFFSETS_TOPIC, Poller, Remembered, ShardSource};
 use crate::kafka::{ConnectionError, GroupShardMember, KafkaAdmin, LogReader};
 use crate::lag::ClusterName;
 use crate::metrics::OwnMetrics;
@@ -34,8 +35,8 @@ struct Watched {
     config: ClusterConfig,
     admin: Arc<KafkaAdmin>,
     stop: CancellationToken,
-    /// Cancelled by the poller's own end.
-    ended: CancellationToken,
+    /// What the poller leaves behind when it ends.
+    ended: oneshot::Receiver<Remembered>,
 }
 
 impl Connected {
@@ -83,7 +84,7 @@ impl Watch {
         watch.store.set_clusters(names);
         watch.clusters = clusters
             .into_iter()
-            .map(|(config, admin)| watch.poll(config, admin))
+            .map(|(config, admin)| watch.poll(config, admin, Remembered::default()))
             .collect();
         watch
     }
@@ -93,19 +94,28 @@ impl Watch {
         &self.own
     }
 
-    /// Polls `clusters` from now on: removed ones end, new ones begin, and those that stay go on from their newest
-    /// snapshot with their new settings.
+    /// Polls `clusters` from now on: removed ones end, new ones begin, those whose settings are as before just go on, and
+    /// the others go on from their newest snapshot, and what was seen before it, with their new settings.
     ///
     /// # Errors
     ///
     /// librdkafka refuses the properties of one; nothing has changed then.
     pub async fn change(&mut self, clusters: Vec<ClusterConfig>) -> Result<(), ConnectionError> {
+        let names: Vec<_> = clusters
+            .iter()
+            .map(|config| config.name().cloned())
+            .collect();
+        let is_kept = |watched: &Watched| clusters.contains(&watched.config);
         let mut next = Vec::new();
-        for config in clusters {
-            let same = self
+        for config in &clusters {
+            if self
                 .clusters
                 .iter()
-                .find(|watched| watched.is_same(&config));
+                .any(|watched| watched.config == *config)
+            {
+                continue;
+            }
+            let same = self.clusters.iter().find(|watched| watched.is_same(config));
             let admin = match same {
                 Some(watched) => Arc::clone(&watched.admin),
                 None => {
@@ -113,19 +123,23 @@ impl Watch {
                     Arc::new(KafkaAdmin::connect(&config.connection, requests)?)
                 }
             };
-            next.push((config, admin));
+            next.push((config.clone(), admin));
         }
+        let (mut kept, ending): (Vec<_>, Vec<_>) = self.clusters.drain(..).partition(is_kept);
+        let mut remembered = Vec::new();
         for Watched {
             config,
             admin,
             stop,
             ended,
-        } in self.clusters.drain(..)
+        } in ending
         {
             stop.cancel();
-            // Only then may another poller publish to its slot.
-            ended.cancelled().await;
-            if !next.iter().any(|(next, _)| next.name() == config.name()) {
+            // Only then may another poller publish to its slot. One that has panicked leaves nothing behind.
+            let left = ended.await.unwrap_or_default();
+            if next.iter().any(|(next, _)| next.name() == config.name()) {
+                remembered.push((config.name().cloned(), left));
+            } else {
                 info!("{} is watched no more", described(config.name()));
             }
             // Ends by itself in bounded time; a client that goes on is held by `next` as well.
@@ -134,12 +148,15 @@ impl Watch {
                 Ok(())
             });
         }
-        let names = next.iter().map(|(config, _)| config.name().cloned());
         self.store.set_clusters(names);
         for (config, admin) in next {
-            let watched = self.poll(config, admin);
-            self.clusters.push(watched);
+            let place = remembered
+                .iter()
+                .position(|(name, _)| name.as_ref() == config.name());
+            let left = place.map(|index| remembered.swap_remove(index).1);
+            kept.push(self.poll(config, admin, left.unwrap_or_default()));
         }
+        self.clusters = kept;
         Ok(())
     }
 
@@ -159,7 +176,12 @@ impl Watch {
         outcome
     }
 
-    fn poll(&mut self, config: ClusterConfig, admin: Arc<KafkaAdmin>) -> Watched {
+    fn poll(
+        &mut self,
+        config: ClusterConfig,
+        admin: Arc<KafkaAdmin>,
+        remembered: Remembered,
+    ) -> Watched {
         let slots = self.store.slots();
         let slot = slots.iter().find(|slot| slot.cluster() == config.name());
         let slot = Arc::clone(slot.expect("the store was given the names of all clusters"));
@@ -168,7 +190,8 @@ impl Watch {
             Arc::clone(&admin) as Arc<_>,
             slot,
             self.own.cluster(config.name()),
-        );
+        )
+        .remembering(remembered);
         let (connection, own) = (config.connection.clone(), self.own.clone());
         let name = config.name().cloned();
         let poller = poller.following(LogSource::new(move || {
@@ -185,11 +208,11 @@ impl Watch {
             }));
         }
         let stop = self.stage.token();
-        let ended = CancellationToken::new();
-        let (until, end) = (stop.clone(), ended.clone().drop_guard());
+        let (end, ended) = oneshot::channel();
+        let until = stop.clone();
         self.stage.spawn(async move {
-            poller.run(until).await;
-            drop(end);
+            // Nobody listens when the process ends.
+            let _ = end.send(poller.run(until).await);
             Ok(())
         });
         Watched {

@@ -123,7 +123,7 @@ impl Ages {
     }
 
     /// Asks brokers for what the log ends do not tell, in rounds of one request a broker, or a few where several groups on
-    /// one partition have something to ask.
+    /// one partition have something to ask; only those whose log ends, among `marks`, were read just now.
     ///
     /// What fails, or finds no room, is asked again in the next cycle.
     pub(super) async fn search(
@@ -131,11 +131,11 @@ impl Ages {
         admin: &dyn Admin,
         config: &PollConfig,
         budget: Budget,
-        topology: &Topology,
+        (topology, marks): (&Topology, &Marks),
     ) {
-        let end = Instant::now() + budget.request_timeout;
+        let end = budget.end.min(Instant::now() + budget.request_timeout);
         for _ in 0..config.index_rounds {
-            let requests = self.requests(config);
+            let requests = self.requests(config, marks);
             if requests.is_empty() || Instant::now() >= end {
                 return;
             }
@@ -155,7 +155,7 @@ impl Ages {
     }
 
     /// Returns what is to be asked in one round.
-    fn requests(&mut self, config: &PollConfig) -> Vec<Questions> {
+    fn requests(&mut self, config: &PollConfig, marks: &Marks) -> Vec<Questions> {
         let Some(now) = self.now else {
             return Vec::new();
         };
@@ -165,6 +165,10 @@ impl Ages {
             let Some(asked) = standing.question(now, config.poll_interval) else {
                 continue;
             };
+            // A leader that has just failed is not asked for more.
+            if !matches!(marks.get(id), Some(Ok(_))) {
+                continue;
+            }
             let is_known = |questions: &Questions| questions.get(id) == Some(&asked);
             if count == MOST_QUESTIONS || requests.iter().any(is_known) {
                 continue;

@@ -7,7 +7,7 @@ use crate::lag::{ClusterName, GroupId, Isolation, Share, TopicName, UncommittedP
 use crate::snapshot::Exposure;
 
 /// The settings of one cluster's poller.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PollConfig {
     /// The cluster's name, where it has one.
     pub cluster: Option<ClusterName>,

@@ -13,7 +13,7 @@ use thiserror::Error;
 pub struct Patterns(RegexSet);
 
 /// Names that are watched: included and not excluded. The default admits every name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     include: Patterns,
     exclude: Patterns,
@@ -53,6 +53,14 @@ impl fmt::Display for PatternList {
         })
     }
 }
+
+impl PartialEq for Patterns {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.patterns() == other.0.patterns()
+    }
+}
+
+impl Eq for Patterns {}
 
 impl Patterns {
     /// Compiles the patterns of `list`.

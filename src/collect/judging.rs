@@ -63,6 +63,8 @@ pub(super) enum Judged<'a> {
 /// What one group is judged by, besides its partitions.
 struct Setting<'a> {
     now: Now,
+    judged: Judged<'a>,
+    poll_interval: Duration,
     members: Members,
     membership: Option<&'a Membership>,
     group: &'a GroupRow,
@@ -70,19 +72,31 @@ struct Setting<'a> {
 
 impl Judging {
     /// Judges the groups of a snapshot that was taken at `now`, and is published after that.
-    pub(super) fn judge(&mut self, snapshot: &mut ClusterSnapshot, judged: Judged<'_>, now: Now) {
+    pub(super) fn judge(
+        &mut self,
+        snapshot: &mut ClusterSnapshot,
+        judged: Judged<'_>,
+        config: &PollConfig,
+        now: Now,
+    ) {
         for row in &mut snapshot.groups {
             let is_judged = match judged {
                 Judged::All => true,
                 Judged::Changed(groups) => groups.contains(&row.id),
             };
             if is_judged {
-                self.judge_group(Arc::make_mut(row), now);
+                self.judge_group(Arc::make_mut(row), judged, config.poll_interval, now);
             }
         }
     }
 
-    fn judge_group(&mut self, row: &mut GroupRow, now: Now) {
+    fn judge_group(
+        &mut self,
+        row: &mut GroupRow,
+        judged: Judged<'_>,
+        poll_interval: Duration,
+        now: Now,
+    ) {
         let past = self.groups.entry(row.id.clone()).or_default();
         let membership = row.membership.clone();
         let members = members(membership.as_deref());
@@ -96,17 +110,23 @@ impl Judging {
         past.abandoned.observe(at, members, assigned, committed);
         let setting = Setting {
             now,
+            judged,
+            poll_interval,
             members,
             membership: membership.as_deref(),
             group: row,
         };
+        for partition in row.partitions.iter() {
+            past.observe(partition, &setting, at);
+        }
+        let neighbours = past.neighbours(row);
         let judgements: Vec<Judgement> = row
             .partitions
             .iter()
             .map(|partition| {
-                let log_start = self.log_starts.log_start(partition, at);
+                let log_start = self.log_starts.log_start(partition, &setting);
                 let policy = self.policies.known.get(&partition.id.topic).copied();
-                past.judge(partition, &setting, |window, age| {
+                past.judge(partition, &setting, &neighbours, |window, age| {
                     log_start
                         .zip(policy)
                         .map_or(Headroom::Unknown, |(log_start, policy)| {
@@ -136,6 +156,11 @@ impl Judging {
             shown.extend(row.partitions.iter().map(|row| &row.id));
         }
         self.log_starts.retain(|id, _| shown.contains(id));
+        let topics: HashSet<&TopicName> = shown.iter().map(|id| &id.topic).collect();
+        self.policies
+            .known
+            .retain(|topic, _| topics.contains(topic));
+        self.policies.asked.retain(|topic| topics.contains(topic));
         self.groups.retain(|id, past| {
             let Some(row) = snapshot.group(id) else {
                 return false;
@@ -179,20 +204,26 @@ impl Judging {
         }
         let limit = budget.request_timeout;
         let answer = within(limit, admin.topic_configs(&topics, limit)).await;
-        self.policies.asked.extend(topics.iter().cloned());
         match answer.and_then(|answer| answer) {
             Ok(configs) => {
                 let mut failure = None;
                 for (topic, configs) in configs {
+                    self.policies.asked.insert(topic.clone());
                     match configs {
                         Ok(configs) => self.policies.take_in(topic, &configs),
-                        Err(error) => failure = Some(error),
+                        Err(error) => {
+                            self.policies.known.remove(&topic);
+                            failure = Some(error);
+                        }
                     }
                 }
                 self.policies.tell(config, failure.as_ref());
                 failure
             }
             Err(error) => {
+                // All of them are asked again when it is due.
+                self.policies.asked.extend(topics);
+                self.policies.known.clear();
                 self.policies.tell(config, Some(&error));
                 // What a cluster cannot do is no failure.
                 (!error.code.is_unsupported()).then_some(error)
@@ -204,23 +235,22 @@ impl Judging {
 impl Past {
     /// Judges one partition; `headroom` tells how long its first unread record is safe.
     fn judge(
-        &mut self,
+        &self,
         partition: &PartitionRow,
         setting: &Setting<'_>,
+        neighbours: &Neighbours,
         headroom: impl FnOnce(&Window, &Reading) -> Headroom,
     ) -> Judgement {
         let at = Timestamp::from(setting.now.time);
         let ownership = self.ownership(partition, setting, at);
-        let window = self.observe(partition, setting, at);
-        let commits = setting.group.activity.commits.get(&partition.id.topic);
-        let topic_commit = commits.and_then(|commits| Timestamp::new(commits.last_ms?));
+        let window = self.window(&partition.id);
         let finding = judge(&Circumstances {
             now: at,
             lag: lag(partition),
-            window: window.as_deref(),
+            window,
             members: setting.members,
             ownership,
-            topic_commit: topic_commit.map(|told| told.min(at)),
+            topic_commit: neighbours.newest(partition),
         });
         let (drain, headroom) = match (window, &partition.reading) {
             (Some(window), Some(reading)) => {
@@ -255,54 +285,101 @@ impl Past {
         }
     }
 
-    /// Adds what was read of the partition, and returns its window; nothing where the group never committed.
-    fn observe(
-        &mut self,
-        partition: &PartitionRow,
-        setting: &Setting<'_>,
-        at: Timestamp,
-    ) -> Option<&mut Window> {
-        let place = self
-            .windows
-            .binary_search_by(|(id, _)| id.cmp(&partition.id));
-        let Some(reading) = &partition.reading else {
-            return place.ok().map(|index| &mut self.windows[index].1);
+    fn place(&self, id: &TopicPartition) -> Result<usize, usize> {
+        self.windows.binary_search_by(|(known, _)| known.cmp(id))
+    }
+
+    fn window(&self, id: &TopicPartition) -> Option<&Window> {
+        let index = self.place(id).ok()?;
+        Some(&self.windows[index].1)
+    }
+
+    /// Adds what was read of the partition; one that the group has never committed on has no past.
+    fn observe(&mut self, partition: &PartitionRow, setting: &Setting<'_>, at: Timestamp) {
+        // A pair that was kept tells nothing of now.
+        let Some(reading) = partition.reading.filter(|reading| setting.is_new(reading)) else {
+            return;
         };
-        let observation = observation(reading, setting.group, at);
-        match (place, observation) {
-            (Ok(index), None) => {
-                self.windows.remove(index);
-                None
-            }
-            (Err(_), None) => None,
+        let observation = observation(&reading, setting.group, at);
+        match (self.place(&partition.id), observation) {
+            (Ok(index), None) => drop(self.windows.remove(index)),
+            (Err(_), None) => {}
             (Ok(index), Some(next)) => {
                 let window = &mut self.windows[index].1;
-                // A pair that was kept tells nothing of now.
-                if reading.measured == setting.now.instant {
-                    window.observe(next);
+                window.observe_every(setting.poll_interval, next);
+                // Between two cycles only what was committed is read, whether or not it moved.
+                if matches!(setting.judged, Judged::Changed(_)) {
+                    window.note_commit(at);
                 }
-                Some(window)
             }
             (Err(index), Some(first)) => {
                 let window = (partition.id.clone(), Window::new(first));
                 self.windows.insert(index, window);
-                Some(&mut self.windows[index].1)
             }
         }
+    }
+
+    /// Returns when each owner was last seen to commit, and each topic that has none.
+    fn neighbours(&self, row: &GroupRow) -> Neighbours {
+        let mut neighbours = Neighbours::default();
+        for partition in row.partitions.iter() {
+            let Some(at) = self.window(&partition.id).and_then(Window::last_commit) else {
+                continue;
+            };
+            let newest = match partition.owner {
+                Some(owner) => neighbours.owners.entry(owner).or_insert(at),
+                None => {
+                    let topic = partition.id.topic.clone();
+                    neighbours.topics.entry(topic).or_insert(at)
+                }
+            };
+            *newest = at.max(*newest);
+        }
+        neighbours
+    }
+}
+
+/// When commits were last seen that show whoever made them to be alive.
+#[derive(Debug, Default)]
+struct Neighbours {
+    owners: HashMap<u32, Timestamp>,
+    /// Of partitions whose owner is not known.
+    topics: HashMap<TopicName, Timestamp>,
+}
+
+impl Neighbours {
+    /// Returns when whoever reads the partition was last seen to commit anything.
+    fn newest(&self, partition: &PartitionRow) -> Option<Timestamp> {
+        match partition.owner {
+            Some(owner) => self.owners.get(&owner).copied(),
+            None => self.topics.get(&partition.id.topic).copied(),
+        }
+    }
+}
+
+impl Setting<'_> {
+    /// Tells whether a pair was read just now.
+    fn is_new(&self, reading: &Reading) -> bool {
+        reading.measured == self.now.instant
     }
 }
 
 /// The log starts of partitions that groups read.
 trait LogStarts {
     /// Adds what was read of a partition's log start, and returns how it has moved.
-    fn log_start(&mut self, partition: &PartitionRow, at: Timestamp) -> Option<&LogStart>;
+    fn log_start(&mut self, partition: &PartitionRow, setting: &Setting<'_>) -> Option<&LogStart>;
 }
 
 impl LogStarts for HashMap<TopicPartition, LogStart> {
-    fn log_start(&mut self, partition: &PartitionRow, at: Timestamp) -> Option<&LogStart> {
-        let start = partition.reading?.marks.log_start?;
+    fn log_start(&mut self, partition: &PartitionRow, setting: &Setting<'_>) -> Option<&LogStart> {
+        let reading = partition.reading?;
+        let start = reading.marks.log_start?;
+        let at = Timestamp::from(setting.now.time);
+        // Only a whole cycle looks at log starts.
+        let is_read = matches!(setting.judged, Judged::All) && setting.is_new(&reading);
         match self.get_mut(&partition.id) {
-            Some(known) => known.observe(start, at),
+            Some(known) if is_read => known.observe(start, at),
+            Some(_) => {}
             None => {
                 self.insert(partition.id.clone(), LogStart::new(start, at));
             }

@@ -169,7 +169,7 @@ impl Poller {
         let changed: BTreeSet<GroupId> = changes.groups.keys().cloned().collect();
         let mut snapshot = build::patch(&self.previous, changes, ground);
         let judged = Judged::Changed(&changed);
-        self.judging.judge(&mut snapshot, judged, now);
+        self.judging.judge(&mut snapshot, judged, &self.config, now);
         self.publish(snapshot);
     }
 

@@ -20,7 +20,7 @@ mod stream;
 
 pub use config::{LogScope, Mode, PollConfig};
 pub use filter::{Filter, PatternError, PatternList, Patterns};
-pub use poller::Poller;
+pub use poller::{Poller, Remembered};
 pub use sharing::ShardSource;
 pub use stream::{LogSource, TOPIC as OFFSETS_TOPIC};
 

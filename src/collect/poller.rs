@@ -24,7 +24,7 @@ use super::reporter::Reporter;
 use super::schedule::{self, Tick};
 use super::sharing::{self, Change, Membership, ShardSource};
 use super::stream::{self, LogSource, Stream};
-use crate::kafka::{Admin, KafkaError};
+use crate::kafka::{Admin, ErrorCode, KafkaError};
 use crate::lag::{GroupId, Share, Timestamp};
 use crate::metrics::ClusterMetrics;
 use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, SnapshotSlot};
@@ -50,6 +50,15 @@ pub struct Poller {
     pub(super) judging: Judging,
     /// Present until it runs.
     membership: Option<Membership>,
+    /// Whether it shares the cluster and has no place in the group of replicas.
+    is_cut_off: bool,
+}
+
+/// What a poller has seen over time: log ends, and the recent past of groups.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    ages: Ages,
+    judging: Judging,
 }
 
 impl Poller {
@@ -70,6 +79,7 @@ impl Poller {
         let membership = Membership::new(config.cluster.clone(), metrics.clone());
         Self {
             membership: Some(membership),
+            is_cut_off: false,
             reporter: Reporter::new(&config),
             ages: Ages::default(),
             judging: Judging::default(),
@@ -100,6 +110,15 @@ impl Poller {
         self
     }
 
+    /// Lets the poller go on from what a former one of the same cluster has seen over time, as after a reload.
+    #[must_use]
+    pub fn remembering(mut self, remembered: Remembered) -> Self {
+        let Remembered { ages, judging } = remembered;
+        self.ages = ages;
+        self.judging = judging;
+        self
+    }
+
     /// Lets the poller collect what a group of replicas assigns to it, and nothing before that.
     #[must_use]
     pub fn sharing(mut self, group: ShardSource) -> Self {
@@ -118,12 +137,16 @@ impl Poller {
     /// Cycles start a poll interval apart and never overlap: one that takes longer skips ticks. Until a broker has
     /// answered for the first time, the next cycle follows within a second. Where the share of a replica changes, a
     /// cycle begins at once; at the end its groups are shown no more before another replica is given them.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    ///
+    /// Returns what a poller that goes on has to know.
+    pub async fn run(mut self, shutdown: CancellationToken) -> Remembered {
         let membership = self.membership.take();
         let mut membership = membership.expect("it is there until the poller runs");
         let is_shared = membership.is_shared();
         let polling = async {
             if is_shared {
+                // What a former poller has left is another replica's for now.
+                self.adopt(Change::Lost);
                 let first = membership.changed().await;
                 self.adopt(first);
             }
@@ -149,6 +172,8 @@ impl Poller {
             self.adopt(Change::Lost);
             membership.close().await;
         }
+        let Self { ages, judging, .. } = self;
+        Remembered { ages, judging }
     }
 
     /// Shows what is followed as it changes, until a cycle is due.
@@ -167,17 +192,34 @@ impl Poller {
         let Share::Part { owned, .. } = &mut self.config.share else {
             return;
         };
+        self.is_cut_off = matches!(change, Change::Lost);
         // Dropped at the end: only then another replica is given it.
         let _hold = change.apply(owned);
         self.stream.restrict(&self.config);
         if self.slot.load().is_some() {
-            self.publish(build::without_others(&self.previous, &self.config));
+            let mut snapshot = build::without_others(&self.previous, &self.config);
+            if self.is_cut_off {
+                // Nobody may take it for a whole cluster without groups.
+                snapshot.outcome = CycleOutcome::Degraded;
+                snapshot.last_up = None;
+            }
+            self.publish(snapshot);
         }
-        sharing::tell_share(&self.config);
+        if !self.is_cut_off {
+            sharing::tell_share(&self.config);
+        }
     }
 
     /// Finds out how many partitions `__consumer_offsets` has, where the share is made of them and nobody has said yet.
     async fn learn_shares(&mut self, budget: Budget) -> Option<Failure> {
+        if self.is_cut_off {
+            let error = KafkaError {
+                code: ErrorCode::NOT_COORDINATOR,
+                message: "this replica has no place in its shard group".to_owned(),
+            };
+            let failure = Failure::new(Operation::JoinShardGroup, Subject::Cluster, &error);
+            return Some(failure);
+        }
         let Share::Part { owned, count: 0 } = &self.config.share else {
             return None;
         };
@@ -200,7 +242,7 @@ impl Poller {
     ///
     /// # Cancel safety
     ///
-    /// A cycle that is dropped has published nothing and changed nothing.
+    /// A cycle that is dropped has published nothing; the next one makes good what it has taken in.
     pub async fn poll_once(&mut self) -> CycleOutcome {
         let started = Instant::now();
         let budget = self.budget();
@@ -224,7 +266,8 @@ impl Poller {
             now,
         };
         let mut snapshot = build::build(&self.previous, fetched, ground);
-        self.judging.judge(&mut snapshot, Judged::All, now);
+        self.judging
+            .judge(&mut snapshot, Judged::All, &self.config, now);
         self.forget(&snapshot);
         let outcome = snapshot.outcome;
         self.count_rows(&snapshot);
@@ -320,6 +363,9 @@ impl Poller {
             fetched.contact = Contact::Made;
         }
         let ends = self.stream.see_ends(admin, budget).await;
+        if reconciles {
+            self.stream.note_reconciliation();
+        }
         fetched.groups = self.taken_over(told, answer.groups, &ends, coverage);
         fetched.mode = self.stream.mode();
         if fetched.contact == Contact::None {
@@ -340,7 +386,8 @@ impl Poller {
         for (id, answer) in &fetched.groups {
             self.ages.stand(id, answer, &fetched.marks, config);
         }
-        self.ages.search(admin, config, budget, &topology).await;
+        let logs = (topology.as_ref(), &fetched.marks);
+        self.ages.search(admin, config, budget, logs).await;
         fetched
     }
 

@@ -33,10 +33,18 @@ pub(super) struct Membership {
     member: Option<Box<dyn ShardMember>>,
     /// When to join, where there is no member.
     due: Instant,
+    place: Place,
     /// The last trouble that was told.
     told: Option<&'static str>,
     cluster: Option<ClusterName>,
     metrics: ClusterMetrics,
+}
+
+/// Whether this replica has a place in the group, which it may have without any partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Held,
+    None,
 }
 
 /// A change of this replica's share.
@@ -46,7 +54,7 @@ pub(super) enum Change {
     Given(Vec<PartitionId>),
     /// These do not, and another replica waits for them as long as the hold is kept.
     Taken(Vec<PartitionId>, Hold),
-    /// None do.
+    /// None do, and it has no place in the group.
     Lost,
 }
 
@@ -72,6 +80,7 @@ impl Membership {
             source: None,
             member: None,
             due: Instant::now(),
+            place: Place::None,
             told: None,
             cluster,
             metrics,
@@ -109,7 +118,16 @@ impl Membership {
             match member.next().await {
                 Some(ShardEvent::Given(partitions)) => {
                     self.told = None;
+                    let before = std::mem::replace(&mut self.place, Place::Held);
+                    // A rebalance that leaves everything as it was.
+                    if before == Place::Held && partitions.is_empty() {
+                        continue;
+                    }
                     return Change::Given(partitions);
+                }
+                Some(ShardEvent::CutOff) => {
+                    self.place = Place::None;
+                    return Change::Lost;
                 }
                 Some(ShardEvent::Taken { partitions, hold }) => {
                     return Change::Taken(partitions, hold);
@@ -119,6 +137,7 @@ impl Membership {
                     self.tell(code, error.to_string());
                 }
                 None => {
+                    self.place = Place::None;
                     self.member = None;
                     self.due = Instant::now() + AFTER_LOSS;
                     return Change::Lost;

@@ -404,7 +404,12 @@ impl Admin for KafkaAdmin {
                     self.client.topic_configs(topics, broker, timeout)
                 })
                 .await;
-            configs.extend(answer.map_err(|error| self.explain(error))?);
+            match answer {
+                Ok(answer) => configs.extend(answer),
+                Err(error) if configs.is_empty() => return Err(self.explain(error)),
+                // The others are missing from the answer.
+                Err(_) => break,
+            }
         }
         Ok(configs)
     }

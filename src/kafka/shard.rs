@@ -11,6 +11,7 @@ use tracing::warn;
 use super::connection::Connection;
 use super::consumer::{
     AutoCommit, Consumer, ConsumerConfig, ConsumerError, Event, Intake, OffsetReset, Revocation,
+    RevocationCause,
 };
 use super::error::KafkaError;
 use crate::lag::{GroupId, PartitionId, TopicName, TopicPartition};
@@ -54,6 +55,8 @@ pub enum ShardEvent {
         /// To be dropped once nothing of them is shown any more: only then another member is given them.
         hold: Hold,
     },
+    /// The group went on without the member: it has no partitions until it is given some again.
+    CutOff,
     /// Something is wrong; the member keeps trying.
     Trouble(KafkaError),
 }
@@ -107,8 +110,12 @@ impl ShardMember for GroupShardMember {
             return Some(match self.0.next().await? {
                 Event::Assigned(given) => ShardEvent::Given(numbers(given)),
                 Event::Revoked(Revocation {
+                    cause: RevocationCause::Lost,
+                    ..
+                }) => ShardEvent::CutOff,
+                Event::Revoked(Revocation {
                     partitions,
-                    cause: _,
+                    cause: RevocationCause::Rebalance,
                     acknowledgement,
                 }) => ShardEvent::Taken {
                     partitions: numbers(partitions),

@@ -26,7 +26,7 @@ impl AbandonedTopics {
     /// Takes in what a cycle knows: the partitions assigned to any member, and the topics that the group has commits on.
     ///
     /// A stable group owns every partition of each topic that any member subscribes to, so a topic of which it owns
-    /// none is one to which nobody subscribes. That does not hold, and everything is forgotten, while the group is
+    /// none is one to which nobody subscribes. Nothing is learned, and nothing is forgotten, while the group is
     /// rebalanced, has no members or is unknown, and where no member owns anything: such members may hold their
     /// partitions by other means (Kafka Connect, assignments that cannot be read).
     pub fn observe<'a>(
@@ -41,7 +41,6 @@ impl AbandonedTopics {
             Members::Unknown | Members::Absent | Members::Rebalancing => BTreeSet::new(),
         };
         if owned.is_empty() {
-            self.unowned_since.clear();
             return;
         }
         let unowned: BTreeSet<&TopicName> = committed
@@ -101,7 +100,6 @@ mod tests {
 
     #[test]
     fn nothing_is_said_where_it_cannot_be_known() {
-        let settled: (Members, &[&str]) = (Members::Settled, &["new"]);
         for (case, doubt) in [
             ("a rebalance", (Members::Rebalancing, &["new"] as &[&str])),
             ("no members", (Members::Absent, &[])),
@@ -110,11 +108,18 @@ mod tests {
             ("an owner", (Members::Settled, &["new", "old"])),
         ] {
             assert!(!is_abandoned(&[doubt; 30]), "{case}");
+        }
+    }
+
+    #[test]
+    fn what_is_abandoned_stays_so_through_a_rebalance_until_somebody_reads_it() {
+        let settled: (Members, &[&str]) = (Members::Settled, &["new"]);
+        for doubt in [Members::Rebalancing, Members::Absent, Members::Unknown] {
             let mut minutes = vec![settled; 20];
-            minutes.push(doubt);
-            assert!(!is_abandoned(&minutes), "{case} after it was abandoned");
-            minutes.extend([settled; 10]);
-            assert!(!is_abandoned(&minutes), "{case} ten minutes ago");
+            minutes.push((doubt, &[]));
+            assert!(is_abandoned(&minutes), "{doubt:?}");
+            minutes.push((Members::Settled, &["new", "old"]));
+            assert!(!is_abandoned(&minutes), "read again after {doubt:?}");
         }
     }
 

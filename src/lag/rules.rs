@@ -50,7 +50,8 @@ pub struct Circumstances<'a> {
     pub members: Members,
     /// The partition's owner.
     pub ownership: Ownership,
-    /// When the group was last seen to commit any partition of the topic; nothing where it was not.
+    /// When whoever reads the partition was last seen to commit anything: its owner, or any reader of the topic where the
+    /// owner is not known; nothing where nobody was.
     pub topic_commit: Option<Timestamp>,
 }
 

@@ -98,14 +98,21 @@ impl Window {
         window
     }
 
-    /// Adds the observation of a cycle in which both offsets were read.
+    /// Adds the observation of a cycle in which both offsets were read; the cycles are seconds apart.
+    pub fn observe(&mut self, next: Observation) {
+        self.observe_every(Duration::ZERO, next);
+    }
+
+    /// Adds the observation of a cycle in which both offsets were read; the cycles are `poll_interval` apart.
     ///
     /// The window begins again, but for the usual interval and tempo, where the log end went back (a truncated log),
-    /// where the clock was set back and after a gap of more than three minutes: what lies before says nothing then.
-    pub fn observe(&mut self, next: Observation) {
+    /// where the clock was set back and after a gap of more than three minutes, or three poll intervals if that is longer:
+    /// what lies before says nothing then.
+    pub fn observe_every(&mut self, poll_interval: Duration, next: Observation) {
         let rewind = self.rewind_after(next);
         let gap = next.at.since(self.newest.at);
-        if next.end < self.newest.end || next.at < self.newest.at || gap > MAX_GAP {
+        let longest = MAX_GAP.max(poll_interval * 3);
+        if next.end < self.newest.end || next.at < self.newest.at || gap > longest {
             self.begin(next, rewind);
             return;
         }
@@ -356,6 +363,17 @@ mod tests {
             assert_eq!(window.usual_commit_interval(), Some(seconds(10)));
             assert_eq!(window.last_commit(), None);
         }
+    }
+
+    #[test]
+    fn seldom_polls_lie_far_apart_and_are_no_gap() {
+        let seldom = Duration::from_secs(600);
+        let mut window = window(&[(0, 5, 9)]);
+        for cycle in 1..=3 {
+            window.observe_every(seldom, seen(600 * cycle, 5, 9 + cycle));
+        }
+        assert_eq!(window.behind_since(), Some(second_of(0)));
+        assert_eq!(window.silence(second_of(1800)), seconds(1800));
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub struct Config {
 }
 
 /// One cluster: how to connect and what to collect.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterConfig {
     /// Where it is.
     pub connection: Connection,

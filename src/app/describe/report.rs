@@ -5,8 +5,8 @@
 use std::cmp::Reverse;
 
 use super::table::{Column, NO_VALUE, escape, render};
-use crate::lag::{Age, Committed, Distance, Drain, Lag, Method};
-use crate::snapshot::{GroupRow, GroupState, Member, PartitionRow, Reading};
+use crate::lag::{Age, Committed, Distance, Drain, Finding, Lag, Method, Status};
+use crate::snapshot::{GroupRow, GroupState, Judgement, Member, PartitionRow, Reading};
 
 /// The least widths are those of Kafka's tool.
 const COLUMNS: [Column; 9] = [
@@ -160,7 +160,7 @@ fn cells(
         };
         cells.extend([
             or_dash(reading.and_then(|reading| reading.age).map(lag_seconds)),
-            row.judgement.finding.status().to_string(),
+            or_dash(status(row)),
             or_dash(row.drain().and_then(drain)),
             or_dash(state),
             or_dash(reading.and_then(|reading| reading.marks.log_start)),
@@ -179,6 +179,13 @@ fn lag_seconds(age: Age) -> String {
         Method::History | Method::Index => format!("{seconds:.1}"),
         Method::Bound => format!(">{seconds:.1}"),
     }
+}
+
+/// Returns the status of a partition; nothing where one look is too little to judge by.
+fn status(row: &PartitionRow) -> Option<Status> {
+    let Judgement { finding, drain, .. } = row.judgement;
+    let is_judged = finding != Finding::Ok || drain != Drain::Unknown || row.is_abandoned();
+    is_judged.then(|| finding.status())
 }
 
 /// Returns how long until a group is caught up; nothing while that cannot be told.
@@ -204,7 +211,7 @@ mod tests {
     use crate::lag::{
         Isolation, Offset, TopicPartition, Unavailable, Verdict, Watermarks, partition_lag,
     };
-    use crate::snapshot::{GroupFailure, GroupType, Judgement, Membership};
+    use crate::snapshot::{GroupFailure, GroupType, Membership};
 
     fn partition(
         topic: &str,

@@ -403,12 +403,16 @@ impl Evidence<'_> {
         if matches!(lag, Lag::Unavailable(_)) {
             return None;
         }
+        let committed = committed.ok()?;
         Some(Reading {
             measured: self.now,
-            committed: committed.ok()?,
+            committed,
             marks: self.marks(id).ok()?,
             lag,
-            age: self.ages.age(group, id),
+            age: match committed {
+                Committed::At(_) => self.ages.age(group, id),
+                Committed::Never => None,
+            },
         })
     }
 

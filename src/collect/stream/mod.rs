@@ -236,15 +236,14 @@ impl Stream {
     }
 
     /// Tells whether it is time to ask every coordinator, and compare.
-    pub(in crate::collect) fn is_due_for_reconciliation(&mut self, config: &PollConfig) -> bool {
-        let now = Instant::now();
-        match self.reconciled {
-            Some(last) if self.follower.is_some() && now >= last + config.reconcile_interval => {
-                self.reconciled = Some(now);
-                true
-            }
-            _ => false,
-        }
+    pub(in crate::collect) fn is_due_for_reconciliation(&self, config: &PollConfig) -> bool {
+        let due = self.reconciled.map(|last| last + config.reconcile_interval);
+        self.follower.is_some() && due.is_some_and(|due| Instant::now() >= due)
+    }
+
+    /// Notes that every coordinator was asked.
+    pub(in crate::collect) fn note_reconciliation(&mut self) {
+        self.reconciled = Some(Instant::now());
     }
 
     /// Waits until something changed and a little longer, while what is read is taken in; for ever where nothing is

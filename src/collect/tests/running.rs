@@ -7,6 +7,7 @@ use super::fake::Call;
 use super::world::Fault;
 use super::*;
 use crate::kafka::ErrorCode;
+use crate::lag::Method;
 
 fn cycles(cluster: &FakeCluster) -> usize {
     let calls = cluster.take_calls();
@@ -18,7 +19,7 @@ struct Running {
     slot: Arc<SnapshotSlot>,
     metrics: ClusterMetrics,
     shutdown: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
+    task: tokio::task::JoinHandle<crate::collect::Remembered>,
 }
 
 fn run(watch: Watch) -> Running {
@@ -164,4 +165,41 @@ async fn a_new_poller_goes_on_from_the_snapshot_of_the_old_one() {
     let snapshot = watch.snapshot();
     assert_eq!(ids(&snapshot), ["billing"], "the new filter holds at once");
     assert_eq!(billing(&snapshot), [Some(10), Some(20), Some(30)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_seen_over_time_outlives_a_poller() {
+    let watch = Watch::new(PollConfig::default(), orders);
+    let (cluster, slot, metrics) = (
+        Arc::clone(&watch.cluster),
+        Arc::clone(&watch.slot),
+        watch.metrics.clone(),
+    );
+    let running = run(watch);
+    pass(1).await;
+    // Records come in behind the commit, between two looks.
+    cluster.world().group_mut("billing").commits = [(TopicPartition::new("orders", 0), 100)].into();
+    cluster.world().log("orders", 0).end = 150;
+    running.shutdown.cancel();
+    let remembered = running.task.await.expect("the task ends");
+    let poller = |remembered| {
+        Poller::new(
+            PollConfig::default(),
+            Arc::clone(&cluster) as Arc<dyn crate::kafka::Admin>,
+            Arc::clone(&slot),
+            metrics.clone(),
+        )
+        .remembering(remembered)
+    };
+    let method = || {
+        let snapshot = slot.load().expect("it was polled");
+        let reading = reading(&snapshot, "billing", "orders", 0).expect("it was read");
+        reading.age.map(|age| age.method)
+    };
+    poller(crate::collect::Remembered::default())
+        .poll_once()
+        .await;
+    assert_eq!(method(), Some(Method::Bound));
+    poller(remembered).poll_once().await;
+    assert_eq!(method(), Some(Method::History));
 }

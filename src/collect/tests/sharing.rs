@@ -26,7 +26,7 @@ struct Replica {
     slot: Arc<SnapshotSlot>,
     metrics: ClusterMetrics,
     shutdown: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<crate::collect::Remembered>,
 }
 
 struct Member {
@@ -227,6 +227,27 @@ async fn a_member_that_is_lost_shows_nothing_and_joins_again() {
     sleep(Duration::from_secs(30)).await;
     assert_eq!(replica.joined.load(Ordering::SeqCst), 2);
     assert_eq!(replica.shown(), Some(groups_in(&[6])));
+    replica.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_is_cut_off_is_not_ready_until_it_has_a_place_again() {
+    let replica = replica();
+    replica.send(ShardEvent::Given(partitions([5])));
+    a_moment().await;
+    replica.send(ShardEvent::CutOff);
+    for _ in 0..2 {
+        a_moment().await;
+        let snapshot = replica.slot.load().expect("a snapshot");
+        assert_eq!(replica.shown(), Some(BTreeSet::new()));
+        assert_eq!(snapshot.outcome, CycleOutcome::Degraded);
+        sleep(Duration::from_secs(30)).await;
+    }
+    // The group may have no partition left for it.
+    replica.send(ShardEvent::Given(Vec::new()));
+    a_moment().await;
+    let snapshot = replica.slot.load().expect("a snapshot");
+    assert_eq!(snapshot.outcome, CycleOutcome::Complete);
     replica.stop().await;
 }
 

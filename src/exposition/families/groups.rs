@@ -4,7 +4,7 @@ use super::cluster::Cluster;
 use super::seconds;
 use crate::exposition::writer::{Family, Labels, Value};
 use crate::lag::group::TopicTotals;
-use crate::lag::{Committed, Lag, UncommittedPolicy};
+use crate::lag::{Committed, Lag, Method, UncommittedPolicy};
 use crate::snapshot::{Activity, ClusterSnapshot, GroupRow, Membership, PartitionRow, Reading};
 
 impl<'a> Cluster<'a> {
@@ -156,7 +156,8 @@ pub(super) fn info(membership: &Membership, labels: &mut Labels) -> u64 {
 
 pub(super) fn lag_seconds(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {
     let age = reading.age?;
-    Some(seconds(age.estimate))
+    // A lower bound that begins at 0 would look like a group that is caught up.
+    (age.method != Method::Bound).then(|| seconds(age.estimate))
 }
 
 pub(super) fn committed(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {

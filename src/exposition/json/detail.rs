@@ -198,9 +198,10 @@ fn partition_body<'a>(
     });
     let owner = membership.and_then(|membership| membership.owner(row));
     let age = reading.and_then(|reading| reading.age);
+    // What is said of a pair that is too old is as old as that.
     let Judgement {
         finding, headroom, ..
-    } = row.judgement;
+    } = reading.map_or_else(Judgement::default, |_| row.judgement);
     let headroom = match headroom {
         Headroom::Left { time, limit } => Some((time, limit)),
         Headroom::NothingUnread | Headroom::Unlimited | Headroom::Unknown => None,
@@ -227,7 +228,7 @@ fn partition_body<'a>(
             Finding::Ok => None,
             finding => Some(sentence(&row.id, finding)),
         },
-        blocked: row.blocked(isolation),
+        blocked: reading.and_then(|_| row.blocked(isolation)),
         retention_headroom_seconds: headroom.map(|(time, _)| seconds(time)),
         retention_limit: headroom.map(|(_, limit)| limit_word(limit)),
         age_seconds: reading.map(|reading| age_seconds(reading.measured, now)),

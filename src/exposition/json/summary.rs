@@ -134,9 +134,12 @@ pub(super) fn group_summary<'a>(
         lag: totals.lag,
         lag_reason: sum_absence(snapshot, partitions, totals.lag, now),
         status: group.status().as_str(),
-        status_reason: match verdict {
-            Verdict::Ok => None,
-            Verdict::Bad { .. } => Some(verdict.to_string()),
+        status_reason: match (verdict, failures.first()) {
+            (Verdict::Bad { .. }, _) => Some(verdict.to_string()),
+            (Verdict::Ok, Some(failure)) if partitions.is_empty() => {
+                Some(format!("nothing could be read: {}", failure.message))
+            }
+            (Verdict::Ok, _) => None,
         },
         lag_seconds: readings()
             .filter_map(|reading| reading.age)
