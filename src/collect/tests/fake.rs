@@ -226,10 +226,17 @@ impl Admin for FakeCluster {
 
     async fn topic_configs(
         &self,
-        _topics: &[TopicName],
+        topics: &[TopicName],
         _timeout: Duration,
     ) -> Result<BTreeMap<TopicName, Result<BTreeMap<String, String>, KafkaError>>, KafkaError> {
-        Ok(BTreeMap::new())
+        let world = self.world();
+        match world.faults.configs {
+            Some(code) => Err(KafkaError::of(code)),
+            None => Ok(topics
+                .iter()
+                .map(|topic| (topic.clone(), Ok(world.configs.clone())))
+                .collect()),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod cycle;
 mod deletion;
 mod failing;
 mod fake;
+mod judging;
 mod logs;
 mod properties;
 mod running;

@@ -17,6 +17,8 @@ pub(super) struct World {
     pub(super) brokers: BTreeSet<i32>,
     pub(super) topics: BTreeMap<&'static str, Vec<Log>>,
     pub(super) groups: BTreeMap<String, Group>,
+    /// The configs of every topic.
+    pub(super) configs: BTreeMap<String, String>,
     pub(super) faults: Faults,
     /// How long each describe and commit request takes.
     pub(super) group_latency: Duration,
@@ -64,6 +66,7 @@ pub(super) struct Faults {
     pub(super) leaders: BTreeMap<i32, Fault>,
     pub(super) end_of: BTreeMap<TopicPartition, ErrorCode>,
     pub(super) starts: Option<ErrorCode>,
+    pub(super) configs: Option<ErrorCode>,
     pub(super) stable: Option<ErrorCode>,
 }
 

@@ -1,0 +1,216 @@
+//! What the figures of a group mean: its status, when it will be caught up and whether records will be lost. And what is
+//! remembered for it from cycle to cycle.
+//!
+//! The rules themselves are in `lag`; here they are given what they judge by.
+
+mod past;
+mod policies;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::past::Past;
+use self::policies::Policies;
+use super::build::Now;
+use super::config::PollConfig;
+use super::fetch::Budget;
+use crate::kafka::{Admin, KafkaError};
+use crate::lag::{
+    Committed, GroupId, Headroom, LogStart, Members, Timestamp, TopicName, TopicPartition, Unread,
+    Verdict, headroom,
+};
+use crate::snapshot::{
+    ClusterSnapshot, GroupRow, GroupState, Judgement, Membership, PartitionRow, Reading,
+};
+
+/// What is remembered of groups, logs and topics.
+#[derive(Debug, Default)]
+pub(super) struct Judging {
+    groups: HashMap<GroupId, Past>,
+    log_starts: HashMap<TopicPartition, LogStart>,
+    policies: Policies,
+}
+
+/// Which groups of a snapshot are judged.
+#[derive(Clone, Copy)]
+pub(super) enum Judged<'a> {
+    /// All of them, by a whole cycle.
+    All,
+    /// Those that changed since.
+    Changed(&'a BTreeSet<GroupId>),
+}
+
+/// What one group is judged by, besides its partitions.
+struct Setting<'a> {
+    now: Now,
+    judged: Judged<'a>,
+    poll_interval: Duration,
+    members: Members,
+    membership: Option<&'a Membership>,
+    group: &'a GroupRow,
+}
+
+impl Judging {
+    /// Judges the groups of a snapshot that was taken at `now`, and is published after that.
+    pub(super) fn judge(
+        &mut self,
+        snapshot: &mut ClusterSnapshot,
+        judged: Judged<'_>,
+        config: &PollConfig,
+        now: Now,
+    ) {
+        for row in &mut snapshot.groups {
+            let is_judged = match judged {
+                Judged::All => true,
+                Judged::Changed(groups) => groups.contains(&row.id),
+            };
+            if is_judged {
+                self.judge_group(Arc::make_mut(row), judged, config.poll_interval, now);
+            }
+        }
+    }
+
+    fn judge_group(
+        &mut self,
+        row: &mut GroupRow,
+        judged: Judged<'_>,
+        poll_interval: Duration,
+        now: Now,
+    ) {
+        let past = self.groups.entry(row.id.clone()).or_default();
+        let membership = row.membership.clone();
+        let members = members(membership.as_deref());
+        let at = Timestamp::from(now.time);
+        let assigned = membership.iter().flat_map(|membership| {
+            let members = membership.members.iter();
+            members.flat_map(|member| &member.assignment)
+        });
+        let committed = row.partitions.iter().filter(|row| has_commit(row));
+        let committed = committed.map(|row| &row.id.topic);
+        past.abandoned.observe(at, members, assigned, committed);
+        let setting = Setting {
+            now,
+            judged,
+            poll_interval,
+            members,
+            membership: membership.as_deref(),
+            group: row,
+        };
+        for partition in row.partitions.iter() {
+            past.observe(partition, &setting, at);
+        }
+        let neighbours = past.neighbours(row);
+        let judgements: Vec<Judgement> = row
+            .partitions
+            .iter()
+            .map(|partition| {
+                let log_start = self.log_starts.log_start(partition, &setting);
+                let policy = self.policies.of(&partition.id.topic);
+                past.judge(partition, &setting, &neighbours, |window, age| {
+                    log_start
+                        .zip(policy)
+                        .map_or(Headroom::Unknown, |(log_start, policy)| {
+                            let unread = Unread {
+                                committed: window.newest().committed,
+                                lag: age.lag,
+                                age_at_most: age.age.and_then(|age| age.at_most),
+                                log_start,
+                            };
+                            headroom(policy, unread, at)
+                        })
+                })
+            })
+            .collect();
+        let partitions = Arc::make_mut(&mut row.partitions);
+        for (partition, judgement) in partitions.iter_mut().zip(judgements) {
+            partition.judgement = judgement;
+        }
+        let findings = row.partitions.iter();
+        row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement.finding)));
+    }
+
+    /// Forgets what the newest snapshot does not show.
+    pub(super) fn retain(&mut self, snapshot: &ClusterSnapshot) {
+        let mut shown: HashSet<&TopicPartition> = HashSet::new();
+        for row in &snapshot.groups {
+            shown.extend(row.partitions.iter().map(|row| &row.id));
+        }
+        self.log_starts.retain(|id, _| shown.contains(id));
+        let topics = shown.iter().map(|id| &id.topic).collect();
+        self.policies.retain(&topics);
+        self.groups.retain(|id, past| {
+            let row = snapshot.group(id);
+            row.is_some_and(|row| {
+                past.retain(row);
+                true
+            })
+        });
+    }
+
+    /// Reads when topics delete records, of those that groups have something on, and returns what failed.
+    pub(super) async fn learn(
+        &mut self,
+        admin: &dyn Admin,
+        config: &PollConfig,
+        budget: Budget,
+        snapshot: &ClusterSnapshot,
+    ) -> Option<KafkaError> {
+        let groups = snapshot.groups.iter();
+        let topics: BTreeSet<&TopicName> = groups
+            .flat_map(|row| row.by_topic().map(|(topic, _)| topic))
+            .collect();
+        self.policies.learn(admin, config, budget, topics).await
+    }
+}
+
+impl Setting<'_> {
+    /// Tells whether a pair was read just now.
+    fn is_new(&self, reading: &Reading) -> bool {
+        reading.measured == self.now.instant
+    }
+}
+
+/// The log starts of partitions that groups read.
+trait LogStarts {
+    /// Adds what was read of a partition's log start, and returns how it has moved.
+    fn log_start(&mut self, partition: &PartitionRow, setting: &Setting<'_>) -> Option<&LogStart>;
+}
+
+impl LogStarts for HashMap<TopicPartition, LogStart> {
+    fn log_start(&mut self, partition: &PartitionRow, setting: &Setting<'_>) -> Option<&LogStart> {
+        let reading = partition.reading?;
+        let start = reading.marks.log_start?;
+        let at = Timestamp::from(setting.now.time);
+        // Only a whole cycle looks at log starts.
+        let is_read = matches!(setting.judged, Judged::All) && setting.is_new(&reading);
+        match self.get_mut(&partition.id) {
+            Some(known) if is_read => known.observe(start, at),
+            Some(_) => {}
+            None => {
+                self.insert(partition.id.clone(), LogStart::new(start, at));
+            }
+        }
+        self.get(&partition.id)
+    }
+}
+
+fn members(membership: Option<&Membership>) -> Members {
+    let Some(membership) = membership else {
+        return Members::Unknown;
+    };
+    match membership.state {
+        GroupState::Empty | GroupState::Dead => Members::Absent,
+        GroupState::PreparingRebalance
+        | GroupState::CompletingRebalance
+        | GroupState::Assigning
+        | GroupState::Reconciling => Members::Rebalancing,
+        GroupState::Stable => Members::Settled,
+        GroupState::Unknown => Members::Unknown,
+    }
+}
+
+fn has_commit(row: &PartitionRow) -> bool {
+    let reading = row.reading.as_ref();
+    reading.is_some_and(|reading| reading.committed != Committed::Never)
+}

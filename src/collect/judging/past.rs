@@ -1,0 +1,174 @@
+//! The recent past of one group, and what it says of each of its partitions.
+
+use std::collections::HashMap;
+
+use super::{Judged, Setting};
+use crate::lag::{
+    AbandonedTopics, Circumstances, Committed, Drain, Headroom, Lag, Members, Observation,
+    Ownership, Timestamp, TopicName, TopicPartition, Unavailable, Window, judge, readable_end,
+};
+use crate::snapshot::{GroupRow, Judgement, PartitionRow, Reading};
+
+/// What is remembered of one group.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    /// By partition.
+    windows: Vec<(TopicPartition, Window)>,
+    pub(super) abandoned: AbandonedTopics,
+}
+
+/// When commits were last seen that show whoever made them to be alive.
+#[derive(Debug, Default)]
+pub(super) struct Neighbours {
+    owners: HashMap<u32, Timestamp>,
+    /// Of partitions whose owner is not known.
+    topics: HashMap<TopicName, Timestamp>,
+}
+
+impl Past {
+    /// Judges one partition; `headroom` tells how long its first unread record is safe.
+    pub(super) fn judge(
+        &self,
+        partition: &PartitionRow,
+        setting: &Setting<'_>,
+        neighbours: &Neighbours,
+        headroom: impl FnOnce(&Window, &Reading) -> Headroom,
+    ) -> Judgement {
+        let at = Timestamp::from(setting.now.time);
+        let ownership = self.ownership(partition, setting, at);
+        let window = self.window(&partition.id);
+        let finding = judge(&Circumstances {
+            now: at,
+            lag: lag(partition),
+            window,
+            members: setting.members,
+            ownership,
+            topic_commit: neighbours.newest(partition),
+        });
+        let (drain, headroom) = match (window, &partition.reading) {
+            (Some(window), Some(reading)) => {
+                (Drain::of_partition(window), headroom(window, reading))
+            }
+            _ => (Drain::Unknown, Headroom::Unknown),
+        };
+        Judgement {
+            finding,
+            drain,
+            headroom,
+            ownership,
+        }
+    }
+
+    fn ownership(
+        &self,
+        partition: &PartitionRow,
+        setting: &Setting<'_>,
+        at: Timestamp,
+    ) -> Ownership {
+        if self.abandoned.contains(&partition.id.topic, at) {
+            return Ownership::Abandoned;
+        }
+        let owner = setting
+            .membership
+            .and_then(|membership| membership.owner(partition));
+        match (owner, setting.members) {
+            (Some(_), _) => Ownership::Owned,
+            (None, Members::Settled) => Ownership::Unowned,
+            (None, Members::Unknown | Members::Absent | Members::Rebalancing) => Ownership::Unknown,
+        }
+    }
+
+    fn place(&self, id: &TopicPartition) -> Result<usize, usize> {
+        self.windows.binary_search_by(|(known, _)| known.cmp(id))
+    }
+
+    fn window(&self, id: &TopicPartition) -> Option<&Window> {
+        let index = self.place(id).ok()?;
+        Some(&self.windows[index].1)
+    }
+
+    /// Adds what was read of the partition; one that the group has never committed on has no past.
+    pub(super) fn observe(
+        &mut self,
+        partition: &PartitionRow,
+        setting: &Setting<'_>,
+        at: Timestamp,
+    ) {
+        // A pair that was kept tells nothing of now.
+        let Some(reading) = partition.reading.filter(|reading| setting.is_new(reading)) else {
+            return;
+        };
+        let observation = observation(&reading, setting.group, at);
+        match (self.place(&partition.id), observation) {
+            (Ok(index), None) => drop(self.windows.remove(index)),
+            (Err(_), None) => {}
+            (Ok(index), Some(next)) => {
+                let window = &mut self.windows[index].1;
+                window.observe_every(setting.poll_interval, next);
+                // Between two cycles only what was committed is read, whether or not it moved.
+                if matches!(setting.judged, Judged::Changed(_)) {
+                    window.note_commit(at);
+                }
+            }
+            (Err(index), Some(first)) => {
+                let window = (partition.id.clone(), Window::new(first));
+                self.windows.insert(index, window);
+            }
+        }
+    }
+
+    /// Returns when each owner was last seen to commit, and each topic that has none.
+    pub(super) fn neighbours(&self, row: &GroupRow) -> Neighbours {
+        let mut neighbours = Neighbours::default();
+        for partition in row.partitions.iter() {
+            let Some(at) = self.window(&partition.id).and_then(Window::last_commit) else {
+                continue;
+            };
+            let newest = match partition.owner {
+                Some(owner) => neighbours.owners.entry(owner).or_insert(at),
+                None => {
+                    let topic = partition.id.topic.clone();
+                    neighbours.topics.entry(topic).or_insert(at)
+                }
+            };
+            *newest = at.max(*newest);
+        }
+        neighbours
+    }
+
+    /// Forgets the partitions that are not shown.
+    pub(super) fn retain(&mut self, row: &GroupRow) {
+        let is_shown = |id: &TopicPartition| {
+            let place = row.partitions.binary_search_by(|row| row.id.cmp(id));
+            place.is_ok()
+        };
+        self.windows.retain(|(id, _)| is_shown(id));
+    }
+}
+
+impl Neighbours {
+    /// Returns when whoever reads the partition was last seen to commit anything.
+    fn newest(&self, partition: &PartitionRow) -> Option<Timestamp> {
+        match partition.owner {
+            Some(owner) => self.owners.get(&owner).copied(),
+            None => self.topics.get(&partition.id.topic).copied(),
+        }
+    }
+}
+
+/// Returns the lag that is shown, or why there is none.
+fn lag(row: &PartitionRow) -> Lag {
+    match (&row.reading, row.latest) {
+        (Some(reading), _) => reading.lag,
+        (None, Lag::Unavailable(reason)) => Lag::Unavailable(reason),
+        (None, Lag::Known(_) | Lag::NoCommit { .. }) => Lag::Unavailable(Unavailable::Committed),
+    }
+}
+
+fn observation(reading: &Reading, group: &GroupRow, at: Timestamp) -> Option<Observation> {
+    let Committed::At(committed) = reading.committed else {
+        return None;
+    };
+    let end = readable_end(reading.marks, group.isolation)?;
+    Some(Observation { at, committed, end })
+}
