@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::ages::{Ages, Sight};
 use super::build::{self, Fetched, Ground, Now};
 use super::config::PollConfig;
-use super::failure::{Contact, Failure, Operation, Subject};
+use super::failure::{Contact, Failure, Operation};
 use super::fetch::groups::{self, Described, GroupPhase};
 use super::fetch::listing::{self, Coverage, Listed, Listing};
 use super::fetch::topology::{self, Topology, TopologyAnswer};
@@ -22,9 +22,9 @@ use super::judging::{Judged, Judging};
 use super::live;
 use super::reporter::Reporter;
 use super::schedule::{self, Tick};
-use super::sharing::{self, Change, Membership, ShardSource};
-use super::stream::{self, LogSource, Stream};
-use crate::kafka::{Admin, ErrorCode, KafkaError};
+use super::sharing::{Change, Membership, ShardSource};
+use super::stream::{LogSource, Stream};
+use crate::kafka::{Admin, KafkaError};
 use crate::lag::{GroupId, Share, Timestamp};
 use crate::metrics::ClusterMetrics;
 use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, SnapshotSlot};
@@ -35,7 +35,7 @@ use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, SnapshotSlot};
 pub struct Poller {
     pub(super) config: PollConfig,
     pub(super) admin: Arc<dyn Admin>,
-    slot: Arc<SnapshotSlot>,
+    pub(super) slot: Arc<SnapshotSlot>,
     metrics: ClusterMetrics,
     pub(super) previous: Arc<ClusterSnapshot>,
     pub(super) topology: Option<Arc<Topology>>,
@@ -51,7 +51,7 @@ pub struct Poller {
     /// Present until it runs.
     membership: Option<Membership>,
     /// Whether it shares the cluster and has no place in the group of replicas.
-    is_cut_off: bool,
+    pub(super) is_cut_off: bool,
 }
 
 /// What a poller has seen over time: log ends, and the recent past of groups.
@@ -184,57 +184,6 @@ impl Poller {
                 () = sleep_until(due) => return,
                 () = self.stream.changed(&self.config) => self.show_changes().await,
             }
-        }
-    }
-
-    /// Takes over another share; what is this replica's no longer is no longer shown when this returns.
-    fn adopt(&mut self, change: Change) {
-        let Share::Part { owned, .. } = &mut self.config.share else {
-            return;
-        };
-        self.is_cut_off = matches!(change, Change::Lost);
-        // Dropped at the end: only then another replica is given it.
-        let _hold = change.apply(owned);
-        self.stream.restrict(&self.config);
-        if self.slot.load().is_some() {
-            let mut snapshot = build::without_others(&self.previous, &self.config);
-            if self.is_cut_off {
-                // Nobody may take it for a whole cluster without groups.
-                snapshot.outcome = CycleOutcome::Degraded;
-                snapshot.last_up = None;
-            }
-            self.publish(snapshot);
-        }
-        if !self.is_cut_off {
-            sharing::tell_share(&self.config);
-        }
-    }
-
-    /// Finds out how many partitions `__consumer_offsets` has, where the share is made of them and nobody has said yet.
-    async fn learn_shares(&mut self, budget: Budget) -> Option<Failure> {
-        if self.is_cut_off {
-            let error = KafkaError {
-                code: ErrorCode::NOT_COORDINATOR,
-                message: "this replica has no place in its shard group".to_owned(),
-            };
-            let failure = Failure::new(Operation::JoinShardGroup, Subject::Cluster, &error);
-            return Some(failure);
-        }
-        let Share::Part { owned, count: 0 } = &self.config.share else {
-            return None;
-        };
-        let owned = owned.clone();
-        match stream::partition_count(self.admin.as_ref(), budget).await {
-            Ok(count) => {
-                self.config.share = Share::Part { owned, count };
-                self.stream.restrict(&self.config);
-                None
-            }
-            Err(error) => Some(Failure::new(
-                Operation::JoinShardGroup,
-                Subject::Cluster,
-                &error,
-            )),
         }
     }
 

@@ -11,11 +11,16 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
+use super::build;
 use super::config::PollConfig;
-use super::failure::Operation;
-use crate::kafka::{ConsumerError, Hold, ShardEvent, ShardMember};
+use super::failure::{Failure, Operation, Subject};
+use super::fetch::Budget;
+use super::poller::Poller;
+use super::stream::partition_count;
+use crate::kafka::{ConsumerError, ErrorCode, Hold, KafkaError, ShardEvent, ShardMember};
 use crate::lag::{ClusterName, PartitionId, Share};
 use crate::metrics::ClusterMetrics;
+use crate::snapshot::CycleOutcome;
 
 /// How long after a member was lost, or could not be made, another one joins.
 const AFTER_LOSS: Duration = Duration::from_secs(10);
@@ -196,6 +201,59 @@ impl Change {
     }
 }
 
+impl Poller {
+    /// Takes over another share; what is this replica's no longer is no longer shown when this returns.
+    pub(super) fn adopt(&mut self, change: Change) {
+        let Share::Part { owned, .. } = &mut self.config.share else {
+            return;
+        };
+        self.is_cut_off = matches!(change, Change::Lost);
+        // Dropped at the end: only then another replica is given it.
+        let _hold = change.apply(owned);
+        self.stream.restrict(&self.config);
+        if self.slot.load().is_some() {
+            let mut snapshot = build::without_others(&self.previous, &self.config);
+            if self.is_cut_off {
+                // Nobody may take it for a whole cluster without groups.
+                snapshot.outcome = CycleOutcome::Degraded;
+                snapshot.last_up = None;
+            }
+            self.publish(snapshot);
+        }
+        if !self.is_cut_off {
+            tell_share(&self.config);
+        }
+    }
+
+    /// Finds out how many partitions `__consumer_offsets` has, where the share is made of them and nobody has said yet.
+    pub(super) async fn learn_shares(&mut self, budget: Budget) -> Option<Failure> {
+        if self.is_cut_off {
+            let error = KafkaError {
+                code: ErrorCode::NOT_COORDINATOR,
+                message: "this replica has no place in its shard group".to_owned(),
+            };
+            let failure = Failure::new(Operation::JoinShardGroup, Subject::Cluster, &error);
+            return Some(failure);
+        }
+        let Share::Part { owned, count: 0 } = &self.config.share else {
+            return None;
+        };
+        let owned = owned.clone();
+        match partition_count(self.admin.as_ref(), budget).await {
+            Ok(count) => {
+                self.config.share = Share::Part { owned, count };
+                self.stream.restrict(&self.config);
+                None
+            }
+            Err(error) => Some(Failure::new(
+                Operation::JoinShardGroup,
+                Subject::Cluster,
+                &error,
+            )),
+        }
+    }
+}
+
 /// Returns an error and what it comes from in one line.
 fn with_sources(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(Some(error), |error| error.source());
@@ -204,7 +262,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 }
 
 /// Tells what the share is now.
-pub(super) fn tell_share(config: &PollConfig) {
+fn tell_share(config: &PollConfig) {
     if let Share::Part { owned, .. } = &config.share {
         info!(
             cluster = config.cluster_label(),
