@@ -3,7 +3,7 @@
 //! The log ends that every cycle reads tell it for nothing. Only where a group stands at a record that is older than
 //! what was seen, brokers are asked: they search their time index, and no record is fetched.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -16,7 +16,7 @@ use super::fetch::{Budget, within};
 use crate::kafka::{Admin, ListedOffset, OffsetQuery, OffsetSpec};
 use crate::lag::{
     Age, Asker, Committed, GroupId, History, IndexAnswer, Isolation, Offset, Sighting, Standing,
-    Timestamp, TopicPartition, Unavailable, Watermarks, readable_end,
+    Timestamp, TopicName, TopicPartition, Unavailable, Watermarks, readable_end,
 };
 
 /// The most partitions that are asked about in one round; the others have their turn in a later one.
@@ -219,6 +219,14 @@ impl Ages {
         let place = standings.binary_search_by(|(known, _)| known.cmp(id));
         let (_, standing) = &standings[place.ok()?];
         Some(standing.age(self.now?))
+    }
+
+    /// Forgets what was seen of topics that were made anew.
+    pub(super) fn forget_topics(&mut self, topics: &BTreeSet<TopicName>) {
+        self.histories.retain(|id, _| !topics.contains(&id.topic));
+        for standings in self.standings.values_mut() {
+            standings.retain(|(id, _)| !topics.contains(&id.topic));
+        }
     }
 
     /// Forgets what no group that is shown needs.

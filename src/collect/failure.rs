@@ -15,6 +15,7 @@ pub(super) enum Operation {
     CommittedOffsets,
     ListOffsets,
     TopicConfigs,
+    TopicIds,
     JoinShardGroup,
 }
 
@@ -56,6 +57,7 @@ impl Operation {
             Self::CommittedOffsets => "committed_offsets",
             Self::ListOffsets => "list_offsets",
             Self::TopicConfigs => "topic_configs",
+            Self::TopicIds => "topic_ids",
             Self::JoinShardGroup => "join_shard_group",
         }
     }

@@ -9,6 +9,7 @@ mod config;
 mod failure;
 mod fetch;
 mod filter;
+mod incarnations;
 mod judging;
 mod live;
 mod news;

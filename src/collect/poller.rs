@@ -16,8 +16,10 @@ use super::config::PollConfig;
 use super::failure::{Contact, Failure, Operation};
 use super::fetch::groups::{self, Described, GroupPhase};
 use super::fetch::listing::{self, Coverage, Listed, Listing};
+use super::fetch::marks::Leaders;
 use super::fetch::topology::{self, Topology, TopologyAnswer};
 use super::fetch::{Budget, marks};
+use super::incarnations::Incarnations;
 use super::judging::{Judged, Judging};
 use super::live;
 use super::reporter::Reporter;
@@ -48,6 +50,7 @@ pub struct Poller {
     reporter: Reporter,
     pub(super) ages: Ages,
     pub(super) judging: Judging,
+    incarnations: Incarnations,
     /// Present until it runs.
     membership: Option<Membership>,
     /// Whether it shares the cluster and has no place in the group of replicas.
@@ -59,6 +62,7 @@ pub struct Poller {
 pub struct Remembered {
     ages: Ages,
     judging: Judging,
+    incarnations: Incarnations,
 }
 
 impl Poller {
@@ -83,6 +87,7 @@ impl Poller {
             reporter: Reporter::new(&config),
             ages: Ages::default(),
             judging: Judging::default(),
+            incarnations: Incarnations::default(),
             stream: Stream::new(metrics.clone()),
             listed: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -113,9 +118,14 @@ impl Poller {
     /// Lets the poller go on from what a former one of the same cluster has seen over time, as after a reload.
     #[must_use]
     pub fn remembering(mut self, remembered: Remembered) -> Self {
-        let Remembered { ages, judging } = remembered;
+        let Remembered {
+            ages,
+            judging,
+            incarnations,
+        } = remembered;
         self.ages = ages;
         self.judging = judging;
+        self.incarnations = incarnations;
         self
     }
 
@@ -172,8 +182,11 @@ impl Poller {
             self.adopt(Change::Lost);
             membership.close().await;
         }
-        let Self { ages, judging, .. } = self;
-        Remembered { ages, judging }
+        Remembered {
+            ages: self.ages,
+            judging: self.judging,
+            incarnations: self.incarnations,
+        }
     }
 
     /// Shows what is followed as it changes, until a cycle is due.
@@ -321,6 +334,7 @@ impl Poller {
             return fetched;
         }
         let leaders = marks::leaders(config, &topology, &fetched.groups, &self.previous);
+        self.forget_old_logs(budget, &leaders).await;
         let asked_at = Timestamp::from(SystemTime::now());
         let answer = self
             .timed("list_offsets", marks::fetch(admin, config, budget, leaders))
@@ -338,6 +352,22 @@ impl Poller {
         let logs = (topology.as_ref(), &fetched.marks);
         self.ages.search(admin, config, budget, logs).await;
         fetched
+    }
+
+    /// Forgets what was seen of topics that were made anew.
+    async fn forget_old_logs(&mut self, budget: Budget, logs: &Leaders) {
+        let admin = Arc::clone(&self.admin);
+        let asking = self
+            .incarnations
+            .renewed(admin.as_ref(), budget, logs, &self.previous);
+        match asking.await {
+            Ok(topics) if topics.is_empty() => {}
+            Ok(topics) => {
+                self.ages.forget_topics(&topics);
+                self.judging.forget_topics(&topics);
+            }
+            Err(error) => self.count_failure(Operation::TopicIds, &error),
+        }
     }
 
     /// Reads what is looked at seldom, after a cycle.
@@ -359,6 +389,7 @@ impl Poller {
         let Some(topology) = &self.topology else {
             return;
         };
+        self.incarnations.retain(topology);
         self.ages.retain(topology, |group, partition| {
             snapshot.group(group).is_some_and(|row| {
                 let place = row.partitions.binary_search_by(|row| row.id.cmp(partition));

@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::error::KafkaError;
-use crate::lag::{BrokerId, Committed, GroupId, Offset, PartitionId, TopicName, TopicPartition};
+use crate::lag::{
+    BrokerId, Committed, GroupId, Offset, PartitionId, TopicId, TopicName, TopicPartition,
+};
 
 /// Read-only questions to one cluster.
 ///
@@ -76,6 +78,13 @@ pub trait Admin: Send + Sync + 'static {
         topics: &[TopicName],
         timeout: Duration,
     ) -> Result<BTreeMap<TopicName, Result<BTreeMap<String, String>, KafkaError>>, KafkaError>;
+
+    /// Returns the ids of `topics` (KIP-516); one that does not exist, may not be seen or has no id is left out.
+    async fn topic_ids(
+        &self,
+        topics: &[TopicName],
+        timeout: Duration,
+    ) -> Result<BTreeMap<TopicName, TopicId>, KafkaError>;
 }
 
 /// Which topics a metadata call is about.

@@ -22,7 +22,7 @@ use super::coordinators::Coordinators;
 use super::error::{ErrorCode, KafkaError};
 use super::native::client::Client;
 use super::requests::RequestObserver;
-use crate::lag::{BrokerId, Committed, GroupId, Isolation, TopicName, TopicPartition};
+use crate::lag::{BrokerId, Committed, GroupId, Isolation, TopicId, TopicName, TopicPartition};
 use crate::snapshot::{GroupState, GroupType};
 
 /// The most partitions of one ListOffsets call: librdkafka merges answers in time quadratic in their number.
@@ -30,6 +30,9 @@ const MOST_PARTITIONS: usize = 2_000;
 
 /// The most topics of one DescribeConfigs call: an answer is some kilobytes a topic.
 const MOST_CONFIGS: usize = 250;
+
+/// The most topics of one DescribeTopics call, which also tells their partitions.
+const MOST_DESCRIBED: usize = 1_000;
 
 /// Properties of this client, unless the connection sets them.
 const DEFAULTS: &[(&str, &str)] = &[
@@ -241,7 +244,14 @@ impl KafkaAdmin {
             }
             let topics = self.client.topics(topics, broker, timeout);
             let (brokers, topics) = tokio::try_join!(brokers, topics)?;
-            Ok(Metadata { brokers, topics })
+            let topics = topics.into_iter().map(|(name, topic)| {
+                let partitions = topic.map(|topic| topic.partitions);
+                (name, partitions)
+            });
+            Ok(Metadata {
+                brokers,
+                topics: topics.collect(),
+            })
         })
         .await
     }
@@ -412,6 +422,27 @@ impl Admin for KafkaAdmin {
             }
         }
         Ok(configs)
+    }
+
+    async fn topic_ids(
+        &self,
+        topics: &[TopicName],
+        timeout: Duration,
+    ) -> Result<BTreeMap<TopicName, TopicId>, KafkaError> {
+        let mut ids = BTreeMap::new();
+        let deadline = Deadline::after(timeout);
+        for topics in topics.chunks(MOST_DESCRIBED) {
+            let answer = self.at_some_broker(deadline.share(1), |broker, timeout| {
+                self.client.topics(topics, broker, timeout)
+            });
+            let answer = answer.await.map_err(|error| self.explain(error))?;
+            ids.extend(
+                answer
+                    .into_iter()
+                    .filter_map(|(name, topic)| Some((name, topic.ok()?.id?))),
+            );
+        }
+        Ok(ids)
     }
 }
 

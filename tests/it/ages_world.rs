@@ -152,6 +152,7 @@ pub(crate) struct Reading {
     pub(crate) age: f64,
     pub(crate) bounds: RangeInclusive<f64>,
     pub(crate) method: String,
+    pub(crate) status: String,
 }
 
 impl Reading {
@@ -184,6 +185,7 @@ impl Reading {
             bounds: number("lag_seconds_at_least")?
                 ..=number("lag_seconds_at_most").unwrap_or(f64::INFINITY),
             method: row["lag_seconds_method"].as_str()?.to_owned(),
+            status: row["status"].as_str()?.to_owned(),
         })
     }
 }

@@ -130,6 +130,14 @@ impl Judging {
         row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement.finding)));
     }
 
+    /// Forgets what was seen of topics that were made anew.
+    pub(super) fn forget_topics(&mut self, topics: &BTreeSet<TopicName>) {
+        self.log_starts.retain(|id, _| !topics.contains(&id.topic));
+        for past in self.groups.values_mut() {
+            past.forget_topics(topics);
+        }
+    }
+
     /// Forgets what the newest snapshot does not show.
     pub(super) fn retain(&mut self, snapshot: &ClusterSnapshot) {
         let mut shown: HashSet<&TopicPartition> = HashSet::new();

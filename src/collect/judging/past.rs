@@ -1,6 +1,6 @@
 //! The recent past of one group, and what it says of each of its partitions.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Judged, Setting};
 use crate::lag::{
@@ -134,6 +134,11 @@ impl Past {
             *newest = at.max(*newest);
         }
         neighbours
+    }
+
+    /// Forgets what was seen of topics that were made anew.
+    pub(super) fn forget_topics(&mut self, topics: &BTreeSet<TopicName>) {
+        self.windows.retain(|(id, _)| !topics.contains(&id.topic));
     }
 
     /// Forgets the partitions that are not shown.

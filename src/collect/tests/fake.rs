@@ -13,7 +13,9 @@ use crate::kafka::{
     Admin, Broker, ErrorCode, GroupDescription, KafkaError, ListedGroup, ListedOffset, Metadata,
     OffsetQuery, OffsetSpec, TopicSelection,
 };
-use crate::lag::{BrokerId, Committed, GroupId, Isolation, Offset, TopicName, TopicPartition};
+use crate::lag::{
+    BrokerId, Committed, GroupId, Isolation, Offset, TopicId, TopicName, TopicPartition,
+};
 use crate::snapshot::GroupType;
 
 /// The cluster; the test changes its [`World`] between cycles, or while one runs.
@@ -32,6 +34,7 @@ pub(super) enum Call {
     Describe(String),
     Commits(String, Option<Vec<TopicPartition>>),
     Offsets(OffsetSpec, Isolation, Vec<TopicPartition>),
+    TopicIds(Vec<TopicName>),
 }
 
 /// The most of something at once.
@@ -237,6 +240,24 @@ impl Admin for FakeCluster {
                 .map(|topic| (topic.clone(), Ok(world.configs.clone())))
                 .collect()),
         }
+    }
+
+    async fn topic_ids(
+        &self,
+        topics: &[TopicName],
+        _timeout: Duration,
+    ) -> Result<BTreeMap<TopicName, TopicId>, KafkaError> {
+        let world = self.ask(Call::TopicIds(topics.to_vec()));
+        if let Some(code) = world.faults.ids {
+            return Err(KafkaError::of(code));
+        }
+        let known = topics.iter().filter_map(|name| {
+            world.topics.get(name.as_str())?;
+            let renewals = world.renewals.get(name.as_str()).copied();
+            let id = TopicId::from_bytes([renewals.unwrap_or_default() + 1; 16]);
+            Some((name.clone(), id?))
+        });
+        Ok(known.collect())
     }
 }
 

@@ -7,6 +7,7 @@ mod fake;
 mod judging;
 mod logs;
 mod properties;
+mod renewal;
 mod running;
 mod sharing;
 mod world;

@@ -19,6 +19,8 @@ pub(super) struct World {
     pub(super) groups: BTreeMap<String, Group>,
     /// The configs of every topic.
     pub(super) configs: BTreeMap<String, String>,
+    /// Topics by how often they were made anew; the others never were.
+    pub(super) renewals: BTreeMap<&'static str, u8>,
     pub(super) faults: Faults,
     /// How long each describe and commit request takes.
     pub(super) group_latency: Duration,
@@ -67,6 +69,7 @@ pub(super) struct Faults {
     pub(super) end_of: BTreeMap<TopicPartition, ErrorCode>,
     pub(super) starts: Option<ErrorCode>,
     pub(super) configs: Option<ErrorCode>,
+    pub(super) ids: Option<ErrorCode>,
     pub(super) stable: Option<ErrorCode>,
 }
 

@@ -15,10 +15,18 @@ use super::options::Options;
 use super::{codes, text};
 use crate::kafka::admin::{Broker, PartitionMetadata};
 use crate::kafka::error::KafkaError;
-use crate::lag::{BrokerId, PartitionId, TopicName};
+use crate::lag::{BrokerId, PartitionId, TopicId, TopicName};
 
 /// Topics by name, an error where one cannot be read.
-pub(in crate::kafka) type Topics = BTreeMap<TopicName, Result<Vec<PartitionMetadata>, KafkaError>>;
+pub(in crate::kafka) type Topics = BTreeMap<TopicName, Result<DescribedTopic, KafkaError>>;
+
+/// A topic as a broker describes it.
+#[derive(Debug)]
+pub(in crate::kafka) struct DescribedTopic {
+    /// Nothing where the broker is too old to give ids.
+    pub(in crate::kafka) id: Option<TopicId>,
+    pub(in crate::kafka) partitions: Vec<PartitionMetadata>,
+}
 
 impl Client {
     /// Returns the brokers, with one request to `broker`.
@@ -171,7 +179,7 @@ fn copy_topics(event: &Event) -> Result<Topics, KafkaError> {
 /// `topic` is live.
 unsafe fn copy_topic(
     topic: *const sys::rd_kafka_TopicDescription_t,
-) -> (TopicName, Result<Vec<PartitionMetadata>, KafkaError>) {
+) -> (TopicName, Result<DescribedTopic, KafkaError>) {
     // SAFETY: live by the caller's promise.
     let name = unsafe { sys::rd_kafka_TopicDescription_name(topic) };
     // SAFETY: a string owned by the description, copied here.
@@ -194,7 +202,31 @@ unsafe fn copy_topic(
             unsafe { copy_partition(partition) }
         })
         .collect();
-    (name, Ok(partitions))
+    // SAFETY: live by the caller's promise.
+    let id = unsafe { sys::rd_kafka_TopicDescription_topic_id(topic) };
+    let topic = DescribedTopic {
+        // SAFETY: null or owned by the description.
+        id: unsafe { topic_id(id) },
+        partitions,
+    };
+    (name, Ok(topic))
+}
+
+/// # Safety
+///
+/// `id` is null or live.
+unsafe fn topic_id(id: *const sys::rd_kafka_Uuid_t) -> Option<TopicId> {
+    if id.is_null() {
+        return None;
+    }
+    // SAFETY: live by the caller's promise.
+    let most = unsafe { sys::rd_kafka_Uuid_most_significant_bits(id) };
+    // SAFETY: as above.
+    let least = unsafe { sys::rd_kafka_Uuid_least_significant_bits(id) };
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&most.to_be_bytes());
+    bytes[8..].copy_from_slice(&least.to_be_bytes());
+    TopicId::from_bytes(bytes)
 }
 
 /// # Safety

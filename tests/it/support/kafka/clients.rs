@@ -125,6 +125,11 @@ impl Kafka {
         self.answer(json!({ "do": "leader", "topic": topic, "partition": partition }))
     }
 
+    /// Returns the nodes that hold a replica of a partition, the preferred leader first.
+    pub(crate) fn replicas(&self, topic: &str, partition: i32) -> Vec<NodeId> {
+        self.answer(json!({ "do": "replicas", "topic": topic, "partition": partition }))
+    }
+
     /// Returns the node that is the active controller.
     pub(crate) fn controller(&self) -> NodeId {
         self.answer(json!({ "do": "controller" }))

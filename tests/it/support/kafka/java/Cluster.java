@@ -198,6 +198,12 @@ final class Cluster {
     return leader(partition(request));
   }
 
+  /** Returns the ids of the nodes that hold a replica, the preferred leader first. */
+  Object replicas(JsonNode request) throws Exception {
+    TopicPartition partition = partition(request);
+    return describe(partition.topic()).get(partition.partition()).replicas().stream().map(Node::id).toList();
+  }
+
   /** Returns the first offset that is still stored. */
   Object logStart(JsonNode request) throws Exception {
     TopicPartition partition = partition(request);

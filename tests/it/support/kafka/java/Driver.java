@@ -71,6 +71,7 @@ final class Driver {
       case "set-topic-config" -> Cluster.of(request).setTopicConfig(request);
       case "log-start" -> Cluster.of(request).logStart(request);
       case "leader" -> Cluster.of(request).leader(request);
+      case "replicas" -> Cluster.of(request).replicas(request);
       case "controller" -> Cluster.of(request).controller(request);
       case "coordinator" -> Cluster.of(request).coordinator(request);
       case "offsets-partition" -> Cluster.of(request).offsetsPartition(request);

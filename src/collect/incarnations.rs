@@ -1,0 +1,81 @@
+//! Which topics were made anew under their old name, so that nothing seen of the old log is said of the new one.
+//!
+//! An end that falls tells it, too; an id tells it of a log that has grown past its old end between two looks.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::fetch::marks::Leaders;
+use super::fetch::topology::Topology;
+use super::fetch::{Budget, within};
+use crate::kafka::{Admin, KafkaError};
+use crate::lag::{TopicId, TopicName, UncommittedPolicy};
+use crate::snapshot::ClusterSnapshot;
+
+/// The ids of topics.
+#[derive(Debug, Default)]
+pub(super) struct Incarnations {
+    known: HashMap<TopicName, TopicId>,
+    /// Topics that were asked about and have no id: brokers before 2.8 give none.
+    nameless: BTreeSet<TopicName>,
+}
+
+impl Incarnations {
+    /// Reads the ids of topics whose logs are about to be looked at, and returns those that have another one than before.
+    ///
+    /// Before, and not after: a topic that is made anew in between then shows in the next cycle. Only those are read
+    /// that were never read or that records wait on, as nothing that was seen of the others is needed; nobody's costs
+    /// no request.
+    pub(super) async fn renewed(
+        &mut self,
+        admin: &dyn Admin,
+        budget: Budget,
+        logs: &Leaders,
+        previous: &ClusterSnapshot,
+    ) -> Result<BTreeSet<TopicName>, KafkaError> {
+        let waited_on = waited_on(previous);
+        let logs: BTreeSet<&TopicName> = logs.keys().map(|id| &id.topic).collect();
+        let unknown =
+            |topic: &TopicName| !self.known.contains_key(topic) && !self.nameless.contains(topic);
+        let asked = logs
+            .into_iter()
+            .filter(|&topic| unknown(topic) || waited_on.contains(topic));
+        let asked: Vec<TopicName> = asked.cloned().collect();
+        if asked.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let limit = budget.request_timeout;
+        let ids = within(limit, admin.topic_ids(&asked, limit)).await??;
+        let mut renewed = BTreeSet::new();
+        for topic in asked {
+            let Some(&id) = ids.get(&topic) else {
+                self.nameless.insert(topic);
+                continue;
+            };
+            self.nameless.remove(&topic);
+            let before = self.known.insert(topic.clone(), id);
+            if before.is_some_and(|before| before != id) {
+                renewed.insert(topic);
+            }
+        }
+        Ok(renewed)
+    }
+
+    /// Forgets topics that are not there.
+    pub(super) fn retain(&mut self, topology: &Topology) {
+        self.known
+            .retain(|topic, _| topology.topics.contains_key(topic));
+        self.nameless
+            .retain(|topic| topology.topics.contains_key(topic));
+    }
+}
+
+/// Returns the topics on which records wait for some group.
+fn waited_on(snapshot: &ClusterSnapshot) -> BTreeSet<&TopicName> {
+    let rows = snapshot.groups.iter().flat_map(|row| row.partitions.iter());
+    let waiting = rows.filter(|row| {
+        let lag = row.reading.map_or(row.latest, |reading| reading.lag);
+        lag.records(UncommittedPolicy::Absent)
+            .is_some_and(|records| records > 0)
+    });
+    waiting.map(|row| &row.id.topic).collect()
+}
