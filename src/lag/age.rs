@@ -48,7 +48,7 @@ pub enum Standing {
 
 /// What is known of the first record that a group has not consumed on one partition.
 ///
-/// 120 bytes. While the group stands still the figures only age: what was learned stays, whatever the history
+/// 112 bytes. While the group stands still the figures only age: what was learned stays, whatever the history
 /// forgets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstUnread {
@@ -416,6 +416,6 @@ mod tests {
     #[test]
     fn a_group_takes_the_bytes_it_is_said_to() {
         assert_eq!(size_of::<Standing>(), 16);
-        assert_eq!(size_of::<FirstUnread>(), 120);
+        assert_eq!(size_of::<FirstUnread>(), 112);
     }
 }

@@ -1,26 +1,28 @@
 //! Positions in a partition's log.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A position in a partition's log: 0 or more. Kafka's negative sentinels are no offsets; see [`Offset::new`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
-pub struct Offset(u64);
+///
+/// It is kept as the number after it, which is never 0, so that no offset and "nothing committed" take no more room.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Offset(NonZeroU64);
 
 impl Offset {
     /// The first offset any log can have.
-    pub const ZERO: Self = Self(0);
+    pub const ZERO: Self = Self(NonZeroU64::MIN);
 
     /// Returns the offset, or nothing for a negative number (Kafka's -1 "none", librdkafka's -1001 "invalid").
     pub fn new(raw: i64) -> Option<Self> {
-        u64::try_from(raw).ok().map(Self)
+        u64::try_from(raw).ok().map(Self::of)
     }
 
     /// Returns the number, 0 to `i64::MAX`.
     pub fn value(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// Returns the offset after this one.
@@ -30,13 +32,30 @@ impl Offset {
 
     /// Returns how many records lie from `earlier` (inclusive) to here (exclusive); 0 where `earlier` is not earlier.
     pub fn records_since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
+        self.0.get().saturating_sub(earlier.0.get())
+    }
+
+    /// Returns the offset of a number below the largest.
+    fn of(value: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(value))
     }
 }
 
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&self.value(), f)
+    }
+}
+
+impl fmt::Debug for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Offset").field(&self.value()).finish()
+    }
+}
+
+impl Serialize for Offset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.value())
     }
 }
 
@@ -67,6 +86,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_absent_offset_takes_no_room() {
+        assert_eq!(size_of::<Option<Offset>>(), 8);
+        assert_eq!(size_of::<Committed>(), 8);
+        assert_eq!(size_of::<Watermarks>(), 24);
+    }
 
     #[test]
     fn sentinels_of_kafka_and_librdkafka_are_no_offsets() {

@@ -54,7 +54,7 @@ pub struct Rewind {
 
 /// The recent past of one group on one partition.
 ///
-/// 80 bytes while it is caught up; at most [`Window::MAX_SIZE_BYTES`] while records wait, points included.
+/// 64 bytes while it is caught up; at most [`Window::MAX_SIZE_BYTES`] while records wait, points included.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
     newest: Observation,
@@ -306,7 +306,7 @@ mod tests {
     fn a_caught_up_window_owns_no_heap() {
         let window = window(&[(0, 5, 9), (10, 9, 9), (20, 9, 9)]);
         assert_eq!(window.size_bytes(), size_of::<Window>());
-        assert_eq!(size_of::<Window>(), 80);
+        assert_eq!(size_of::<Window>(), 64);
         assert_eq!(window.behind_since(), None);
     }
 
