@@ -11,12 +11,13 @@ use tokio::time::Instant;
 
 use super::config::PollConfig;
 use super::fetch::groups::GroupAnswer;
+use super::fetch::marks::Marks;
 use super::fetch::topology::Topology;
 use super::fetch::{Budget, within};
 use crate::kafka::{Admin, ListedOffset, OffsetQuery, OffsetSpec};
 use crate::lag::{
     Age, Asker, Committed, GroupId, History, IndexAnswer, Isolation, Offset, Sighting, Standing,
-    Timestamp, TopicName, TopicPartition, Unavailable, Watermarks, readable_end,
+    Timestamp, TopicName, TopicPartition, Watermarks, readable_end,
 };
 
 /// The most partitions that are asked about in one round; the others have their turn in a later one.
@@ -25,9 +26,6 @@ const MOST_QUESTIONS: usize = 5_000;
 /// The most requests that a broker is sent in one round: each holds one timestamp a partition, and several groups on it may
 /// have one to ask for.
 const MOST_REQUESTS: usize = 4;
-
-/// The watermarks that a cycle read.
-type Marks = HashMap<TopicPartition, Result<Watermarks, Unavailable>>;
 
 /// What one request asks of brokers.
 type Questions = BTreeMap<TopicPartition, Timestamp>;

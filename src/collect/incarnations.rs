@@ -9,7 +9,7 @@ use super::fetch::topology::Topology;
 use super::fetch::{Budget, within};
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{TopicId, TopicName, UncommittedPolicy};
-use crate::snapshot::ClusterSnapshot;
+use crate::snapshot::{ClusterSnapshot, Reading};
 
 /// The ids of topics.
 #[derive(Debug, Default)]
@@ -73,7 +73,10 @@ impl Incarnations {
 fn waited_on(snapshot: &ClusterSnapshot) -> BTreeSet<&TopicName> {
     let rows = snapshot.groups.iter().flat_map(|row| row.partitions.iter());
     let waiting = rows.filter(|row| {
-        let lag = row.reading.map_or(row.latest, |reading| reading.lag);
+        let lag = row
+            .reading
+            .as_ref()
+            .map_or_else(|| row.latest(), Reading::lag);
         lag.records(UncommittedPolicy::Absent)
             .is_some_and(|records| records > 0)
     });

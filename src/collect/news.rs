@@ -111,7 +111,7 @@ impl News {
 }
 
 fn committed(row: &PartitionRow) -> Option<Committed> {
-    row.reading.map(|reading| reading.committed)
+    row.reading.as_ref().map(|reading| reading.committed)
 }
 
 /// Tells whether two descriptions name the same members with the same partitions, in any order.

@@ -227,6 +227,7 @@ impl Poller {
             ages: &self.ages,
             now,
         };
+        self.judging.see(&fetched.marks, now);
         let mut snapshot = build::build(&self.previous, fetched, ground);
         self.judging
             .judge(&mut snapshot, Judged::All, &self.config, now);

@@ -58,8 +58,8 @@ pub struct Unread<'a> {
     pub lag: Lag,
     /// The most that the age of the first unread record may be; nothing where only a lower bound is known.
     pub age_at_most: Option<Duration>,
-    /// How the log start moved.
-    pub log_start: &'a LogStart,
+    /// How the log start moved, where the topic has a limit of its size and that was watched.
+    pub log_start: Option<&'a LogStart>,
 }
 
 /// How long the first unread record is safe.
@@ -106,6 +106,14 @@ impl RetentionPolicy {
             size_bytes: limit(configs, "retention.bytes")?,
         })
     }
+
+    /// Tells whether records are deleted by the size of their partition.
+    pub fn limits_size(&self) -> bool {
+        match self {
+            Self::Keeps => false,
+            Self::Deletes { size_bytes, .. } => size_bytes.is_some(),
+        }
+    }
 }
 
 /// Returns how long the first unread record is safe from deletion, told by the cautious end.
@@ -132,7 +140,8 @@ pub fn headroom(policy: RetentionPolicy, unread: Unread<'_>, now: Timestamp) -> 
         .zip(unread.age_at_most)
         .map(|(limit, age)| (limit.saturating_sub(age), Limit::Time));
     let by_size = size_bytes
-        .and_then(|_| unread.log_start.reaches(unread.committed, now))
+        .and(unread.log_start)
+        .and_then(|log_start| log_start.reaches(unread.committed, now))
         .map(|time| (time, Limit::Size));
     match by_time.into_iter().chain(by_size).min() {
         Some((time, limit)) => Headroom::Left { time, limit },
@@ -360,7 +369,7 @@ mod tests {
                 committed: offset(20_000),
                 lag,
                 age_at_most,
-                log_start,
+                log_start: Some(log_start),
             };
             assert_eq!(headroom(policy, unread, second(1000)), expected, "{case}");
         }
@@ -368,7 +377,7 @@ mod tests {
             committed: offset(20_000),
             lag: behind(1),
             age_at_most: young,
-            log_start: &moving,
+            log_start: Some(&moving),
         };
         let Headroom::Left { time, limit } = headroom(both, unread, second(1000)) else {
             panic!("both limits are known");

@@ -5,10 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::lag::{
-    Age, BrokerId, Committed, Drain, Finding, GroupId, Headroom, Isolation, Lag, Ownership, Status,
-    TopicName, TopicPartition, Unavailable, Verdict, Watermarks,
-};
+use super::PartitionRow;
+use crate::lag::{BrokerId, GroupId, Isolation, Status, TopicName, TopicPartition, Verdict};
 
 /// One group as the newest cycle left it.
 #[derive(Clone, Debug)]
@@ -17,6 +15,8 @@ pub struct GroupRow {
     pub id: GroupId,
     /// Its members and state; nothing where the cluster cannot describe groups or the last good answer is too old.
     pub membership: Option<Arc<Membership>>,
+    /// When the pairs of its partitions were read, but for those that are older.
+    pub measured: Instant,
     /// Every partition that is assigned to a member or has a commit, by topic and number.
     pub partitions: Arc<[PartitionRow]>,
     /// How far its consumers read.
@@ -73,7 +73,7 @@ impl GroupRow {
 
     /// Tells whether the newest cycle could read everything about the group.
     pub fn is_read_in_full(&self) -> bool {
-        let has_gap = |row: &PartitionRow| matches!(row.latest, Lag::Unavailable(_));
+        let has_gap = |row: &PartitionRow| row.failure.is_some();
         self.failures.is_empty() && !self.partitions.iter().any(has_gap)
     }
 }
@@ -98,8 +98,7 @@ pub struct Membership {
 impl Membership {
     /// Returns the member that owns a partition of the same group's row; nothing where none does.
     pub fn owner(&self, row: &PartitionRow) -> Option<&Member> {
-        let index = usize::try_from(row.owner?).ok()?;
-        self.members.get(index)
+        self.members.get(row.owner?.index())
     }
 }
 
@@ -119,87 +118,6 @@ pub struct Member {
     pub instance_id: Option<Arc<str>>,
     /// The partitions assigned to it, sorted.
     pub assignment: Vec<TopicPartition>,
-}
-
-/// One partition of a group: a commit and watermarks of one and the same cycle.
-#[derive(Clone, Debug)]
-pub struct PartitionRow {
-    /// The partition.
-    pub id: TopicPartition,
-    /// The newest good pair; nothing before the first, and once it is older than the cluster's `stale_after`.
-    pub reading: Option<Reading>,
-    /// The lag of the newest cycle's own fetches, `Unavailable` where one of them failed (even while `reading` is still shown).
-    pub latest: Lag,
-    /// The index in [`Membership::members`] of the member that owns it.
-    pub owner: Option<u32>,
-    /// What the rules say of it.
-    pub judgement: Judgement,
-}
-
-/// What the figures of a group on one partition mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Judgement {
-    /// Its status, with the figures that it rests on.
-    pub finding: Finding,
-    /// How long until it is caught up.
-    pub drain: Drain,
-    /// How long its first unread record is safe from deletion.
-    pub headroom: Headroom,
-    /// Whose the partition is.
-    pub ownership: Ownership,
-}
-
-impl Default for Judgement {
-    /// Nothing was judged.
-    fn default() -> Self {
-        Self {
-            finding: Finding::Unknown(Unavailable::Committed),
-            drain: Drain::Unknown,
-            headroom: Headroom::Unknown,
-            ownership: Ownership::Unknown,
-        }
-    }
-}
-
-impl PartitionRow {
-    /// Tells whether no member of the group reads the topic any more.
-    pub fn is_abandoned(&self) -> bool {
-        self.judgement.ownership == Ownership::Abandoned
-    }
-
-    /// Returns how long until the group is caught up; nothing without a commit, and where nobody reads any more.
-    pub fn drain(&self) -> Option<Drain> {
-        let is_read = !self.is_abandoned() && !matches!(self.latest, Lag::NoCommit { .. });
-        is_read.then_some(self.judgement.drain)
-    }
-
-    /// Returns the records that wait behind an open transaction, where the group has read everything before: a
-    /// `read_committed` consumer cannot go on.
-    pub fn blocked(&self, isolation: Isolation) -> Option<u64> {
-        let reading = self.reading.as_ref()?;
-        let (Isolation::ReadCommitted, Committed::At(committed)) = (isolation, reading.committed)
-        else {
-            return None;
-        };
-        let stable = reading.marks.last_stable?;
-        let blocked = reading.marks.log_end.records_since(stable);
-        (committed >= stable && blocked > 0).then_some(blocked)
-    }
-}
-
-/// A commit, the watermarks read after it in the same cycle, and the lag between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
-    /// When the pair was read.
-    pub measured: Instant,
-    /// What the group has committed.
-    pub committed: Committed,
-    /// Where the log begins and ends.
-    pub marks: Watermarks,
-    /// The lag between the two; never `Unavailable`.
-    pub lag: Lag,
-    /// How long the first record that the group has not consumed has been waiting; nothing where it never committed.
-    pub age: Option<Age>,
 }
 
 /// A fetch of the newest cycle that failed for this group alone.
@@ -295,18 +213,29 @@ impl GroupType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lag::{Committed, Offset, Unavailable, Watermarks};
+    use crate::snapshot::Reading;
 
-    fn row(partitions: &[(&str, i32, Lag)]) -> GroupRow {
-        let partition = |&(topic, number, latest): &(&str, i32, Lag)| PartitionRow {
-            id: TopicPartition::new(topic, number),
-            reading: None,
-            latest,
-            owner: None,
-            judgement: Judgement::default(),
+    fn row(partitions: &[(&str, i32, Option<Unavailable>)]) -> GroupRow {
+        let partition = |&(topic, number, failure): &(&str, i32, Option<Unavailable>)| {
+            let id = TopicPartition::new(topic, number);
+            let uncommitted = Reading::new(
+                Committed::Never,
+                Watermarks {
+                    log_start: None,
+                    log_end: Offset::ZERO,
+                    last_stable: None,
+                },
+                Isolation::ReadUncommitted,
+                None,
+            );
+            let reading = failure.map_or(Ok(uncommitted), |failure| Err((failure, None)));
+            PartitionRow::new(id, reading, None)
         };
         GroupRow {
             id: "g".into(),
             membership: None,
+            measured: Instant::now(),
             partitions: partitions.iter().map(partition).collect(),
             isolation: Isolation::default(),
             verdict: Verdict::Ok,
@@ -315,8 +244,8 @@ mod tests {
         }
     }
 
-    const WAITING: Lag = Lag::NoCommit { backlog: None };
-    const UNREAD: Lag = Lag::Unavailable(Unavailable::EndOffset);
+    const WAITING: Option<Unavailable> = None;
+    const UNREAD: Option<Unavailable> = Some(Unavailable::EndOffset);
 
     #[test]
     fn partitions_are_told_topic_by_topic() {

@@ -6,15 +6,17 @@
 mod event;
 mod event_log;
 mod group;
+mod partition;
 mod store;
 mod topic;
 
 pub use event::{Event, EventId, EventKind, Happening, MemberShare, NotAnEventId, Rebalance};
 pub use event_log::{EventBounds, EventLog, EventPage, EventWriter, Gap};
 pub use group::{
-    Activity, Commits, GroupFailure, GroupRow, GroupState, GroupType, Judgement, Member,
-    MemberList, Membership, PartitionRow, Reading,
+    Activity, Commits, GroupFailure, GroupRow, GroupState, GroupType, Member, MemberList,
+    Membership,
 };
+pub use partition::{Judgement, MemberIndex, PartitionRow, Reading};
 pub use store::{SnapshotSlot, SnapshotStore, World};
 pub use topic::{TopicPartitionRow, TopicRow, TopicSeries};
 
@@ -211,10 +213,16 @@ impl ClusterSnapshot {
         self.outcome.is_up() && self.is_fresh(self.taken, now)
     }
 
-    /// Returns the pair of a group's partition that may be shown at `now`.
-    pub fn fresh_reading<'a>(&self, row: &'a PartitionRow, now: Instant) -> Option<&'a Reading> {
-        let reading = row.reading.as_ref();
-        reading.filter(|reading| self.is_fresh(reading.measured, now))
+    /// Returns the pair of a partition of `group` that may be shown at `now`, and when it was read.
+    pub fn fresh_reading<'a>(
+        &self,
+        group: &GroupRow,
+        row: &'a PartitionRow,
+        now: Instant,
+    ) -> Option<(&'a Reading, Instant)> {
+        let reading = row.reading.as_ref()?;
+        let measured = reading.measured(group.measured);
+        self.is_fresh(measured, now).then_some((reading, measured))
     }
 
     /// Returns the members and the state of a group that may be shown at `now`.

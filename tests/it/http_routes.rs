@@ -203,7 +203,7 @@ fn a_group_is_found_by_its_encoded_name() {
     let (status, odd) = server.json(&format!("/api/v1/groups/{encoded}"));
     assert_eq!(status, 200);
     assert_eq!(odd["group"], ODD_GROUP);
-    assert_eq!(odd["topic_list"][0]["partitions"][0]["lag"], 2);
+    assert_eq!(odd["topic_list"][0]["partitions"][0]["blocked"], 2);
 }
 
 #[test]

@@ -10,8 +10,9 @@ use lagwatch::lag::{
 };
 use lagwatch::snapshot::{
     Activity, BrokerRow, ClusterSnapshot, CollectMode, Commits, CycleOutcome, Exposure,
-    GroupFailure, GroupRow, GroupState, GroupType, Judgement, Member, Membership, OwnerInfo,
-    PartitionRow, Reading, SnapshotStore, TopicPartitionRow, TopicRow, TopicSeries, World,
+    GroupFailure, GroupRow, GroupState, GroupType, Judgement, Member, MemberIndex, Membership,
+    OwnerInfo, PartitionRow, Reading, SnapshotStore, TopicPartitionRow, TopicRow, TopicSeries,
+    World,
 };
 
 /// How long readings of these worlds may be shown.
@@ -59,19 +60,9 @@ pub(crate) fn partition(
         last_stable: None,
     };
     let lag = partition_lag(Ok(committed), Ok(marks), Isolation::ReadUncommitted);
-    PartitionRow {
-        id: TopicPartition::new(topic, number),
-        reading: Some(Reading {
-            measured,
-            committed,
-            marks,
-            lag,
-            age: age(lag),
-        }),
-        latest: lag,
-        owner: None,
-        judgement: judgement(lag),
-    }
+    let reading = Reading::new(committed, marks, Isolation::ReadUncommitted, age(lag));
+    let reading = Ok(reading.read_apart(measured));
+    PartitionRow::new(TopicPartition::new(topic, number), reading, None).judged(judgement(lag))
 }
 
 /// Returns what could be said of such a partition: it lags, and its records are safe for ten minutes.
@@ -120,6 +111,7 @@ pub(crate) fn group(id: &str, partitions: Vec<PartitionRow>) -> Arc<GroupRow> {
     Arc::new(GroupRow {
         id: id.into(),
         membership: None,
+        measured: Instant::now(),
         verdict: Verdict::Ok,
         partitions: partitions.into(),
         isolation: Isolation::default(),
@@ -134,7 +126,7 @@ pub(crate) fn world(snapshots: Vec<ClusterSnapshot>) -> World {
         for row in &mut snapshot.groups {
             let row = Arc::make_mut(row);
             let findings = row.partitions.iter();
-            row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement.finding)));
+            row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement().finding)));
         }
         snapshot
     };
@@ -253,16 +245,16 @@ fn billing(taken: Instant) -> GroupRow {
             TopicPartition::new("refunds", number),
         ],
     };
-    let owned = |owner, row| PartitionRow {
-        owner: Some(owner),
-        ..row
+    let owned = |owner, mut row: PartitionRow| {
+        row.owner = MemberIndex::new(owner);
+        row
     };
-    let abandoned = |row: PartitionRow| PartitionRow {
-        judgement: Judgement {
+    let abandoned = |row: PartitionRow| {
+        let judgement = Judgement {
             ownership: Ownership::Abandoned,
-            ..row.judgement
-        },
-        ..row
+            ..row.judgement()
+        };
+        row.judged(judgement)
     };
     GroupRow {
         membership: Some(Arc::new(Membership {
@@ -305,8 +297,10 @@ fn billing(taken: Instant) -> GroupRow {
 fn odd(taken: Instant) -> GroupRow {
     let mut held = partition("orders", 0, Some(7), [0, 9], taken);
     if let Some(reading) = &mut held.reading {
+        reading.isolation = Isolation::ReadCommitted;
         reading.marks.last_stable = Offset::new(7);
     }
+    held.judge(Judgement::caught_up(Ownership::Unknown));
     GroupRow {
         isolation: Isolation::ReadCommitted,
         ..Arc::unwrap_or_clone(group(ODD_GROUP, vec![held]))
@@ -315,9 +309,9 @@ fn odd(taken: Instant) -> GroupRow {
 
 /// A group whose newest reading failed for all partitions, and whose last good one is too old for one of them.
 fn unreadable(taken: Instant, stale: Instant) -> GroupRow {
-    let failed = |row| PartitionRow {
-        latest: lagwatch::lag::Lag::Unavailable(Unavailable::Committed),
-        ..row
+    let failed = |mut row: PartitionRow| {
+        row.failure = Some(Unavailable::Committed);
+        row
     };
     GroupRow {
         id: GroupId::from("unreadable"),
@@ -329,6 +323,7 @@ fn unreadable(taken: Instant, stale: Instant) -> GroupRow {
             coordinator: Some(BrokerId(1)),
             members: Arc::default(),
         })),
+        measured: taken,
         partitions: [
             failed(partition("orders", 0, Some(1), [0, 20], taken)),
             failed(partition("orders", 1, Some(1), [0, 20], stale)),

@@ -171,8 +171,10 @@ impl Watch {
 fn assert_true(snapshot: &ClusterSnapshot) {
     for group in &snapshot.groups {
         for row in group.partitions.iter() {
-            let Some(reading) = row.reading else { continue };
-            let records = reading.lag.records(snapshot.uncommitted);
+            let Some(reading) = &row.reading else {
+                continue;
+            };
+            let records = reading.lag().records(snapshot.uncommitted);
             assert_eq!(records, Some(BEHIND), "{} of {}", row.id, group.id);
             assert_ne!(reading.committed, Committed::Never);
         }
@@ -185,7 +187,7 @@ fn rows(snapshot: &ClusterSnapshot) -> impl Iterator<Item = (&GroupRow, &Partiti
 }
 
 fn is_fresh(row: &PartitionRow) -> bool {
-    matches!(row.latest, Lag::Known(_))
+    matches!(row.latest(), Lag::Known(_))
 }
 
 /// Panics unless every partition of every group has a figure, and exactly the expected ones have one of this cycle.
@@ -272,7 +274,7 @@ async fn a_broker_that_is_down_costs_only_the_partitions_it_leads() {
     assert_fresh(&snapshot, |_, partition| partition != 1);
     let leaderless = rows(&snapshot).filter(|(_, row)| row.id.partition.0 == 1);
     for (_, row) in leaderless {
-        assert_eq!(row.latest, Lag::Unavailable(Unavailable::NoLeader));
+        assert_eq!(row.latest(), Lag::Unavailable(Unavailable::NoLeader));
     }
     fixture.up(2);
     let snapshot = watch.poll().await;
@@ -357,7 +359,7 @@ async fn a_group_without_commits_is_seen_waiting_and_an_unknown_topic_spoils_not
     assert_eq!(outcome, CycleOutcome::Complete);
     let snapshot = watch.slot.load().expect("every cycle publishes");
     let newcomer = rows(&snapshot).filter(|(group, _)| group.id.as_str() == "newcomer");
-    let backlogs: Vec<Lag> = newcomer.map(|(_, row)| row.latest).collect();
+    let backlogs: Vec<Lag> = newcomer.map(|(_, row)| row.latest()).collect();
     let backlog = u64::try_from(RECORDS).ok();
     assert_eq!(backlogs, [Lag::NoCommit { backlog }; 3]);
     assert_eq!(snapshot.topics.len(), 1);

@@ -8,7 +8,8 @@ use lagwatch::kafka::{Connection, KafkaAdmin};
 use lagwatch::lag::Lag;
 use lagwatch::metrics::OwnMetrics;
 use lagwatch::snapshot::{
-    ClusterSnapshot, CycleOutcome, GroupRow, GroupState, GroupType, SnapshotSlot, SnapshotStore,
+    ClusterSnapshot, CycleOutcome, GroupRow, GroupState, GroupType, Reading, SnapshotSlot,
+    SnapshotStore,
 };
 
 use crate::support::{Kafka, Protocol};
@@ -84,7 +85,7 @@ fn lags(snapshot: &ClusterSnapshot, id: &str) -> Vec<(String, Option<u64>)> {
     let rows = group(snapshot, id).map_or(&[][..], |row| &row.partitions);
     rows.iter()
         .map(|row| {
-            let lag = row.reading.map(|reading| reading.lag);
+            let lag = row.reading.as_ref().map(Reading::lag);
             let records = lag.and_then(|lag| lag.records(snapshot.uncommitted));
             (row.id.to_string(), records)
         })
@@ -191,7 +192,9 @@ fn every_kind_of_group_is_polled_and_only_deletion_takes_one_away() {
     assert_eq!(lags(&snapshot, "simple"), [known(0)]);
     let is_known = |row: &&Arc<GroupRow>| {
         let is_unavailable = |lag| matches!(lag, Lag::Unavailable(_));
-        !row.partitions.iter().any(|row| is_unavailable(row.latest))
+        !row.partitions
+            .iter()
+            .any(|row| is_unavailable(row.latest()))
     };
     assert_eq!(snapshot.groups.iter().filter(is_known).count(), 3);
     classic.close();

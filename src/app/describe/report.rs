@@ -74,13 +74,16 @@ impl Report {
             let (operation, message) = (failure.operation, escape(&failure.message));
             format!("consumer group '{name}': {operation} failed: {message}")
         });
-        let unread = group.partitions.iter().filter_map(|row| match row.latest {
-            Lag::Unavailable(reason) if group.failures.is_empty() => Some(format!(
-                "consumer group '{name}': partition {}: {reason}",
-                row.id
-            )),
-            _ => None,
-        });
+        let unread = group
+            .partitions
+            .iter()
+            .filter_map(|row| match row.latest() {
+                Lag::Unavailable(reason) if group.failures.is_empty() => Some(format!(
+                    "consumer group '{name}': partition {}: {reason}",
+                    row.id
+                )),
+                _ => None,
+            });
         Self {
             table: table(group, state, detail),
             remark,
@@ -108,7 +111,7 @@ fn table(group: &GroupRow, state: Option<GroupState>, detail: Detail) -> String 
 fn ordered(group: &GroupRow) -> Vec<(&PartitionRow, Option<&Member>)> {
     let members = group.membership.as_ref();
     let members = members.map_or(&[][..], |membership| &membership.members);
-    let owner = |row: &PartitionRow| row.owner.and_then(|index| members.get(index as usize));
+    let owner = |row: &PartitionRow| row.owner.and_then(|owner| members.get(owner.index()));
     let mut rows: Vec<_> = group
         .partitions
         .iter()
@@ -130,7 +133,7 @@ fn cells(
     detail: Detail,
 ) -> Vec<String> {
     // A figure of an earlier cycle is no answer to a question asked now.
-    let reading = match row.latest {
+    let reading = match row.latest() {
         Lag::Unavailable(_) => None,
         Lag::Known(_) | Lag::NoCommit { .. } => row.reading.as_ref(),
     };
@@ -138,7 +141,7 @@ fn cells(
         Committed::At(offset) => Some(offset),
         Committed::Never => None,
     });
-    let distance = match row.latest {
+    let distance = match row.latest() {
         Lag::Known(distance) => Some(distance),
         Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
     };
@@ -154,12 +157,12 @@ fn cells(
         or_dash(member.map(|member| &member.client_id)),
     ];
     if detail == Detail::Wide {
-        let backlog = match row.latest {
+        let backlog = match row.latest() {
             Lag::NoCommit { backlog } => backlog,
             Lag::Known(_) | Lag::Unavailable(_) => None,
         };
         cells.extend([
-            or_dash(reading.and_then(|reading| reading.age).map(lag_seconds)),
+            or_dash(reading.and_then(|reading| reading.age()).map(lag_seconds)),
             or_dash(status(row)),
             or_dash(row.drain().and_then(drain)),
             or_dash(state),
@@ -183,7 +186,7 @@ fn lag_seconds(age: Age) -> String {
 
 /// Returns the status of a partition; nothing where one look is too little to judge by.
 fn status(row: &PartitionRow) -> Option<Status> {
-    let Judgement { finding, drain, .. } = row.judgement;
+    let Judgement { finding, drain, .. } = row.judgement();
     let is_judged = finding != Finding::Ok || drain != Drain::Unknown || row.is_abandoned();
     is_judged.then(|| finding.status())
 }
@@ -211,13 +214,13 @@ mod tests {
     use crate::lag::{
         Isolation, Offset, TopicPartition, Unavailable, Verdict, Watermarks, partition_lag,
     };
-    use crate::snapshot::{GroupFailure, GroupType, Membership};
+    use crate::snapshot::{GroupFailure, GroupType, MemberIndex, Membership};
 
     fn partition(
         topic: &str,
         number: i32,
         committed: Option<i64>,
-        owner: Option<u32>,
+        owner: Option<usize>,
     ) -> PartitionRow {
         let committed = committed
             .and_then(Offset::new)
@@ -227,23 +230,15 @@ mod tests {
             log_end: Offset::new(100).expect("not negative"),
             last_stable: None,
         };
-        let lag = partition_lag(Ok(committed), Ok(marks), Isolation::ReadUncommitted);
-        PartitionRow {
-            id: TopicPartition::new(topic, number),
-            reading: Some(Reading {
-                measured: Instant::now(),
-                committed,
-                marks,
-                lag,
-                age: match lag {
-                    Lag::Known(Distance { lag, .. }) => Some(age(lag)),
-                    Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
-                },
-            }),
-            latest: lag,
-            owner,
-            judgement: Judgement::default(),
-        }
+        let isolation = Isolation::ReadUncommitted;
+        let age = match partition_lag(Ok(committed), Ok(marks), isolation) {
+            Lag::Known(Distance { lag, .. }) => Some(age(lag)),
+            Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
+        };
+        let reading = Reading::new(committed, marks, isolation, age);
+        let owner = owner.and_then(MemberIndex::new);
+        PartitionRow::new(TopicPartition::new(topic, number), Ok(reading), owner)
+            .judged(Judgement::default())
     }
 
     /// Returns an age as of records that come every second, of which only so much is known.
@@ -289,6 +284,7 @@ mod tests {
                 coordinator: None,
                 members: members.into(),
             })),
+            measured: Instant::now(),
             partitions: rows.into(),
             isolation: Isolation::default(),
             verdict: Verdict::Ok,
@@ -421,7 +417,7 @@ mod tests {
     #[test]
     fn what_could_not_be_read_is_a_dash_and_a_complaint_even_while_an_older_figure_is_known() {
         let mut row = partition("t", 0, Some(50), None);
-        row.latest = Lag::Unavailable(Unavailable::EndOffset);
+        row.failure = Some(Unavailable::EndOffset);
         let mut group = group("g", GroupState::Stable, Vec::new(), vec![row]);
         let report = Report::new(&group, Detail::AsKafka);
         assert!(

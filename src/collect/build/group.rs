@@ -9,15 +9,16 @@ use super::super::config::PollConfig;
 use super::super::failure::Operation;
 use super::super::fetch::groups::{Described, GroupAnswer, Seen};
 use super::super::fetch::listing::{Coverage, Listed};
+use super::super::fetch::marks::Marks;
 use super::super::fetch::topology::{Currency, Topology};
 use super::super::news::News;
 use super::is_fresh;
 use crate::kafka::{GroupDescription, KafkaError};
 use crate::lag::{
-    BrokerId, Committed, GroupId, Lag, TopicName, TopicPartition, Unavailable, Verdict, Watermarks,
-    partition_lag,
+    BrokerId, Committed, GroupId, Isolation, Lag, TopicName, TopicPartition, Unavailable, Verdict,
+    Watermarks, partition_lag,
 };
-use crate::snapshot::{GroupFailure, GroupRow, Judgement, Membership, PartitionRow, Reading};
+use crate::snapshot::{GroupFailure, GroupRow, MemberIndex, Membership, PartitionRow, Reading};
 
 /// What a cycle found besides the group's own answer.
 #[derive(Clone, Copy)]
@@ -25,7 +26,7 @@ pub(super) struct Evidence<'a> {
     pub(super) topology: Option<&'a Topology>,
     pub(super) currency: Currency,
     pub(super) coverage: Coverage,
-    pub(super) marks: &'a HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
+    pub(super) marks: &'a Marks,
     pub(super) ages: &'a Ages,
     pub(super) config: &'a PollConfig,
     pub(super) now: Instant,
@@ -50,6 +51,7 @@ pub(super) fn row(
     let mut row = GroupRow {
         id,
         membership,
+        measured: evidence.now,
         partitions,
         isolation,
         verdict: Verdict::Ok,
@@ -72,16 +74,14 @@ pub(super) fn row(
 
 /// Returns the row of a group that was not asked about, without what is too old.
 pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
-    let unread = |row: &PartitionRow| PartitionRow {
-        id: row.id.clone(),
-        reading: evidence.kept(row),
-        latest: Lag::Unavailable(Unavailable::Committed),
-        owner: row.owner,
-        judgement: row.judgement,
+    let unread = |row: &PartitionRow| {
+        let reading = Err((Unavailable::Committed, evidence.kept(before.measured, row)));
+        PartitionRow::new(row.id.clone(), reading, row.owner).judged(row.judgement())
     };
     GroupRow {
         id: before.id.clone(),
         membership: evidence.kept_membership(Some(before)),
+        measured: evidence.now,
         partitions: before
             .partitions
             .iter()
@@ -114,15 +114,25 @@ pub(super) fn patched(
             .partitions
             .binary_search_by(|known| known.id.cmp(&row.id));
         let known = index.ok().map(|index| &before.partitions[index])?;
-        (!partitions.contains(&row.id)).then(|| PartitionRow {
-            owner: row.owner,
-            ..known.clone()
+        (!partitions.contains(&row.id)).then(|| {
+            let mut known = known.clone();
+            known.owner = row.owner;
+            known
         })
+    };
+    let changed = |row: &PartitionRow| {
+        let mut row = row.clone();
+        row.reading = row.reading.map(|reading| {
+            let measured = reading.measured(evidence.now);
+            reading.read_apart(measured)
+        });
+        row
     };
     let partitions = row.partitions.iter();
     Some(GroupRow {
+        measured: before.measured,
         partitions: partitions
-            .map(|row| unchanged(row).unwrap_or_else(|| row.clone()))
+            .map(|row| unchanged(row).unwrap_or_else(|| changed(row)))
             .collect(),
         ..row
     })
@@ -261,8 +271,9 @@ fn commits(
 fn is_held_without_commit(row: &PartitionRow) -> bool {
     let is_uncommitted = row
         .reading
+        .as_ref()
         .is_some_and(|reading| reading.committed == Committed::Never);
-    row.owner.is_some() || is_uncommitted || matches!(row.latest, Lag::NoCommit { .. })
+    row.owner.is_some() || is_uncommitted || matches!(row.latest(), Lag::NoCommit { .. })
 }
 
 /// Returns the partitions that the commits themselves make the group's.
@@ -331,27 +342,26 @@ fn partition_rows(
         let kept = rows
             .binary_search_by(|row| row.id.cmp(&id))
             .ok()
-            .and_then(|index| evidence.kept(&rows[index]));
-        let marks = evidence.marks(&id);
-        let latest = partition_lag(committed, marks, isolation);
-        PartitionRow {
-            owner: owners.get(&id).copied(),
-            reading: evidence.reading(group, &id, committed, latest).or(kept),
-            latest,
-            id,
-            // Judged once the row is whole.
-            judgement: Judgement::default(),
-        }
+            .and_then(|index| evidence.kept(before?.measured, &rows[index]));
+        let reading = evidence
+            .reading(group, &id, committed, isolation)
+            .map_err(|failure| (failure, kept));
+        let owner = owners.get(&id).copied();
+        // Judged once the group's row is whole.
+        PartitionRow::new(id, reading, owner)
     };
     commits.into_iter().map(row).collect()
 }
 
 /// Returns the member that owns each partition: the first by id, should two claim it in the middle of a rebalance.
-fn owners(membership: &Membership) -> HashMap<&TopicPartition, u32> {
-    let mut members: Vec<_> = membership.members.iter().zip(0_u32..).collect();
+fn owners(membership: &Membership) -> HashMap<&TopicPartition, MemberIndex> {
+    let mut members: Vec<_> = membership.members.iter().zip(0..).collect();
     members.sort_by_key(|(member, _)| &member.id);
     let mut owners = HashMap::new();
     for (member, index) in members {
+        let Some(index) = MemberIndex::new(index) else {
+            continue;
+        };
         for partition in &member.assignment {
             owners.entry(partition).or_insert(index);
         }
@@ -392,28 +402,23 @@ impl Evidence<'_> {
         }
     }
 
-    /// Returns the pair of one cycle; nothing unless both halves were read.
+    /// Returns the pair of one cycle; why there is none unless both halves were read.
     fn reading(
         &self,
         group: &GroupId,
         id: &TopicPartition,
         committed: Result<Committed, Unavailable>,
-        lag: Lag,
-    ) -> Option<Reading> {
-        if matches!(lag, Lag::Unavailable(_)) {
-            return None;
-        }
-        let committed = committed.ok()?;
-        Some(Reading {
-            measured: self.now,
-            committed,
-            marks: self.marks(id).ok()?,
-            lag,
-            age: match committed {
-                Committed::At(_) => self.ages.age(group, id),
-                Committed::Never => None,
-            },
-        })
+        isolation: Isolation,
+    ) -> Result<Reading, Unavailable> {
+        let marks = self.marks(id);
+        let waits = match partition_lag(committed, marks, isolation) {
+            Lag::Unavailable(reason) => return Err(reason),
+            Lag::Known(distance) => distance.lag > 0,
+            Lag::NoCommit { .. } => false,
+        };
+        let age = waits.then(|| self.ages.age(group, id)).flatten();
+        let (committed, marks) = (committed?, marks?);
+        Ok(Reading::new(committed, marks, isolation, age))
     }
 
     fn marks(&self, id: &TopicPartition) -> Result<Watermarks, Unavailable> {
@@ -424,9 +429,12 @@ impl Evidence<'_> {
     }
 
     /// Returns the row's last good pair while it may be shown.
-    fn kept(&self, row: &PartitionRow) -> Option<Reading> {
-        row.reading
-            .filter(|reading| is_fresh(reading.measured, self.config, self.now))
+    ///
+    /// `measured` is when the newest of its group were read.
+    fn kept(&self, measured: Instant, row: &PartitionRow) -> Option<Reading> {
+        let reading = row.reading.as_ref()?;
+        let measured = reading.measured(measured);
+        is_fresh(measured, self.config, self.now).then(|| reading.clone().read_apart(measured))
     }
 
     fn kept_membership(&self, before: Option<&GroupRow>) -> Option<Arc<Membership>> {

@@ -17,8 +17,9 @@ use super::config::PollConfig;
 use super::failure::{self, Contact, Failure};
 use super::fetch::groups::GroupAnswer;
 use super::fetch::listing::Coverage;
+use super::fetch::marks::Marks;
 use super::fetch::topology::{Currency, Topology};
-use crate::lag::{GroupId, Share, TopicPartition, Unavailable, Watermarks};
+use crate::lag::{GroupId, Share, TopicPartition};
 use crate::snapshot::{BrokerRow, ClusterSnapshot, CollectMode, CycleOutcome, GroupRow};
 
 /// Everything one cycle fetched.
@@ -32,7 +33,7 @@ pub(super) struct Fetched {
     /// One entry for each group that was to be asked about; none where the cycle never came to that.
     pub(super) groups: BTreeMap<GroupId, GroupAnswer>,
     /// One entry for each partition whose log was to be asked about.
-    pub(super) marks: HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
+    pub(super) marks: Marks,
     pub(super) failures: Vec<Failure>,
     pub(super) mode: CollectMode,
 }
@@ -76,7 +77,7 @@ impl Fetched {
             currency,
             coverage: Coverage::InPart,
             groups: BTreeMap::new(),
-            marks: HashMap::new(),
+            marks: Marks::new(),
             failures,
             mode: CollectMode::Poll,
         }
@@ -165,7 +166,7 @@ pub(super) struct Changes {
     /// The groups that changed, each with the partitions whose commits did.
     pub(super) groups: BTreeMap<GroupId, (GroupAnswer, BTreeSet<TopicPartition>)>,
     /// One entry for each of those partitions whose leader was asked.
-    pub(super) marks: HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
+    pub(super) marks: Marks,
     pub(super) mode: CollectMode,
 }
 

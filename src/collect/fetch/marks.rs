@@ -17,9 +17,12 @@ use crate::snapshot::ClusterSnapshot;
 #[derive(Debug)]
 pub(in crate::collect) struct MarksAnswer {
     /// One entry for each partition that was asked about.
-    pub(in crate::collect) marks: HashMap<TopicPartition, Result<Watermarks, Unavailable>>,
+    pub(in crate::collect) marks: Marks,
     pub(in crate::collect) failures: Vec<Failure>,
 }
+
+/// The watermarks that a cycle read.
+pub(in crate::collect) type Marks = HashMap<TopicPartition, Result<Watermarks, Unavailable>>;
 
 type Offsets = HashMap<TopicPartition, Result<Offset, KafkaError>>;
 

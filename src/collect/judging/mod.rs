@@ -6,7 +6,7 @@
 mod past;
 mod policies;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use self::policies::Policies;
 use super::build::Now;
 use super::config::PollConfig;
 use super::fetch::Budget;
+use super::fetch::marks::Marks;
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{
     Committed, GroupId, Headroom, LogStart, Members, Timestamp, TopicName, TopicPartition, Unread,
@@ -52,6 +53,25 @@ struct Setting<'a> {
 }
 
 impl Judging {
+    /// Takes in where the logs start whose topics have a limit of their size.
+    pub(super) fn see(&mut self, marks: &Marks, now: Now) {
+        let at = Timestamp::from(now.time);
+        for (id, marks) in marks {
+            let Some(start) = marks.as_ref().ok().and_then(|marks| marks.log_start) else {
+                continue;
+            };
+            if !self.policies.limits_size(&id.topic) {
+                continue;
+            }
+            match self.log_starts.get_mut(id) {
+                Some(known) => known.observe(start, at),
+                None => {
+                    self.log_starts.insert(id.clone(), LogStart::new(start, at));
+                }
+            }
+        }
+    }
+
     /// Judges the groups of a snapshot that was taken at `now`, and is published after that.
     pub(super) fn judge(
         &mut self,
@@ -78,7 +98,12 @@ impl Judging {
         poll_interval: Duration,
         now: Now,
     ) {
-        let past = self.groups.entry(row.id.clone()).or_default();
+        let Self {
+            groups,
+            log_starts,
+            policies,
+        } = self;
+        let past = groups.entry(row.id.clone()).or_default();
         let membership = row.membership.clone();
         let members = members(membership.as_deref());
         let at = Timestamp::from(now.time);
@@ -105,29 +130,24 @@ impl Judging {
             .partitions
             .iter()
             .map(|partition| {
-                let log_start = self.log_starts.log_start(partition, &setting);
-                let policy = self.policies.of(&partition.id.topic);
-                past.judge(partition, &setting, &neighbours, |window, age| {
-                    log_start
-                        .zip(policy)
-                        .map_or(Headroom::Unknown, |(log_start, policy)| {
-                            let unread = Unread {
-                                committed: window.newest().committed,
-                                lag: age.lag,
-                                age_at_most: age.age.and_then(|age| age.at_most),
-                                log_start,
-                            };
-                            headroom(policy, unread, at)
-                        })
+                past.judge(partition, &setting, &neighbours, |window, reading| {
+                    let unread = Unread {
+                        committed: window.newest().committed,
+                        lag: reading.lag(),
+                        age_at_most: reading.age().and_then(|age| age.at_most),
+                        log_start: log_starts.get(&partition.id),
+                    };
+                    let policy = policies.of(&partition.id.topic);
+                    policy.map_or(Headroom::Unknown, |policy| headroom(policy, unread, at))
                 })
             })
             .collect();
         let partitions = Arc::make_mut(&mut row.partitions);
         for (partition, judgement) in partitions.iter_mut().zip(judgements) {
-            partition.judgement = judgement;
+            partition.judge(judgement);
         }
         let findings = row.partitions.iter();
-        row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement.finding)));
+        row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement().finding)));
     }
 
     /// Forgets what was seen of topics that were made anew.
@@ -140,13 +160,11 @@ impl Judging {
 
     /// Forgets what the newest snapshot does not show.
     pub(super) fn retain(&mut self, snapshot: &ClusterSnapshot) {
-        let mut shown: HashSet<&TopicPartition> = HashSet::new();
-        for row in &snapshot.groups {
-            shown.extend(row.partitions.iter().map(|row| &row.id));
-        }
-        self.log_starts.retain(|id, _| shown.contains(id));
-        let topics = shown.iter().map(|id| &id.topic).collect();
-        self.policies.retain(&topics);
+        let shown = topics(snapshot);
+        self.policies.retain(|topic| shown.contains(topic));
+        let policies = &self.policies;
+        self.log_starts
+            .retain(|id, _| policies.limits_size(&id.topic));
         self.groups.retain(|id, past| {
             let row = snapshot.group(id);
             row.is_some_and(|row| {
@@ -164,10 +182,7 @@ impl Judging {
         budget: Budget,
         snapshot: &ClusterSnapshot,
     ) -> Option<KafkaError> {
-        let groups = snapshot.groups.iter();
-        let topics: BTreeSet<&TopicName> = groups
-            .flat_map(|row| row.by_topic().map(|(topic, _)| topic))
-            .collect();
+        let topics = topics(snapshot);
         self.policies.learn(admin, config, budget, topics).await
     }
 }
@@ -175,32 +190,15 @@ impl Judging {
 impl Setting<'_> {
     /// Tells whether a pair was read just now.
     fn is_new(&self, reading: &Reading) -> bool {
-        reading.measured == self.now.instant
+        reading.measured(self.group.measured) == self.now.instant
     }
 }
 
-/// The log starts of partitions that groups read.
-trait LogStarts {
-    /// Adds what was read of a partition's log start, and returns how it has moved.
-    fn log_start(&mut self, partition: &PartitionRow, setting: &Setting<'_>) -> Option<&LogStart>;
-}
-
-impl LogStarts for HashMap<TopicPartition, LogStart> {
-    fn log_start(&mut self, partition: &PartitionRow, setting: &Setting<'_>) -> Option<&LogStart> {
-        let reading = partition.reading?;
-        let start = reading.marks.log_start?;
-        let at = Timestamp::from(setting.now.time);
-        // Only a whole cycle looks at log starts.
-        let is_read = matches!(setting.judged, Judged::All) && setting.is_new(&reading);
-        match self.get_mut(&partition.id) {
-            Some(known) if is_read => known.observe(start, at),
-            Some(_) => {}
-            None => {
-                self.insert(partition.id.clone(), LogStart::new(start, at));
-            }
-        }
-        self.get(&partition.id)
-    }
+/// Returns the topics that groups have something on.
+fn topics(snapshot: &ClusterSnapshot) -> BTreeSet<&TopicName> {
+    let groups = snapshot.groups.iter();
+    let topics = groups.flat_map(|row| row.by_topic().map(|(topic, _)| topic));
+    topics.collect()
 }
 
 fn members(membership: Option<&Membership>) -> Members {

@@ -7,7 +7,7 @@ use crate::lag::{
     AbandonedTopics, Circumstances, Committed, Drain, Headroom, Lag, Members, Observation,
     Ownership, Timestamp, TopicName, TopicPartition, Unavailable, Window, judge, readable_end,
 };
-use crate::snapshot::{GroupRow, Judgement, PartitionRow, Reading};
+use crate::snapshot::{GroupRow, Judgement, MemberIndex, PartitionRow, Reading};
 
 /// What is remembered of one group.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Past {
 /// When commits were last seen that show whoever made them to be alive.
 #[derive(Debug, Default)]
 pub(super) struct Neighbours {
-    owners: HashMap<u32, Timestamp>,
+    owners: HashMap<MemberIndex, Timestamp>,
     /// Of partitions whose owner is not known.
     topics: HashMap<TopicName, Timestamp>,
 }
@@ -95,10 +95,13 @@ impl Past {
         at: Timestamp,
     ) {
         // A pair that was kept tells nothing of now.
-        let Some(reading) = partition.reading.filter(|reading| setting.is_new(reading)) else {
+        let Some(reading) = partition.reading.as_ref() else {
             return;
         };
-        let observation = observation(&reading, setting.group, at);
+        if !setting.is_new(reading) {
+            return;
+        }
+        let observation = observation(reading, at);
         match (self.place(&partition.id), observation) {
             (Ok(index), None) => drop(self.windows.remove(index)),
             (Err(_), None) => {}
@@ -163,17 +166,17 @@ impl Neighbours {
 
 /// Returns the lag that is shown, or why there is none.
 fn lag(row: &PartitionRow) -> Lag {
-    match (&row.reading, row.latest) {
-        (Some(reading), _) => reading.lag,
+    match (&row.reading, row.latest()) {
+        (Some(reading), _) => reading.lag(),
         (None, Lag::Unavailable(reason)) => Lag::Unavailable(reason),
         (None, Lag::Known(_) | Lag::NoCommit { .. }) => Lag::Unavailable(Unavailable::Committed),
     }
 }
 
-fn observation(reading: &Reading, group: &GroupRow, at: Timestamp) -> Option<Observation> {
+fn observation(reading: &Reading, at: Timestamp) -> Option<Observation> {
     let Committed::At(committed) = reading.committed else {
         return None;
     };
-    let end = readable_end(reading.marks, group.isolation)?;
+    let end = readable_end(reading.marks, reading.isolation)?;
     Some(Observation { at, committed, end })
 }

@@ -33,10 +33,16 @@ impl Policies {
         self.known.get(topic).copied()
     }
 
+    /// Tells whether a topic's records are deleted by its size.
+    pub(super) fn limits_size(&self, topic: &TopicName) -> bool {
+        let policy = self.known.get(topic);
+        policy.is_some_and(|policy| policy.limits_size())
+    }
+
     /// Forgets topics that are not shown.
-    pub(super) fn retain(&mut self, shown: &HashSet<&TopicName>) {
-        self.known.retain(|topic, _| shown.contains(topic));
-        self.asked.retain(|topic| shown.contains(topic));
+    pub(super) fn retain(&mut self, is_shown: impl Fn(&TopicName) -> bool) {
+        self.known.retain(|topic, _| is_shown(topic));
+        self.asked.retain(|topic| is_shown(topic));
     }
 
     /// Reads the policies of topics that were not read yet, and of all of them where that is due. Returns what failed.

@@ -58,7 +58,7 @@ async fn retention_outlives_an_outage_and_not_the_right_to_read_it() {
     let headroom = || {
         let snapshot = slot.load().expect("it was polled");
         let row = partition(&snapshot, "billing", "orders", 0).expect("it is there");
-        row.judgement.headroom
+        row.judgement().headroom
     };
     sleep(Duration::from_secs(1)).await;
     cluster.world().log("orders", 0).end = 150;

@@ -102,18 +102,18 @@ fn partition<'a>(
 }
 
 fn reading(snapshot: &ClusterSnapshot, id: &str, topic: &str, number: i32) -> Option<Reading> {
-    partition(snapshot, id, topic, number)?.reading
+    partition(snapshot, id, topic, number)?.reading.clone()
 }
 
 /// Returns the lag that is shown; nothing where there is no figure.
 fn lag(snapshot: &ClusterSnapshot, id: &str, topic: &str, number: i32) -> Option<u64> {
     reading(snapshot, id, topic, number)?
-        .lag
+        .lag()
         .records(snapshot.uncommitted)
 }
 
 fn latest(snapshot: &ClusterSnapshot, id: &str, topic: &str, number: i32) -> Option<Lag> {
-    partition(snapshot, id, topic, number).map(|row| row.latest)
+    partition(snapshot, id, topic, number).map(PartitionRow::latest)
 }
 
 /// Returns the lags of `orders` that are shown for `billing`.
@@ -131,6 +131,7 @@ fn commits(snapshot: &ClusterSnapshot, id: &str) -> Vec<(String, Option<bool>)> 
     let commit = |row: &PartitionRow| {
         let is_committed = row
             .reading
+            .as_ref()
             .map(|reading| reading.committed != Committed::Never);
         (row.id.to_string(), is_committed)
     };

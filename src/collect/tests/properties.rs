@@ -121,11 +121,13 @@ fn check(snapshot: &ClusterSnapshot, history: &[Vec<Truth>]) -> Result<(), TestC
             let Some(truth) = truth else {
                 return Err(TestCaseError::fail(format!("{shown:?} is of no cycle")));
             };
-            let records = shown.lag.records(snapshot.uncommitted);
+            let records = shown.lag().records(snapshot.uncommitted);
             prop_assert_eq!(records, Some(log_end - committed));
-            let age = snapshot.taken.saturating_duration_since(shown.measured);
+            let row = group(snapshot, id).expect("it has a reading");
+            let measured = shown.measured(row.measured);
+            let age = snapshot.taken.saturating_duration_since(measured);
             prop_assert!(age <= snapshot.stale_after, "shown after {age:?}");
-            let lateness = shown.measured.saturating_duration_since(truth.read);
+            let lateness = measured.saturating_duration_since(truth.read);
             prop_assert!(lateness <= PollConfig::default().cycle_limit());
         }
     }

@@ -35,10 +35,10 @@ async fn nothing_of_the_old_log_is_said_of_the_new_one() {
     let mut watch = Watch::new(PollConfig::default(), orders);
     let snapshot = renewed(&mut watch).await;
     let reading = reading(&snapshot, "billing", "orders", 0).expect("it is read");
-    let age = reading.age.expect("records wait");
+    let age = reading.age().expect("records wait");
     assert_eq!(age.at_least, Duration::ZERO, "{age:?}");
     let row = partition(&snapshot, "billing", "orders", 0).expect("it is there");
-    assert_eq!(row.judgement.finding.status(), Status::Ok);
+    assert_eq!(row.judgement().finding.status(), Status::Ok);
 }
 
 #[tokio::test(start_paused = true)]
@@ -47,7 +47,7 @@ async fn a_cluster_without_topic_ids_is_read_as_one_log() {
     watch.world().faults.ids = Some(ErrorCode::UNSUPPORTED_FEATURE);
     let snapshot = renewed(&mut watch).await;
     let row = partition(&snapshot, "billing", "orders", 0).expect("it is there");
-    assert_eq!(row.judgement.finding.status(), Status::Rewound);
+    assert_eq!(row.judgement().finding.status(), Status::Rewound);
 }
 
 #[tokio::test(start_paused = true)]

@@ -74,15 +74,17 @@ impl<'a> Cluster<'a> {
                 }
             }
             Rows::GroupTopic(_) if granularity == Granularity::Group => {}
-            Rows::GroupTopic(value) => self.each_group_topic(snapshot, |cluster, _, rows| {
-                if let Some(value) = value(&cluster.totals(snapshot, rows)) {
+            Rows::GroupTopic(value) => self.each_group_topic(snapshot, |cluster, group, rows| {
+                if let Some(value) = value(&cluster.totals(snapshot, group, rows)) {
                     cluster.series(family, value);
                 }
             }),
             Rows::GroupPartition(_) | Rows::Owners if granularity != Granularity::Partition => {}
-            Rows::GroupPartition(value) => self.each_group_topic(snapshot, |cluster, _, rows| {
-                cluster.group_partitions(family, snapshot, rows, *value);
-            }),
+            Rows::GroupPartition(value) => {
+                self.each_group_topic(snapshot, |cluster, group, rows| {
+                    cluster.group_partitions(family, snapshot, group, rows, *value);
+                })
+            }
             Rows::Status => self.statuses(family, snapshot),
             Rows::GroupRowTopic(_) if granularity == Granularity::Group => {}
             Rows::GroupRowTopic(value) => self.judged_topics(family, snapshot, *value),
@@ -96,7 +98,7 @@ impl<'a> Cluster<'a> {
             Rows::GroupTopicActivity(_) if granularity == Granularity::Group => {}
             Rows::GroupTopicActivity(value) => {
                 self.each_group_topic(snapshot, |cluster, group, rows| {
-                    if !cluster.shows_commits(snapshot, rows) {
+                    if !cluster.shows_commits(snapshot, group, rows) {
                         return;
                     }
                     let commits = group.activity.commits.get(&rows[0].id.topic);

@@ -48,13 +48,14 @@ impl<'a> Cluster<'a> {
     pub(super) fn shows_commits(
         &mut self,
         snapshot: &ClusterSnapshot,
+        group: &GroupRow,
         rows: &[PartitionRow],
     ) -> bool {
         let mut rows = rows.iter();
-        let reading = rows.find_map(|row| snapshot.fresh_reading(row, self.now));
+        let reading = rows.find_map(|row| snapshot.fresh_reading(group, row, self.now));
         reading
             .into_iter()
-            .for_each(|reading| self.show(reading.measured));
+            .for_each(|(_, measured)| self.show(measured));
         reading.is_some()
     }
 
@@ -83,13 +84,14 @@ impl<'a> Cluster<'a> {
     pub(super) fn totals(
         &mut self,
         snapshot: &ClusterSnapshot,
+        group: &GroupRow,
         rows: &[PartitionRow],
     ) -> TopicTotals {
         let rows = rows.iter().filter(|row| snapshot.counts(row));
         let readings = rows.map(|row| {
-            let reading = snapshot.fresh_reading(row, self.now)?;
-            self.show(reading.measured);
-            Some((reading.committed, reading.lag))
+            let (reading, measured) = snapshot.fresh_reading(group, row, self.now)?;
+            self.show(measured);
+            Some((reading.committed, reading.lag()))
         });
         TopicTotals::of(readings, snapshot.uncommitted)
     }
@@ -98,14 +100,15 @@ impl<'a> Cluster<'a> {
         &mut self,
         family: &mut Family<'_>,
         snapshot: &ClusterSnapshot,
+        group: &GroupRow,
         rows: &[PartitionRow],
         value: fn(&Reading, UncommittedPolicy) -> Option<Value>,
     ) {
         for row in rows {
-            if let Some(reading) = snapshot.fresh_reading(row, self.now)
+            if let Some((reading, measured)) = snapshot.fresh_reading(group, row, self.now)
                 && let Some(value) = value(reading, snapshot.uncommitted)
             {
-                self.show(reading.measured);
+                self.show(measured);
                 self.partition(family, row.id.partition.0, value);
             }
         }
@@ -155,7 +158,7 @@ pub(super) fn info(membership: &Membership, labels: &mut Labels) -> u64 {
 }
 
 pub(super) fn lag_seconds(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {
-    let age = reading.age?;
+    let age = reading.age()?;
     // A lower bound that begins at 0 would look like a group that is caught up.
     (age.method != Method::Bound).then(|| seconds(age.estimate))
 }
@@ -168,7 +171,7 @@ pub(super) fn committed(reading: &Reading, _: UncommittedPolicy) -> Option<Value
 }
 
 pub(super) fn lost(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {
-    match reading.lag {
+    match reading.lag() {
         Lag::Known(distance) => distance.lost.filter(|&lost| lost > 0).map(Value::from),
         Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
     }

@@ -83,7 +83,7 @@ pub(super) fn partition_status(
     row: &PartitionRow,
     labels: &mut Labels,
 ) -> Option<Value> {
-    let status = row.judgement.finding.status();
+    let status = row.judgement().finding.status();
     if status == Status::Ok {
         return None;
     }
@@ -92,12 +92,12 @@ pub(super) fn partition_status(
 }
 
 pub(super) fn headroom(_: &GroupRow, row: &PartitionRow, _: &mut Labels) -> Option<Value> {
-    match row.judgement.headroom {
+    match row.judgement().headroom {
         Headroom::Left { time, limit: _ } => Some(seconds(time)),
         Headroom::NothingUnread | Headroom::Unlimited | Headroom::Unknown => None,
     }
 }
 
-pub(super) fn blocked(group: &GroupRow, row: &PartitionRow, _: &mut Labels) -> Option<Value> {
-    row.blocked(group.isolation).map(Value::from)
+pub(super) fn blocked(_: &GroupRow, row: &PartitionRow, _: &mut Labels) -> Option<Value> {
+    row.blocked().map(Value::from)
 }

@@ -101,7 +101,7 @@ static FAMILIES: &[(&Metric, Rows)] = &[
     ),
     (
         &table::GROUP_LAG,
-        Rows::GroupPartition(|reading, policy| reading.lag.records(policy).map(Value::from)),
+        Rows::GroupPartition(|reading, policy| reading.lag().records(policy).map(Value::from)),
     ),
     (&table::GROUP_LAG_SECONDS, Rows::GroupPartition(lag_seconds)),
     (

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::summary::{GroupSummary, group_summary};
 use super::{Absence, absence, age_seconds, seconds, sum_absence, timestamp_of, totals};
 use crate::lag::{
-    ClusterName, Committed, Drain, Finding, Headroom, Isolation, Lag, Limit, Offset, Sentence,
-    TopicName, TopicPartition,
+    ClusterName, Committed, Drain, Finding, Headroom, Lag, Limit, Offset, Sentence, TopicName,
+    TopicPartition,
 };
 use crate::snapshot::{
     ClusterSnapshot, Commits, GroupRow, Judgement, Member, Membership, PartitionRow,
@@ -151,13 +151,13 @@ fn topic_body<'a>(
     commits: Commits,
     now: Instant,
 ) -> TopicBody<'a> {
-    let totals = totals(snapshot, rows, now);
+    let totals = totals(snapshot, group, rows, now);
     let membership = snapshot.fresh_membership(group, now);
     let drain = Drain::of_topic(rows.iter().filter_map(PartitionRow::drain));
     TopicBody {
         topic: &rows[0].id.topic,
         lag: totals.lag,
-        lag_reason: sum_absence(snapshot, rows, totals.lag, now),
+        lag_reason: sum_absence(snapshot, group, rows, totals.lag, now),
         current_offset_sum: totals.committed,
         uncommitted_partitions: totals.uncommitted_partitions,
         drain: drain.map(drain_word),
@@ -169,7 +169,7 @@ fn topic_body<'a>(
         last_commit_at: commits.last_ms.and_then(timestamp_of),
         partitions: rows
             .iter()
-            .map(|row| partition_body(snapshot, membership, row, group.isolation, now))
+            .map(|row| partition_body(snapshot, group, membership, row, now))
             .collect(),
     }
 }
@@ -185,23 +185,23 @@ fn drain_word(drain: Drain) -> &'static str {
 
 fn partition_body<'a>(
     snapshot: &ClusterSnapshot,
+    group: &GroupRow,
     membership: Option<&'a Membership>,
     row: &'a PartitionRow,
-    isolation: Isolation,
     now: Instant,
 ) -> PartitionBody<'a> {
-    let reading = snapshot.fresh_reading(row, now);
+    let (reading, measured) = snapshot.fresh_reading(group, row, now).unzip();
     let marks = reading.map(|reading| reading.marks);
-    let distance = reading.and_then(|reading| match reading.lag {
+    let distance = reading.and_then(|reading| match reading.lag() {
         Lag::Known(distance) => Some(distance),
         Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
     });
     let owner = membership.and_then(|membership| membership.owner(row));
-    let age = reading.and_then(|reading| reading.age);
+    let age = reading.and_then(|reading| reading.age());
     // What is said of a pair that is too old is as old as that.
     let Judgement {
         finding, headroom, ..
-    } = reading.map_or_else(Judgement::default, |_| row.judgement);
+    } = reading.map_or_else(Judgement::default, |_| row.judgement());
     let headroom = match headroom {
         Headroom::Left { time, limit } => Some((time, limit)),
         Headroom::NothingUnread | Headroom::Unlimited | Headroom::Unknown => None,
@@ -215,8 +215,8 @@ fn partition_body<'a>(
         log_start_offset: marks.and_then(|marks| marks.log_start),
         log_end_offset: marks.map(|marks| marks.log_end),
         last_stable_offset: marks.and_then(|marks| marks.last_stable),
-        lag: reading.and_then(|reading| reading.lag.records(snapshot.uncommitted)),
-        lag_reason: absence(snapshot, row, now),
+        lag: reading.and_then(|reading| reading.lag().records(snapshot.uncommitted)),
+        lag_reason: absence(snapshot, group, row, now),
         ahead: distance.map(|distance| distance.ahead),
         lost: distance.and_then(|distance| distance.lost),
         lag_seconds: age.map(|age| seconds(age.estimate)),
@@ -228,10 +228,10 @@ fn partition_body<'a>(
             Finding::Ok => None,
             finding => Some(sentence(&row.id, finding)),
         },
-        blocked: reading.and_then(|_| row.blocked(isolation)),
+        blocked: reading.and_then(|_| row.blocked()),
         retention_headroom_seconds: headroom.map(|(time, _)| seconds(time)),
         retention_limit: headroom.map(|(_, limit)| limit_word(limit)),
-        age_seconds: reading.map(|reading| age_seconds(reading.measured, now)),
+        age_seconds: measured.map(|measured| age_seconds(measured, now)),
         member_id: owner.map(|owner| &*owner.id),
         client_id: owner.map(|owner| &*owner.client_id),
         host: owner.map(|owner| &*owner.host),

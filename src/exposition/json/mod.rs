@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::lag::group::TopicTotals;
 use crate::lag::{Lag, UncommittedPolicy};
-use crate::snapshot::{ClusterSnapshot, PartitionRow};
+use crate::snapshot::{ClusterSnapshot, GroupRow, PartitionRow};
 
 /// Why there is no figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -54,11 +54,16 @@ pub fn to_bytes(answer: &impl Serialize) -> Vec<u8> {
 }
 
 /// Returns why a partition has no lag; nothing where it has one.
-fn absence(snapshot: &ClusterSnapshot, row: &PartitionRow, now: Instant) -> Option<Absence> {
+fn absence(
+    snapshot: &ClusterSnapshot,
+    group: &GroupRow,
+    row: &PartitionRow,
+    now: Instant,
+) -> Option<Absence> {
     use crate::lag::Unavailable;
-    if let Some(reading) = snapshot.fresh_reading(row, now) {
+    if let Some((reading, _)) = snapshot.fresh_reading(group, row, now) {
         return match (
-            reading.lag.records(snapshot.uncommitted),
+            reading.lag().records(snapshot.uncommitted),
             snapshot.uncommitted,
         ) {
             (Some(_), _) => None,
@@ -68,7 +73,7 @@ fn absence(snapshot: &ClusterSnapshot, row: &PartitionRow, now: Instant) -> Opti
             }
         };
     }
-    Some(match row.latest {
+    Some(match row.latest() {
         Lag::Unavailable(Unavailable::Committed) => Absence::CommittedOffsetUnknown,
         Lag::Unavailable(Unavailable::EndOffset) => Absence::LogEndOffsetUnknown,
         Lag::Unavailable(Unavailable::NoLeader) => Absence::NoLeader,
@@ -81,6 +86,7 @@ fn absence(snapshot: &ClusterSnapshot, row: &PartitionRow, now: Instant) -> Opti
 /// A partition without a commit hides a sum only where there is nothing else to add up.
 fn sum_absence(
     snapshot: &ClusterSnapshot,
+    group: &GroupRow,
     rows: &[PartitionRow],
     lag: Option<u64>,
     now: Instant,
@@ -88,16 +94,23 @@ fn sum_absence(
     if lag.is_some() {
         return None;
     }
-    let reasons = rows.iter().filter_map(|row| absence(snapshot, row, now));
+    let reasons = rows
+        .iter()
+        .filter_map(|row| absence(snapshot, group, row, now));
     reasons.max().or(Some(Absence::NoPartitions))
 }
 
 /// Returns what some partitions add up to at `now`.
-fn totals(snapshot: &ClusterSnapshot, rows: &[PartitionRow], now: Instant) -> TopicTotals {
+fn totals(
+    snapshot: &ClusterSnapshot,
+    group: &GroupRow,
+    rows: &[PartitionRow],
+    now: Instant,
+) -> TopicTotals {
     TopicTotals::of(
         rows.iter().filter(|row| snapshot.counts(row)).map(|row| {
-            let reading = snapshot.fresh_reading(row, now)?;
-            Some((reading.committed, reading.lag))
+            let (reading, _) = snapshot.fresh_reading(group, row, now)?;
+            Some((reading.committed, reading.lag()))
         }),
         snapshot.uncommitted,
     )

@@ -104,6 +104,7 @@ pub(super) fn group_summary<'a>(
     let GroupRow {
         id,
         membership: _,
+        measured: _,
         partitions,
         isolation: _,
         verdict,
@@ -111,10 +112,10 @@ pub(super) fn group_summary<'a>(
         activity,
     } = group;
     let membership = snapshot.fresh_membership(group, now);
-    let totals = totals(snapshot, partitions, now);
+    let totals = totals(snapshot, group, partitions, now);
     let readings = || {
         let rows = partitions.iter();
-        rows.filter_map(|row| snapshot.fresh_reading(row, now))
+        rows.filter_map(|row| snapshot.fresh_reading(group, row, now))
     };
     GroupSummary {
         cluster,
@@ -132,7 +133,7 @@ pub(super) fn group_summary<'a>(
         partitions: partitions.len(),
         uncommitted_partitions: totals.uncommitted_partitions,
         lag: totals.lag,
-        lag_reason: sum_absence(snapshot, partitions, totals.lag, now),
+        lag_reason: sum_absence(snapshot, group, partitions, totals.lag, now),
         status: group.status().as_str(),
         status_reason: match (verdict, failures.first()) {
             (Verdict::Bad { .. }, _) => Some(verdict.to_string()),
@@ -142,12 +143,12 @@ pub(super) fn group_summary<'a>(
             (Verdict::Ok, _) => None,
         },
         lag_seconds: readings()
-            .filter_map(|reading| reading.age)
+            .filter_map(|(reading, _)| reading.age())
             .map(|age| age.estimate)
             .max()
             .map(seconds),
         age_seconds: readings()
-            .map(|reading| reading.measured)
+            .map(|(_, measured)| measured)
             .min()
             .map(|oldest| age_seconds(oldest, now)),
         // Where the members cannot be told, neither can what they did.

@@ -87,7 +87,7 @@ proptest! {
                 committed: offset(partition.committed()),
                 lag: Lag::Known(Distance { lag: 1, ahead: 0, lost: Some(0) }),
                 age_at_most: None,
-                log_start: &log_start,
+                log_start: Some(&log_start),
             };
             match headroom(policy, unread, at(second)) {
                 Headroom::Left { time, .. } => {
@@ -119,7 +119,7 @@ proptest! {
                 committed: Offset::ZERO,
                 lag: Lag::Known(Distance { lag: 1, ahead: 0, lost: Some(0) }),
                 age_at_most: Some(age),
-                log_start: &log_start,
+                log_start: Some(&log_start),
             }, after(now))
         };
         let now = written + waits;
