@@ -3,7 +3,7 @@
 //! The log ends that every cycle reads tell it for nothing. Only where a group stands at a record that is older than
 //! what was seen, brokers are asked: they search their time index, and no record is fetched.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,11 +14,13 @@ use super::fetch::groups::GroupAnswer;
 use super::fetch::marks::Marks;
 use super::fetch::topology::Topology;
 use super::fetch::{Budget, within};
+use super::places::{Map, place, retain_shown};
 use crate::kafka::{Admin, ListedOffset, OffsetQuery, OffsetSpec};
 use crate::lag::{
     Age, Asker, Committed, GroupId, History, IndexAnswer, Isolation, Offset, Sighting, Standing,
     Timestamp, TopicName, TopicPartition, Watermarks, readable_end,
 };
+use crate::snapshot::ClusterSnapshot;
 
 /// The most partitions that are asked about in one round; the others have their turn in a later one.
 const MOST_QUESTIONS: usize = 5_000;
@@ -31,14 +33,14 @@ const MOST_REQUESTS: usize = 4;
 type Questions = BTreeMap<TopicPartition, Timestamp>;
 
 /// What was asked of a partition in one round, and what was answered.
-type Answers = HashMap<TopicPartition, Vec<(Timestamp, IndexAnswer)>>;
+type Answers = Map<TopicPartition, Vec<(Timestamp, IndexAnswer)>>;
 
 /// What is remembered of logs and of groups.
 #[derive(Debug, Default)]
 pub(super) struct Ages {
-    histories: HashMap<TopicPartition, History>,
+    histories: Map<TopicPartition, History>,
     /// Where each group stands, by partition.
-    standings: HashMap<GroupId, Vec<(TopicPartition, Standing)>>,
+    standings: Map<GroupId, Vec<(TopicPartition, Standing)>>,
     /// When the newest commits were read.
     now: Option<Timestamp>,
 }
@@ -91,8 +93,8 @@ impl Ages {
         };
         let isolation = config.isolation(group);
         let standings = self.standings.entry(group.clone()).or_default();
-        for (id, committed) in commits {
-            let place = standings.binary_search_by(|(known, _)| known.cmp(id));
+        for ((id, committed), hint) in commits.iter().zip(0..) {
+            let place = place(standings, id, hint);
             let (Ok(committed), Some(Ok(marks))) = (committed, marks.get(id)) else {
                 continue;
             };
@@ -141,7 +143,7 @@ impl Ages {
             let calls = requests
                 .iter()
                 .map(|questions| ask(admin, questions, topology, limit));
-            let mut answers = Answers::new();
+            let mut answers = Answers::default();
             for (id, asked, answer) in join_all(calls).await.into_iter().flatten() {
                 answers.entry(id).or_default().push((asked, answer));
             }
@@ -227,17 +229,19 @@ impl Ages {
         }
     }
 
-    /// Forgets what no group that is shown needs.
-    pub(super) fn retain(
-        &mut self,
-        topology: &Topology,
-        is_shown: impl Fn(&GroupId, &TopicPartition) -> bool,
-    ) {
-        self.standings.retain(|group, standings| {
-            standings.retain(|(id, _)| is_shown(group, id));
-            !standings.is_empty()
-        });
-        let mut lowest: HashMap<&TopicPartition, Offset> = HashMap::new();
+    /// Forgets the groups that the newest snapshot does not show.
+    pub(super) fn retain_groups(&mut self, snapshot: &ClusterSnapshot) {
+        self.standings.retain(|id, _| snapshot.group(id).is_some());
+    }
+
+    /// Forgets what no group that is shown needs, which takes a look at every row.
+    pub(super) fn retain_partitions(&mut self, topology: &Topology, snapshot: &ClusterSnapshot) {
+        for row in &snapshot.groups {
+            if let Some(standings) = self.standings.get_mut(&row.id) {
+                retain_shown(standings, &row.partitions);
+            }
+        }
+        let mut lowest: Map<&TopicPartition, Offset> = Map::default();
         for (id, standing) in self.standings.values().flatten() {
             let position = standing.position();
             lowest

@@ -71,7 +71,11 @@ impl Incarnations {
 
 /// Returns the topics on which records wait for some group.
 fn waited_on(snapshot: &ClusterSnapshot) -> BTreeSet<&TopicName> {
-    let rows = snapshot.groups.iter().flat_map(|row| row.partitions.iter());
+    let rows = snapshot
+        .groups
+        .iter()
+        .filter(|row| !row.is_quiet)
+        .flat_map(|row| row.partitions.iter());
     let waiting = rows.filter(|row| {
         let lag = row
             .reading

@@ -13,10 +13,12 @@ mod incarnations;
 mod judging;
 mod live;
 mod news;
+mod places;
 mod poller;
 mod reporter;
 mod schedule;
 mod sharing;
+mod still;
 mod stream;
 
 pub use config::{LogScope, Mode, PollConfig};

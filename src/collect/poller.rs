@@ -25,6 +25,7 @@ use super::live;
 use super::reporter::Reporter;
 use super::schedule::{self, Tick};
 use super::sharing::{Change, Membership, ShardSource};
+use super::still;
 use super::stream::{LogSource, Stream};
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{GroupId, Share, Timestamp};
@@ -51,11 +52,16 @@ pub struct Poller {
     pub(super) ages: Ages,
     pub(super) judging: Judging,
     incarnations: Incarnations,
+    /// Cycles that have ended.
+    cycles: u32,
     /// Present until it runs.
     membership: Option<Membership>,
     /// Whether it shares the cluster and has no place in the group of replicas.
     pub(super) is_cut_off: bool,
 }
+
+/// How many cycles pass between two looks at every row for what can be forgotten.
+const CYCLES_TO_FORGET: u32 = 8;
 
 /// What a poller has seen over time: log ends, and the recent past of groups.
 #[derive(Debug, Default)]
@@ -88,6 +94,7 @@ impl Poller {
             ages: Ages::default(),
             judging: Judging::default(),
             incarnations: Incarnations::default(),
+            cycles: 0,
             stream: Stream::new(metrics.clone()),
             listed: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -347,8 +354,14 @@ impl Poller {
         fetched.marks = answer.marks;
         fetched.note(Contact::None, answer.failures);
         self.ages.see(&fetched.marks, sight);
+        if self.topology.is_some() {
+            // Before the first cycle, what is shown is that of another configuration, if any.
+            still::mark(&mut fetched.groups, &fetched.marks, &self.previous);
+        }
         for (id, answer) in &fetched.groups {
-            self.ages.stand(id, answer, &fetched.marks, config);
+            if !answer.stands_still {
+                self.ages.stand(id, answer, &fetched.marks, config);
+            }
         }
         let logs = (topology.as_ref(), &fetched.marks);
         self.ages.search(admin, config, budget, logs).await;
@@ -374,29 +387,25 @@ impl Poller {
     /// Reads what is looked at seldom, after a cycle.
     async fn learn(&mut self) {
         let budget = self.budget();
-        let snapshot = Arc::clone(&self.previous);
         let admin = Arc::clone(&self.admin);
-        let learning = self
-            .judging
-            .learn(admin.as_ref(), &self.config, budget, &snapshot);
+        let learning = self.judging.learn(admin.as_ref(), &self.config, budget);
         if let Some(error) = learning.await {
             self.count_failure(Operation::TopicConfigs, &error);
         }
     }
 
-    /// Forgets what the newest snapshot does not need.
+    /// Forgets what the newest snapshot does not need: groups at once, and what takes a look at every row now and then.
     fn forget(&mut self, snapshot: &ClusterSnapshot) {
-        self.judging.retain(snapshot);
-        let Some(topology) = &self.topology else {
-            return;
-        };
-        self.incarnations.retain(topology);
-        self.ages.retain(topology, |group, partition| {
-            snapshot.group(group).is_some_and(|row| {
-                let place = row.partitions.binary_search_by(|row| row.id.cmp(partition));
-                place.is_ok()
-            })
-        });
+        self.judging.retain_groups(snapshot);
+        self.ages.retain_groups(snapshot);
+        self.cycles = self.cycles.wrapping_add(1);
+        if let Some(topology) = &self.topology
+            && self.cycles.is_multiple_of(CYCLES_TO_FORGET)
+        {
+            self.incarnations.retain(topology);
+            self.ages.retain_partitions(topology, snapshot);
+            self.judging.retain_partitions(snapshot);
+        }
     }
 
     fn next_tick(&self, started: Instant) -> Tick {

@@ -146,6 +146,13 @@ impl Window {
         self.commit_at = self.commit_at.max(Some(at));
     }
 
+    /// Notes that the newest observation has held until then, where nothing waits: as if it had been made again and again.
+    pub fn stand_still(&mut self, until: Timestamp) {
+        if self.behind.is_none() {
+            self.newest.at = self.newest.at.max(until);
+        }
+    }
+
     /// Returns the newest observation.
     pub fn newest(&self) -> Observation {
         self.newest

@@ -19,6 +19,9 @@ pub struct GroupRow {
     pub measured: Instant,
     /// Every partition that is assigned to a member or has a commit, by topic and number.
     pub partitions: Arc<[PartitionRow]>,
+    /// Whether nothing waits on any partition and all pairs were read together, so that there is nothing to judge while
+    /// nothing moves.
+    pub is_quiet: bool,
     /// How far its consumers read.
     pub isolation: Isolation,
     /// What the rules say of it: the status of its worst partition.
@@ -74,7 +77,7 @@ impl GroupRow {
     /// Tells whether the newest cycle could read everything about the group.
     pub fn is_read_in_full(&self) -> bool {
         let has_gap = |row: &PartitionRow| row.failure.is_some();
-        self.failures.is_empty() && !self.partitions.iter().any(has_gap)
+        self.failures.is_empty() && (self.is_quiet || !self.partitions.iter().any(has_gap))
     }
 }
 
@@ -236,6 +239,7 @@ mod tests {
             id: "g".into(),
             membership: None,
             measured: Instant::now(),
+            is_quiet: false,
             partitions: partitions.iter().map(partition).collect(),
             isolation: Isolation::default(),
             verdict: Verdict::Ok,

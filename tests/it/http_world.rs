@@ -112,6 +112,7 @@ pub(crate) fn group(id: &str, partitions: Vec<PartitionRow>) -> Arc<GroupRow> {
         id: id.into(),
         membership: None,
         measured: Instant::now(),
+        is_quiet: false,
         verdict: Verdict::Ok,
         partitions: partitions.into(),
         isolation: Isolation::default(),
@@ -324,6 +325,7 @@ fn unreadable(taken: Instant, stale: Instant) -> GroupRow {
             members: Arc::default(),
         })),
         measured: taken,
+        is_quiet: false,
         partitions: [
             failed(partition("orders", 0, Some(1), [0, 20], taken)),
             failed(partition("orders", 1, Some(1), [0, 20], stale)),

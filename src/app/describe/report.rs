@@ -285,6 +285,7 @@ mod tests {
                 members: members.into(),
             })),
             measured: Instant::now(),
+            is_quiet: false,
             partitions: rows.into(),
             isolation: Isolation::default(),
             verdict: Verdict::Ok,

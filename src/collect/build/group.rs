@@ -53,6 +53,7 @@ pub(super) fn row(
         membership,
         measured: evidence.now,
         partitions,
+        is_quiet: false,
         isolation,
         verdict: Verdict::Ok,
         failures: failures(&answer),
@@ -72,6 +73,23 @@ pub(super) fn row(
     (!is_gone(&row, &answer, evidence)).then_some(row)
 }
 
+/// Returns the row of a group that stands still: as it was, and measured anew.
+pub(super) fn still(before: &GroupRow, answer: &GroupAnswer, evidence: Evidence<'_>) -> GroupRow {
+    let membership = before.membership.as_deref().map(|membership| Membership {
+        measured: evidence.now,
+        ..membership.clone()
+    });
+    let mut row = GroupRow {
+        membership: membership.map(Arc::new),
+        measured: evidence.now,
+        ..before.clone()
+    };
+    if let Seen::Told(activity) = &answer.seen {
+        row.activity = Arc::clone(activity);
+    }
+    row
+}
+
 /// Returns the row of a group that was not asked about, without what is too old.
 pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
     let unread = |row: &PartitionRow| {
@@ -82,6 +100,7 @@ pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
         id: before.id.clone(),
         membership: evidence.kept_membership(Some(before)),
         measured: evidence.now,
+        is_quiet: false,
         partitions: before
             .partitions
             .iter()

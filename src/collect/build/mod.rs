@@ -77,7 +77,7 @@ impl Fetched {
             currency,
             coverage: Coverage::InPart,
             groups: BTreeMap::new(),
-            marks: Marks::new(),
+            marks: Marks::default(),
             failures,
             mode: CollectMode::Poll,
         }
@@ -256,7 +256,11 @@ fn group_rows(
     let mut rows: BTreeMap<GroupId, Arc<GroupRow>> = BTreeMap::new();
     for (id, answer) in answers {
         let before = known.remove(&id);
-        if let Some(row) = group::row(id.clone(), before, answer, evidence) {
+        let row = match before {
+            Some(before) if answer.stands_still => Some(group::still(before, &answer, evidence)),
+            _ => group::row(id.clone(), before, answer, evidence),
+        };
+        if let Some(row) = row {
             rows.insert(id, Arc::new(row));
         }
     }

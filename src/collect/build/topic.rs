@@ -7,11 +7,10 @@ use std::time::Instant;
 use super::super::config::PollConfig;
 use super::super::fetch::topology::Topology;
 use super::is_fresh;
+use crate::collect::fetch::marks::Marks;
 use crate::kafka::PartitionMetadata;
-use crate::lag::{PartitionId, TopicName, TopicPartition, Unavailable, Watermarks};
+use crate::lag::{PartitionId, TopicName, TopicPartition};
 use crate::snapshot::{ClusterSnapshot, TopicPartitionRow, TopicRow, TopicSeries};
-
-type Marks = HashMap<TopicPartition, Result<Watermarks, Unavailable>>;
 
 /// Returns a row for each watched topic, by name.
 ///

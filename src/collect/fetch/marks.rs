@@ -1,9 +1,10 @@
 //! Phase 4: where the logs begin and end, asked after every commit of the cycle was read.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::config::{LogScope, PollConfig};
 use super::super::failure::{Failure, Operation, Subject, is_answer};
+use super::super::places::Map;
 use super::groups::{Described, GroupAnswer};
 use super::topology::Topology;
 use super::{Budget, within};
@@ -22,12 +23,12 @@ pub(in crate::collect) struct MarksAnswer {
 }
 
 /// The watermarks that a cycle read.
-pub(in crate::collect) type Marks = HashMap<TopicPartition, Result<Watermarks, Unavailable>>;
+pub(in crate::collect) type Marks = Map<TopicPartition, Result<Watermarks, Unavailable>>;
 
-type Offsets = HashMap<TopicPartition, Result<Offset, KafkaError>>;
+type Offsets = Map<TopicPartition, Result<Offset, KafkaError>>;
 
 /// The partitions to ask about, each with its leader; nothing while it has none.
-pub(in crate::collect) type Leaders = HashMap<TopicPartition, Option<BrokerId>>;
+pub(in crate::collect) type Leaders = Map<TopicPartition, Option<BrokerId>>;
 
 /// Returns the partitions whose logs are read: those of the replica's own topics, where topics have series, and those of
 /// its groups. What the topology does not have is left out.
@@ -93,7 +94,7 @@ pub(in crate::collect) async fn fetch(
         ask(OffsetSpec::Latest, Isolation::ReadUncommitted),
         async {
             if config.read_committed.is_empty() {
-                Offsets::new()
+                Offsets::default()
             } else {
                 ask(OffsetSpec::Latest, Isolation::ReadCommitted).await
             }
@@ -120,7 +121,7 @@ pub(in crate::collect) async fn fetch_ends(
     start: impl Fn(&TopicPartition) -> Option<Offset>,
 ) -> MarksAnswer {
     let leader = |id: &TopicPartition| topology.partition(&id.topic, id.partition)?.leader;
-    let leaders: HashMap<TopicPartition, Option<BrokerId>> = partitions
+    let leaders: Leaders = partitions
         .iter()
         .filter(|id| topology.partition(&id.topic, id.partition).is_some())
         .map(|id| (id.clone(), leader(id)))
@@ -128,7 +129,7 @@ pub(in crate::collect) async fn fetch_ends(
     let ask = |isolation| ask(admin, budget, &leaders, OffsetSpec::Latest, isolation);
     let (ends, stable) = tokio::join!(ask(Isolation::ReadUncommitted), async {
         if config.read_committed.is_empty() {
-            Offsets::new()
+            Offsets::default()
         } else {
             ask(Isolation::ReadCommitted).await
         }
@@ -164,7 +165,7 @@ async fn ask(
         })
         .collect();
     if queries.is_empty() {
-        return Offsets::new();
+        return Offsets::default();
     }
     let silent = || Err(KafkaError::of(ErrorCode::TIMED_OUT));
     let mut offsets: Offsets = queries
@@ -189,12 +190,7 @@ fn offset_of(listed: ListedOffset) -> Result<Offset, KafkaError> {
 }
 
 /// Brings the halves together. Only a missing log end makes watermarks unavailable.
-fn join(
-    leaders: Leaders,
-    starts: &Offsets,
-    mut ends: Offsets,
-    stable: &Offsets,
-) -> HashMap<TopicPartition, Result<Watermarks, Unavailable>> {
+fn join(leaders: Leaders, starts: &Offsets, mut ends: Offsets, stable: &Offsets) -> Marks {
     leaders
         .into_iter()
         .map(|(id, leader)| {

@@ -6,7 +6,7 @@
 mod past;
 mod policies;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use super::build::Now;
 use super::config::PollConfig;
 use super::fetch::Budget;
 use super::fetch::marks::Marks;
+use super::places::Map;
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{
     Committed, GroupId, Headroom, LogStart, Members, Timestamp, TopicName, TopicPartition, Unread,
@@ -28,8 +29,8 @@ use crate::snapshot::{
 /// What is remembered of groups, logs and topics.
 #[derive(Debug, Default)]
 pub(super) struct Judging {
-    groups: HashMap<GroupId, Past>,
-    log_starts: HashMap<TopicPartition, LogStart>,
+    groups: Map<GroupId, Past>,
+    log_starts: Map<TopicPartition, LogStart>,
     policies: Policies,
 }
 
@@ -85,9 +86,18 @@ impl Judging {
                 Judged::All => true,
                 Judged::Changed(groups) => groups.contains(&row.id),
             };
-            if is_judged {
+            if is_judged && row.is_quiet {
+                // It has been judged, and shares what was said.
+                self.stand_still(&row.id, now);
+            } else if is_judged {
                 self.judge_group(Arc::make_mut(row), judged, config.poll_interval, now);
             }
+        }
+    }
+
+    fn stand_still(&mut self, group: &GroupId, now: Now) {
+        if let Some(past) = self.groups.get_mut(group) {
+            past.stand_still(Timestamp::from(now.time));
         }
     }
 
@@ -103,6 +113,7 @@ impl Judging {
             log_starts,
             policies,
         } = self;
+        row.by_topic().for_each(|(topic, _)| policies.note(topic));
         let past = groups.entry(row.id.clone()).or_default();
         let membership = row.membership.clone();
         let members = members(membership.as_deref());
@@ -122,30 +133,37 @@ impl Judging {
             membership: membership.as_deref(),
             group: row,
         };
-        for partition in row.partitions.iter() {
-            past.observe(partition, &setting, at);
-        }
+        past.observe(&row.partitions, &setting, at);
         let neighbours = past.neighbours(row);
         let judgements: Vec<Judgement> = row
             .partitions
             .iter()
-            .map(|partition| {
-                past.judge(partition, &setting, &neighbours, |window, reading| {
-                    let unread = Unread {
-                        committed: window.newest().committed,
-                        lag: reading.lag(),
-                        age_at_most: reading.age().and_then(|age| age.at_most),
-                        log_start: log_starts.get(&partition.id),
-                    };
-                    let policy = policies.of(&partition.id.topic);
-                    policy.map_or(Headroom::Unknown, |policy| headroom(policy, unread, at))
-                })
+            .zip(0..)
+            .map(|(partition, hint)| {
+                let window = past.window(&partition.id, hint);
+                past.judge(
+                    partition,
+                    window,
+                    &setting,
+                    &neighbours,
+                    |window, reading| {
+                        let unread = Unread {
+                            committed: window.newest().committed,
+                            lag: reading.lag(),
+                            age_at_most: reading.age().and_then(|age| age.at_most),
+                            log_start: log_starts.get(&partition.id),
+                        };
+                        let policy = policies.of(&partition.id.topic);
+                        policy.map_or(Headroom::Unknown, |policy| headroom(policy, unread, at))
+                    },
+                )
             })
             .collect();
         let partitions = Arc::make_mut(&mut row.partitions);
         for (partition, judgement) in partitions.iter_mut().zip(judgements) {
             partition.judge(judgement);
         }
+        row.is_quiet = past.abandoned.is_empty() && row.partitions.iter().all(is_quiet);
         let findings = row.partitions.iter();
         row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement().finding)));
     }
@@ -158,20 +176,23 @@ impl Judging {
         }
     }
 
-    /// Forgets what the newest snapshot does not show.
-    pub(super) fn retain(&mut self, snapshot: &ClusterSnapshot) {
+    /// Forgets the groups that the newest snapshot does not show.
+    pub(super) fn retain_groups(&mut self, snapshot: &ClusterSnapshot) {
+        self.groups.retain(|id, _| snapshot.group(id).is_some());
+    }
+
+    /// Forgets the partitions and the topics that the newest snapshot does not show, which takes a look at every row.
+    pub(super) fn retain_partitions(&mut self, snapshot: &ClusterSnapshot) {
         let shown = topics(snapshot);
         self.policies.retain(|topic| shown.contains(topic));
         let policies = &self.policies;
         self.log_starts
             .retain(|id, _| policies.limits_size(&id.topic));
-        self.groups.retain(|id, past| {
-            let row = snapshot.group(id);
-            row.is_some_and(|row| {
+        for row in &snapshot.groups {
+            if let Some(past) = self.groups.get_mut(&row.id) {
                 past.retain(row);
-                true
-            })
-        });
+            }
+        }
     }
 
     /// Reads when topics delete records, of those that groups have something on, and returns what failed.
@@ -180,10 +201,8 @@ impl Judging {
         admin: &dyn Admin,
         config: &PollConfig,
         budget: Budget,
-        snapshot: &ClusterSnapshot,
     ) -> Option<KafkaError> {
-        let topics = topics(snapshot);
-        self.policies.learn(admin, config, budget, topics).await
+        self.policies.learn(admin, config, budget).await
     }
 }
 
@@ -214,6 +233,12 @@ fn members(membership: Option<&Membership>) -> Members {
         GroupState::Stable => Members::Settled,
         GroupState::Unknown => Members::Unknown,
     }
+}
+
+/// Tells whether nothing will be to judge while nothing moves.
+fn is_quiet(row: &PartitionRow) -> bool {
+    let reading = row.reading.as_ref();
+    row.is_quiet() && reading.is_some_and(Reading::is_of_its_group)
 }
 
 fn has_commit(row: &PartitionRow) -> bool {

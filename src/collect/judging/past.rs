@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::{Judged, Setting};
+use crate::collect::places::{place, retain_shown};
 use crate::lag::{
     AbandonedTopics, Circumstances, Committed, Drain, Headroom, Lag, Members, Observation,
     Ownership, Timestamp, TopicName, TopicPartition, Unavailable, Window, judge, readable_end,
@@ -14,6 +15,8 @@ use crate::snapshot::{GroupRow, Judgement, MemberIndex, PartitionRow, Reading};
 pub(super) struct Past {
     /// By partition.
     windows: Vec<(TopicPartition, Window)>,
+    /// Until when nothing has moved and nothing waited, where the windows have not been told so yet.
+    stood_still_until: Option<Timestamp>,
     pub(super) abandoned: AbandonedTopics,
 }
 
@@ -30,13 +33,13 @@ impl Past {
     pub(super) fn judge(
         &self,
         partition: &PartitionRow,
+        window: Option<&Window>,
         setting: &Setting<'_>,
         neighbours: &Neighbours,
         headroom: impl FnOnce(&Window, &Reading) -> Headroom,
     ) -> Judgement {
         let at = Timestamp::from(setting.now.time);
         let ownership = self.ownership(partition, setting, at);
-        let window = self.window(&partition.id);
         let finding = judge(&Circumstances {
             now: at,
             lag: lag(partition),
@@ -46,6 +49,9 @@ impl Past {
             topic_commit: neighbours.newest(partition),
         });
         let (drain, headroom) = match (window, &partition.reading) {
+            (Some(window), Some(_)) if window.newest().lag() == 0 => {
+                (Drain::CaughtUp, Headroom::NothingUnread)
+            }
             (Some(window), Some(reading)) => {
                 (Drain::of_partition(window), headroom(window, reading))
             }
@@ -78,19 +84,38 @@ impl Past {
         }
     }
 
-    fn place(&self, id: &TopicPartition) -> Result<usize, usize> {
-        self.windows.binary_search_by(|(known, _)| known.cmp(id))
-    }
-
-    fn window(&self, id: &TopicPartition) -> Option<&Window> {
-        let index = self.place(id).ok()?;
+    /// Returns what is remembered of a partition; it is looked for at `hint` first.
+    pub(super) fn window(&self, id: &TopicPartition, hint: usize) -> Option<&Window> {
+        let index = place(&self.windows, id, hint).ok()?;
         Some(&self.windows[index].1)
     }
 
-    /// Adds what was read of the partition; one that the group has never committed on has no past.
+    /// Notes that nothing of the group has moved, and that nothing waits.
+    pub(super) fn stand_still(&mut self, until: Timestamp) {
+        self.stood_still_until = Some(until);
+    }
+
+    /// Adds what was read of the partitions; one that the group has never committed on has no past.
     pub(super) fn observe(
         &mut self,
+        partitions: &[PartitionRow],
+        setting: &Setting<'_>,
+        at: Timestamp,
+    ) {
+        if let Some(until) = self.stood_still_until.take() {
+            for (_, window) in &mut self.windows {
+                window.stand_still(until);
+            }
+        }
+        for (partition, hint) in partitions.iter().zip(0..) {
+            self.observe_partition(partition, hint, setting, at);
+        }
+    }
+
+    fn observe_partition(
+        &mut self,
         partition: &PartitionRow,
+        hint: usize,
         setting: &Setting<'_>,
         at: Timestamp,
     ) {
@@ -102,7 +127,7 @@ impl Past {
             return;
         }
         let observation = observation(reading, at);
-        match (self.place(&partition.id), observation) {
+        match (place(&self.windows, &partition.id, hint), observation) {
             (Ok(index), None) => drop(self.windows.remove(index)),
             (Err(_), None) => {}
             (Ok(index), Some(next)) => {
@@ -123,8 +148,11 @@ impl Past {
     /// Returns when each owner was last seen to commit, and each topic that has none.
     pub(super) fn neighbours(&self, row: &GroupRow) -> Neighbours {
         let mut neighbours = Neighbours::default();
-        for partition in row.partitions.iter() {
-            let Some(at) = self.window(&partition.id).and_then(Window::last_commit) else {
+        for (partition, hint) in row.partitions.iter().zip(0..) {
+            let Some(at) = self
+                .window(&partition.id, hint)
+                .and_then(Window::last_commit)
+            else {
                 continue;
             };
             let newest = match partition.owner {
@@ -146,11 +174,7 @@ impl Past {
 
     /// Forgets the partitions that are not shown.
     pub(super) fn retain(&mut self, row: &GroupRow) {
-        let is_shown = |id: &TopicPartition| {
-            let place = row.partitions.binary_search_by(|row| row.id.cmp(id));
-            place.is_ok()
-        };
-        self.windows.retain(|(id, _)| is_shown(id));
+        retain_shown(&mut self.windows, &row.partitions);
     }
 }
 

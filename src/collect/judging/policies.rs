@@ -21,6 +21,8 @@ const AFTER_FAILURE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Policies {
     known: HashMap<TopicName, RetentionPolicy>,
+    /// The topics that groups have something on.
+    noted: BTreeSet<TopicName>,
     asked: HashSet<TopicName>,
     /// When all of them are read again.
     due: Option<Instant>,
@@ -33,6 +35,13 @@ impl Policies {
         self.known.get(topic).copied()
     }
 
+    /// Notes that a group has something on a topic, whose policy is to be read.
+    pub(super) fn note(&mut self, topic: &TopicName) {
+        if !self.noted.contains(topic) {
+            self.noted.insert(topic.clone());
+        }
+    }
+
     /// Tells whether a topic's records are deleted by its size.
     pub(super) fn limits_size(&self, topic: &TopicName) -> bool {
         let policy = self.known.get(topic);
@@ -41,6 +50,7 @@ impl Policies {
 
     /// Forgets topics that are not shown.
     pub(super) fn retain(&mut self, is_shown: impl Fn(&TopicName) -> bool) {
+        self.noted.retain(&is_shown);
         self.known.retain(|topic, _| is_shown(topic));
         self.asked.retain(|topic| is_shown(topic));
     }
@@ -54,15 +64,15 @@ impl Policies {
         admin: &dyn Admin,
         config: &PollConfig,
         budget: Budget,
-        topics: BTreeSet<&TopicName>,
     ) -> Option<KafkaError> {
         let now = Instant::now();
         if self.due.is_none_or(|due| now >= due) {
             self.asked.clear();
             self.due = Some(now + INTERVAL);
         }
-        let unread = topics
-            .into_iter()
+        let unread = self
+            .noted
+            .iter()
             .filter(|topic| !self.asked.contains(*topic));
         let topics: Vec<TopicName> = unread.cloned().collect();
         if topics.is_empty() {

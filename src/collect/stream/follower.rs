@@ -256,6 +256,7 @@ impl Follower {
             description,
             committed: Ok(group.commits()),
             seen: Seen::Compared,
+            stands_still: false,
         })
     }
 

@@ -10,6 +10,7 @@ mod properties;
 mod renewal;
 mod running;
 mod sharing;
+mod standing;
 mod world;
 
 use std::sync::Arc;

@@ -106,6 +106,7 @@ pub(super) fn group_summary<'a>(
         membership: _,
         measured: _,
         partitions,
+        is_quiet: _,
         isolation: _,
         verdict,
         failures,

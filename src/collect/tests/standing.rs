@@ -1,0 +1,112 @@
+//! Groups of which nothing changes from cycle to cycle.
+
+use std::time::Duration;
+
+use super::*;
+use crate::kafka::ErrorCode;
+use crate::lag::Status;
+use crate::snapshot::GroupState;
+
+/// Returns two groups that have read everything, and one that lags.
+fn groups(world: &mut World) {
+    world.topic("orders", 2, 100);
+    world.group("idle", 1, &[("orders", 0, 100), ("orders", 1, 100)]);
+    world.group("late", 2, &[("orders", 0, 100), ("orders", 1, 90)]);
+    world.member("idle", "a", &[("orders", 0), ("orders", 1)]);
+}
+
+/// Returns the groups whose partitions both snapshots share.
+fn shared<'a>(before: &ClusterSnapshot, after: &'a ClusterSnapshot) -> Vec<&'a str> {
+    let rows = after.groups.iter();
+    let is_shared = |row: &&Arc<GroupRow>| {
+        let known = before.group(&row.id);
+        known.is_some_and(|known| Arc::ptr_eq(&known.partitions, &row.partitions))
+    };
+    rows.filter(is_shared).map(|row| row.id.as_str()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_caught_up_and_does_not_move_is_shared_and_measured_anew() {
+    let mut watch = Watch::new(PollConfig::default(), groups);
+    let first = watch.poll().await;
+    wait().await;
+    let second = watch.poll().await;
+    assert_eq!(shared(&first, &second), ["idle"]);
+    let row = group(&second, "idle").expect("it is there");
+    assert_eq!(row.measured, second.taken);
+    let membership = row.membership.as_ref().expect("it was described");
+    assert_eq!(membership.measured, second.taken);
+    assert_eq!(lag(&second, "idle", "orders", 1), Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_changes_is_shown() {
+    type Change = fn(&mut World);
+    let changes: [(&str, Change); 9] = [
+        ("a record", |world| world.log("orders", 1).end = 101),
+        ("a log start", |world| world.log("orders", 1).start = 3),
+        ("a commit", |world| {
+            world
+                .group_mut("idle")
+                .commits
+                .insert(TopicPartition::new("orders", 0), 99);
+        }),
+        ("a commit that is gone", |world| {
+            world
+                .group_mut("idle")
+                .commits
+                .remove(&TopicPartition::new("orders", 0));
+        }),
+        ("a commit elsewhere", |world| {
+            world.topic("more", 1, 7);
+            world
+                .group_mut("idle")
+                .commits
+                .insert(TopicPartition::new("more", 0), 7);
+        }),
+        ("a member", |world| world.member("idle", "b", &[])),
+        ("a state", |world| {
+            world.group_mut("idle").state = GroupState::CompletingRebalance;
+        }),
+        ("a commit that cannot be read", |world| {
+            let id = TopicPartition::new("orders", 0);
+            world
+                .faults
+                .commit_of
+                .insert(id, ErrorCode::UNKNOWN_TOPIC_OR_PART);
+        }),
+        ("an end that cannot be read", |world| {
+            let id = TopicPartition::new("orders", 0);
+            world
+                .faults
+                .end_of
+                .insert(id, ErrorCode::NOT_LEADER_FOR_PARTITION);
+        }),
+    ];
+    for (change, apply) in changes {
+        let mut watch = Watch::new(PollConfig::default(), groups);
+        let first = watch.poll().await;
+        let before = watch.poll().await;
+        assert_eq!(shared(&first, &before), ["idle"]);
+        apply(&mut watch.world());
+        let after = watch.poll().await;
+        assert_eq!(shared(&before, &after), [""; 0], "{change}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_stood_still_for_long_is_judged_from_when_records_wait() {
+    let mut watch = Watch::new(PollConfig::default(), groups);
+    for _ in 0..200 {
+        watch.poll().await;
+        tokio::time::advance(Duration::from_secs(10)).await;
+    }
+    watch.world().log("orders", 1).end = 150;
+    let snapshot = watch.poll().await;
+    let row = partition(&snapshot, "idle", "orders", 1).expect("it is there");
+    assert_eq!(row.judgement().finding.status(), Status::Ok);
+    let reading = row.reading.as_ref().expect("it was read");
+    let age = reading.age().expect("records wait");
+    // They came in since the last look.
+    assert!(age.at_most <= Some(Duration::from_secs(11)), "{age:?}");
+}
