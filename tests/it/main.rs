@@ -46,6 +46,7 @@ mod stream_transaction_kafka;
 mod stream_world;
 mod support;
 mod support_kafka;
+mod support_prometheus;
 mod task_deployment;
 mod task_embedded;
 mod task_kafka;

@@ -22,7 +22,8 @@ impl Response {
         std::str::from_utf8(&self.body).expect("the body is text")
     }
 
-    fn parse(answer: &[u8]) -> Option<Self> {
+    /// Parses what came up to the end of the connection; nothing where it is no HTTP.
+    pub(super) fn parse(answer: &[u8]) -> Option<Self> {
         let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
         let head = std::str::from_utf8(&answer[..end]).ok()?;
         let mut lines = head.lines();

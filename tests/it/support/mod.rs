@@ -1,4 +1,4 @@
-//! What the tests share: a real Apache Kafka, the binary, a scrape as samples, waiting.
+//! What the tests share: a real Apache Kafka, a real Prometheus, the binary, a scrape as samples, waiting.
 //!
 //! ```ignore
 //! #[test]
@@ -26,6 +26,7 @@ mod kafka;
 mod lagwatch;
 mod offsets_table;
 mod process;
+mod prometheus;
 mod samples;
 mod wait;
 
@@ -38,5 +39,6 @@ pub(crate) use kafka::{
 pub(crate) use lagwatch::{Finished, Lagwatch, Running};
 pub(crate) use offsets_table::{OffsetsRow, offsets_table};
 pub(crate) use process::{Scratch, Signal, unique};
+pub(crate) use prometheus::{AlertState, Prometheus};
 pub(crate) use samples::Samples;
 pub(crate) use wait::{eventually, wait_for};
