@@ -7,6 +7,7 @@ mod ages_kafka;
 mod ages_schedules;
 mod ages_world;
 mod alerts;
+mod alerts_kafka;
 mod alerts_migration;
 mod cli_bad_input;
 mod cli_commands;

@@ -39,6 +39,6 @@ pub(crate) use kafka::{
 pub(crate) use lagwatch::{Finished, Lagwatch, Running};
 pub(crate) use offsets_table::{OffsetsRow, offsets_table};
 pub(crate) use process::{Scratch, Signal, unique};
-pub(crate) use prometheus::{AlertState, Prometheus};
+pub(crate) use prometheus::{Alert, AlertState, Prometheus};
 pub(crate) use samples::Samples;
 pub(crate) use wait::{eventually, wait_for};
