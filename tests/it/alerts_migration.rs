@@ -168,3 +168,32 @@ fn migration_rules_name_what_is_exposed_or_recorded() {
         }
     }
 }
+
+#[test]
+fn every_name_of_a_peer_is_the_same_or_recorded_or_said_to_have_no_equal() {
+    let readme = read("README.md");
+    let (_, section) = readme
+        .split_once("\n## Migration\n")
+        .expect("there is a section");
+    let (section, _) = section.split_once("\n## ").expect("another one follows");
+    assert!(
+        section.lines().count() <= 40,
+        "it is to be read at a glance"
+    );
+    for peer in &PEERS {
+        assert!(section.contains(&format!("`{}.rules.yaml`", peer.file)));
+        let rules = rules(peer);
+        let recorded = recorded(&rules);
+        for name in peer.names {
+            let ways = [
+                table::find(name).is_some(),
+                recorded.contains(name),
+                // A family ends in an ellipsis.
+                section.contains(&format!("| `{name}"))
+                    || section.contains(&format!(", `{name}` |")),
+            ];
+            let count = ways.iter().filter(|way| **way).count();
+            assert_eq!(count, 1, "{}: {name}: {ways:?}", peer.file);
+        }
+    }
+}
