@@ -119,7 +119,9 @@ fn commits_and_members_show_without_another_poll() {
         of_partition(&serve.scrape(), "lag", "alone", "1") == Some(50.0)
     });
     let scrape = serve.scrape();
-    assert_eq!(scrape.value("lagwatch_stream_gaps_total", &[]), None);
+    for never in ["lagwatch_stream_gaps_total", "lagwatch_stream_drift_total"] {
+        assert_eq!(scrape.value(never, &[]), Some(0.0), "{never}");
+    }
 }
 
 #[test]

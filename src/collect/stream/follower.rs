@@ -56,6 +56,9 @@ struct Check {
 
 impl Follower {
     pub(super) fn new(log: Box<dyn Log>, progress: Progress, metrics: ClusterMetrics) -> Self {
+        // They begin at 0: `increase` does not see the first event of a counter that begins with it.
+        metrics.stream_gaps();
+        metrics.stream_drift();
         Self {
             log,
             progress,
