@@ -60,6 +60,9 @@ impl Journal {
     }
 
     pub(in crate::task) fn subscribed(&self, config: &TaskConfig) {
+        for topic in &config.topics {
+            self.begin_counting(topic, config.commit);
+        }
         let group = &self.group;
         let topics = listed(config.topics.iter());
         let strategy = match config.commit {
@@ -113,6 +116,36 @@ impl Journal {
             %partition, %offset, %id,
             "skipped task {id} of `{partition}` at offset {offset}: it was done before"
         );
+    }
+
+    /// Lets counters begin at 0: `increase` does not see the first event of a counter that begins with it.
+    fn begin_counting(&self, topic: &TopicName, commit: CommitStrategy) {
+        let TaskMetrics {
+            messages,
+            commits,
+            rebalances,
+            duplicates,
+            dead_letters,
+            retries,
+            // The rest are no counters, or nobody knows their labels beforehand.
+            commit_duration: _,
+            assigned_partitions: _,
+            processing: _,
+            errors: _,
+        } = &self.metrics;
+        let topic = topic.as_str();
+        for outcome in ["processed", "duplicate", "dead_letter"] {
+            messages.with_label_values(&[topic, outcome]);
+        }
+        for result in ["ok", "error"] {
+            commits.with_label_values(&[topic, commit.mode_label(), result]);
+        }
+        for event in ["assigned", "revoked", "lost"] {
+            rebalances.with_label_values(&[topic, event]);
+        }
+        for counter in [duplicates, dead_letters, retries] {
+            counter.with_label_values(&[topic]);
+        }
     }
 
     /// Counts records of a topic that are done.
@@ -258,5 +291,36 @@ impl Journal {
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::core::Collector;
+
+    use super::*;
+    use crate::metrics::OwnMetrics;
+
+    #[test]
+    fn counters_begin_at_0_before_anything_happens() {
+        let own = OwnMetrics::new("0");
+        let metrics = own.task();
+        let config = TaskConfig::default();
+        Journal::new(metrics.clone(), config.group.clone()).subscribed(&config);
+        for (counters, count) in [
+            (&metrics.messages, 3),
+            (&metrics.commits, 2),
+            (&metrics.rebalances, 3),
+            (&metrics.duplicates, 1),
+            (&metrics.dead_letters, 1),
+            (&metrics.retries, 1),
+        ] {
+            let families = counters.collect();
+            let values = families[0].get_metric().iter();
+            let values: Vec<f64> = values
+                .map(|metric| metric.get_counter().get_value())
+                .collect();
+            assert_eq!(values, vec![0.0; count], "{}", families[0].name());
+        }
     }
 }
