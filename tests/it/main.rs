@@ -17,6 +17,8 @@ mod cli_serve;
 mod cli_web_config;
 mod dashboards;
 mod dashboards_files;
+mod dashboards_grafana;
+mod dashboards_prometheus;
 mod dashboards_queries;
 mod describe_kafka;
 mod docs;
