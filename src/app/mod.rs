@@ -8,6 +8,7 @@ pub mod consume;
 pub mod consumer;
 pub mod demo;
 pub mod describe;
+pub mod health;
 pub mod listen;
 pub mod logging;
 pub mod produce;

@@ -14,6 +14,7 @@ mod consume;
 mod demo;
 mod describe;
 mod exit;
+mod health;
 mod print;
 mod produce;
 mod serve;
@@ -64,6 +65,7 @@ enum Command {
     Produce(produce::Args),
     Describe(describe::Args),
     Check(check::Args),
+    Health(health::Args),
 }
 
 /// Parses the command line, runs the command to its end and returns the exit code.
@@ -88,6 +90,7 @@ fn run(log: &LogArgs, command: Command) -> Outcome {
             Command::Produce(args) => produce::run(args, log).await,
             Command::Describe(args) => describe::run(args, log).await,
             Command::Check(args) => check::run(args, log).await,
+            Command::Health(args) => health::run(args, log).await,
         }
     });
     // A librdkafka call or a read of standard input that never returns must not keep the process alive.

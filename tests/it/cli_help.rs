@@ -5,7 +5,9 @@ use std::path::Path;
 
 use crate::support::Lagwatch;
 
-const COMMANDS: [&str; 6] = ["demo", "serve", "consume", "produce", "describe", "check"];
+const COMMANDS: [&str; 7] = [
+    "demo", "serve", "consume", "produce", "describe", "check", "health",
+];
 
 fn help(args: &[&str]) -> String {
     let (first, rest) = args.split_first().expect("there is a word at least");

@@ -12,6 +12,7 @@ mod alerts_migration;
 mod cli_bad_input;
 mod cli_commands;
 mod cli_demo;
+mod cli_health;
 mod cli_help;
 mod cli_serve;
 mod cli_web_config;

@@ -136,6 +136,21 @@ impl Sources {
         resolve(path, file, self.overrides.clone())
     }
 
+    /// Reads the file and checks the settings of the server alone, for a command that needs no cluster.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with them, in one line.
+    pub fn load_web(&self) -> Result<WebSettings, ConfigError> {
+        let mut web = match &self.file {
+            Some(path) => read(path)?.web,
+            None => WebFile::default(),
+        };
+        web.overlay(self.overrides.web.clone());
+        let path = self.file.as_deref().unwrap_or(Path::new(""));
+        Resolver { path }.web(web)
+    }
+
     /// Checks the settings of the log alone, for a command that needs no cluster.
     ///
     /// # Errors

@@ -1,0 +1,44 @@
+//! `lagwatch health`: is the server on this machine alive?
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::args::{FileArgs, LogArgs, WebArgs, scalar};
+use super::exit::Outcome;
+use super::print::print;
+use crate::app::config::{Overrides, Sources};
+use crate::app::health::ask;
+
+const AFTER_HELP: &str = "\
+For health checks of containers without a shell. Give it the file and the flags that the server was given.
+
+Exit code 0: it is alive, whatever Kafka does. 1: it is not. 2: the configuration is wrong.";
+
+/// Ask the server on this machine whether it is alive
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(super) struct Args {
+    /// How long to wait for its answer
+    #[arg(long, value_name = "DURATION", value_parser = scalar::<Duration>, default_value = "3s")]
+    timeout: Duration,
+    #[command(flatten)]
+    file: FileArgs,
+    #[command(flatten)]
+    web: WebArgs,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
+    let Args { timeout, file, web } = args;
+    let sources = Sources {
+        file: file.config,
+        overrides: Overrides {
+            web: web.over(),
+            log: log.over_quiet(),
+            ..Overrides::default()
+        },
+    };
+    ask(&sources.load_web()?, timeout).await?;
+    print("healthy\n")?;
+    Ok(ExitCode::SUCCESS)
+}
