@@ -20,6 +20,7 @@
 //! A test that breaks nodes starts its own: `Kafka::builder().nodes(3).start()`, then `kill`, `restart`, `pause`,
 //! `resume`. Everything started here dies with its test, also when the test process itself is killed.
 
+mod cache;
 mod certificates;
 mod http;
 mod kafka;

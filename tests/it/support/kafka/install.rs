@@ -1,12 +1,11 @@
 //! Apache Kafka from Maven, fetched and compiled once for all test runs of this machine.
 
-use std::env;
-use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::support::cache;
 use crate::support::process::run;
 
 const POM: &str = include_str!("pom.xml");
@@ -37,48 +36,17 @@ const SOURCES: &[(&str, &str)] = &[
 /// The folder is `LAGWATCH_KAFKA_DIR`, or `lagwatch-test/kafka` in the user's cache.
 pub(crate) fn class_path() -> &'static str {
     static CLASS_PATH: OnceLock<String> = OnceLock::new();
-    CLASS_PATH.get_or_init(|| install(&folder()))
-}
-
-fn folder() -> PathBuf {
-    let cache = || match env::var_os("XDG_CACHE_HOME") {
-        Some(cache) => PathBuf::from(cache),
-        None => PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache"),
-    };
-    match env::var_os("LAGWATCH_KAFKA_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => cache().join("lagwatch-test/kafka"),
-    }
+    CLASS_PATH.get_or_init(|| install(&cache::folder("LAGWATCH_KAFKA_DIR", "kafka")))
 }
 
 fn install(folder: &Path) -> String {
-    fs::create_dir_all(folder).expect("the cache is writable");
-    let lock = File::create(folder.join("lock")).expect("the cache is writable");
-    lock.lock().expect("the cache can be locked");
-    let jars = build_once(folder, "jars", POM, fetch_jars);
+    let _lock = cache::lock(folder);
+    let jars = cache::build_once(folder, "jars", POM, fetch_jars);
     let sources: String = SOURCES.iter().map(|(_, text)| *text).collect();
-    let classes = build_once(folder, "classes", &(sources + POM), |target| {
+    let classes = cache::build_once(folder, "classes", &(sources + POM), |target| {
         compile(&jars, target);
     });
     format!("{}:{}/*", classes.display(), jars.display())
-}
-
-/// Returns the folder that `build` has filled from `input`, now or in an earlier run.
-///
-/// Its name tells the input: test runs of different checkouts share the cache without harming each other.
-fn build_once(folder: &Path, name: &str, input: &str, build: impl FnOnce(&Path)) -> PathBuf {
-    let mut hasher = DefaultHasher::new();
-    input.hash(&mut hasher);
-    let target = folder.join(format!("{name}-{:016x}", hasher.finish()));
-    if !target.is_dir() {
-        let unfinished = target.with_extension("unfinished");
-        let _ = fs::remove_dir_all(&unfinished);
-        fs::create_dir_all(&unfinished).expect("the cache is writable");
-        build(&unfinished);
-        // Renamed last: a build that was cut short is no build.
-        fs::rename(&unfinished, &target).expect("the cache is writable");
-    }
-    target
 }
 
 fn fetch_jars(target: &Path) {
