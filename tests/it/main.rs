@@ -21,6 +21,8 @@ mod dashboards_files;
 mod dashboards_grafana;
 mod dashboards_prometheus;
 mod dashboards_queries;
+mod deploy_acls_kafka;
+mod deploy_files;
 mod describe_kafka;
 mod docs;
 mod faults_kafka;

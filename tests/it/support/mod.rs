@@ -34,8 +34,8 @@ mod wait;
 pub(crate) use certificates::{Authority, Credential};
 pub(crate) use http::{Response, connect, get, get_over};
 pub(crate) use kafka::{
-    Counts, End, GroupTruth, Kafka, Kind, Member, NodeId, OffsetsLog, PrintedRecord, Protocol,
-    Secured, Truth,
+    Counts, End, Grant, GroupTruth, Kafka, Kind, Member, NodeId, OffsetsLog, PrintedRecord,
+    Protocol, Secured, Truth,
 };
 pub(crate) use lagwatch::{Finished, Lagwatch, Running};
 pub(crate) use offsets_table::{OffsetsRow, offsets_table};

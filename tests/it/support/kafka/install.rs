@@ -29,6 +29,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("OffsetsTopic.java", include_str!("java/OffsetsTopic.java")),
     ("Tool.java", include_str!("java/Tool.java")),
     ("Transaction.java", include_str!("java/Transaction.java")),
+    ("Users.java", include_str!("java/Users.java")),
 ];
 
 /// Returns the class path of Kafka and of the programs beside this file; installs what is missing.

@@ -9,6 +9,7 @@ mod offsets_log;
 mod offsets_topic;
 mod secured;
 mod transaction;
+mod users;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -25,6 +26,7 @@ pub(crate) use self::offsets_log::{Counts, OffsetsLog};
 pub(crate) use self::offsets_topic::PrintedRecord;
 pub(crate) use self::secured::Secured;
 pub(crate) use self::transaction::End;
+pub(crate) use self::users::Grant;
 use super::process::{Guarded, Scratch, Signal, free_port, show_log_on_panic};
 
 /// The id of a node, from 1.

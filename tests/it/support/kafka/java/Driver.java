@@ -91,6 +91,8 @@ final class Driver {
       case "delete-group" -> Cluster.of(request).deleteGroup(request);
       case "create-acl" -> Cluster.of(request).createAcl(request);
       case "delete-acls" -> Cluster.of(request).deleteAcls(request);
+      case "add-user" -> Users.add(request);
+      case "grant-only" -> Users.grantOnly(request);
       case "transaction-open" -> Transaction.open(request);
       case "transaction-end" -> Transaction.end(request);
       case "offsets-log" -> OffsetsLog.read(request);
