@@ -29,6 +29,7 @@ mod offsets_table;
 mod process;
 mod prometheus;
 mod samples;
+mod tools;
 mod wait;
 
 pub(crate) use certificates::{Authority, Credential};
@@ -39,7 +40,8 @@ pub(crate) use kafka::{
 };
 pub(crate) use lagwatch::{Finished, Lagwatch, Running};
 pub(crate) use offsets_table::{OffsetsRow, offsets_table};
-pub(crate) use process::{Scratch, Signal, unique};
+pub(crate) use process::{Scratch, Signal, run, unique};
 pub(crate) use prometheus::{Alert, AlertState, Prometheus};
 pub(crate) use samples::Samples;
+pub(crate) use tools::{compose, hadolint, helm, kubectl, validate};
 pub(crate) use wait::{eventually, wait_for};
