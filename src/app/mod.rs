@@ -18,6 +18,8 @@ pub mod signals;
 pub mod stage;
 pub mod watch;
 
+pub use crate::kafka::share_heaps;
+
 use std::time::Duration;
 
 /// How long a Kafka client may take to close: the default deadline of the calls it may still owe, and some more.

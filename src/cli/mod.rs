@@ -28,6 +28,7 @@ pub use exit::Failure;
 
 use self::args::LogArgs;
 use self::exit::Outcome;
+use crate::app::share_heaps;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -81,6 +82,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(log: &LogArgs, command: Command) -> Outcome {
+    share_heaps();
     let runtime = Runtime::new().map_err(|error| Failure::running(error.into()))?;
     let outcome = runtime.block_on(async {
         match command {

@@ -14,6 +14,7 @@ mod event;
 pub(super) mod fetch;
 mod groups;
 mod handle;
+mod heaps;
 mod metadata;
 pub(super) mod mock;
 mod offsets;
@@ -22,6 +23,8 @@ mod partitions;
 mod pause;
 mod text;
 mod topics;
+
+pub use heaps::share_heaps;
 
 /// Returns the version of the librdkafka that is linked in, such as `2.12.1`.
 pub fn librdkafka_version() -> String {
