@@ -28,7 +28,7 @@ fn requests_grow_with_groups_and_not_with_partitions() {
     let groups = size("LAGWATCH_SCALE_GROUPS", 50);
     let partitions = size("LAGWATCH_SCALE_PARTITIONS", 20);
     let width = i32::try_from(partitions).expect("a few thousand at most");
-    let kafka = Kafka::builder().start();
+    let kafka = Kafka::builder().for_offsets(groups * partitions).start();
     kafka.create_topic(TOPIC, width);
     // Also makes the topic of the offsets, so that the idle figures are those of an ordinary cluster.
     kafka.commit_for("idle", TOPIC, 0, 0);

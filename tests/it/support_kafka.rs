@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Kafka, Protocol, eventually, unique};
+use crate::support::{Kafka, ManyGroups, Protocol, eventually, unique};
 
 #[test]
 #[ignore = "needs Java 17 and Maven"]
@@ -53,4 +53,46 @@ fn a_killed_node_comes_back_with_its_data() {
     kafka.restart(leader);
     assert_eq!(kafka.produce(&topic, 0, 1), 6);
     assert_eq!(kafka.read_all(&topic).len(), 6);
+}
+
+#[test]
+#[ignore = "needs Java 17 and Maven"]
+fn many_groups_lag_and_move_by_the_shares_they_are_told() {
+    let kafka = Kafka::builder().counting_requests().start();
+    let groups = ManyGroups {
+        prefix: "many-".to_owned(),
+        groups: 4,
+        topics: vec![
+            kafka.create_topic("one", 100),
+            kafka.create_topic("two", 100),
+        ],
+        partitions: 100,
+        end: 200,
+        behind: 190,
+        lagging_percent: 20,
+    };
+    kafka.produce_for(&groups);
+    assert_eq!(kafka.read_all("two").len(), 100 * 200);
+    kafka.fill(&groups);
+    let offsets = || -> Vec<i64> {
+        (0..groups.groups)
+            .flat_map(|group| kafka.committed(&format!("many-{group}")).into_values())
+            .collect()
+    };
+    let filled = offsets();
+    let answered = kafka.requests()["OffsetFetch"];
+    assert_eq!(offsets(), filled);
+    assert_eq!(kafka.requests()["OffsetFetch"], answered + 4);
+    let at = |offset: i64| filled.iter().filter(|found| **found == offset).count();
+    assert_eq!((filled.len(), at(10), at(200)), (400, 80, 320));
+
+    let moving = kafka.move_offsets(&groups, 10, Duration::from_millis(20), 3);
+    eventually("a round", Duration::from_secs(20), || offsets() != filled);
+    let rounds = i64::try_from(moving.rest()).expect("there are few");
+    let moved: Vec<i64> = offsets()
+        .into_iter()
+        .zip(filled)
+        .filter_map(|(now, before)| (now != before).then_some(now))
+        .collect();
+    assert_eq!(moved, [10 + 3 + rounds; 40]);
 }

@@ -26,7 +26,8 @@ mod http;
 mod kafka;
 mod lagwatch;
 mod offsets_table;
-mod process;
+// Whole, as the benchmarks start processes that the tests do not know.
+pub(crate) mod process;
 mod prometheus;
 mod samples;
 mod tools;
@@ -35,8 +36,8 @@ mod wait;
 pub(crate) use certificates::{Authority, Credential};
 pub(crate) use http::{Response, connect, get, get_over};
 pub(crate) use kafka::{
-    Counts, End, Grant, GroupTruth, Kafka, Kind, Member, NodeId, OffsetsLog, PrintedRecord,
-    Protocol, Secured, Truth,
+    Counts, End, Grant, GroupTruth, Kafka, Kind, ManyGroups, Member, NodeId, OffsetsLog,
+    PrintedRecord, Protocol, Secured, Truth,
 };
 pub(crate) use lagwatch::{Finished, Lagwatch, Running};
 pub(crate) use offsets_table::{OffsetsRow, offsets_table};

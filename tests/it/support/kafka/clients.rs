@@ -193,21 +193,6 @@ impl Kafka {
         self.call(json!({ "do": "move-coordinator", "group": group, "to": to }));
     }
 
-    /// Commits `offset` on partitions 0 to `partitions` of a topic for the groups `prefix0`, `prefix1`, … `count`.
-    pub(crate) fn fill_groups(
-        &self,
-        prefix: &str,
-        count: usize,
-        topic: &str,
-        partitions: i32,
-        offset: i64,
-    ) {
-        self.call(json!({
-            "do": "fill-groups", "prefix": prefix, "count": count, "topic": topic,
-            "partitions": partitions, "offset": offset,
-        }));
-    }
-
     pub(crate) fn delete_group(&self, group: &str) {
         self.call(json!({ "do": "delete-group", "group": group }));
     }

@@ -12,6 +12,7 @@ const POM: &str = include_str!("pom.xml");
 
 /// The Java programs beside this file.
 const SOURCES: &[(&str, &str)] = &[
+    ("Bulk.java", include_str!("java/Bulk.java")),
     ("Cluster.java", include_str!("java/Cluster.java")),
     ("Crowd.java", include_str!("java/Crowd.java")),
     ("CrowdGroup.java", include_str!("java/CrowdGroup.java")),
@@ -27,6 +28,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("Node.java", include_str!("java/Node.java")),
     ("OffsetsLog.java", include_str!("java/OffsetsLog.java")),
     ("OffsetsTopic.java", include_str!("java/OffsetsTopic.java")),
+    ("Requests.java", include_str!("java/Requests.java")),
     ("Tool.java", include_str!("java/Tool.java")),
     ("Transaction.java", include_str!("java/Transaction.java")),
     ("Users.java", include_str!("java/Users.java")),

@@ -1,5 +1,6 @@
 //! A real Apache Kafka: its nodes as processes, its clients as Kafka ships them.
 
+mod bulk;
 mod clients;
 mod crowd;
 mod driver;
@@ -7,6 +8,7 @@ mod install;
 mod member;
 mod offsets_log;
 mod offsets_topic;
+mod requests;
 mod secured;
 mod transaction;
 mod users;
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+pub(crate) use self::bulk::ManyGroups;
 pub(crate) use self::crowd::{GroupTruth, Kind, Truth};
 pub(crate) use self::member::{Member, Protocol};
 pub(crate) use self::offsets_log::{Counts, OffsetsLog};
@@ -49,6 +52,8 @@ pub(crate) struct Kafka {
 struct Node {
     port: u16,
     secured_port: u16,
+    /// Where its own figures can be asked for.
+    jmx_port: Option<u16>,
     folder: PathBuf,
     process: Mutex<Option<Guarded>>,
 }
@@ -58,7 +63,16 @@ struct Node {
 pub(crate) struct Builder {
     nodes: NodeId,
     properties: BTreeMap<String, String>,
+    heap_mb: u32,
     secured: Option<Secured>,
+    counting: Counting,
+}
+
+/// Whether nodes tell how many requests they have answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Counting {
+    Hidden,
+    Told,
 }
 
 impl Kafka {
@@ -73,7 +87,9 @@ impl Kafka {
         Builder {
             nodes: 1,
             properties: BTreeMap::new(),
+            heap_mb: 0,
             secured: None,
+            counting: Counting::Hidden,
         }
     }
 
@@ -155,6 +171,9 @@ impl Kafka {
             .open(node.log())
             .expect("the folder is writable");
         let mut java = install::java("Node", self.heap_mb);
+        if let Some(port) = node.jmx_port {
+            java.env("JDK_JAVA_OPTIONS", jmx_options(port));
+        }
         java.arg("lagwatch-test-clusterQ")
             .arg(node.folder.join("data"))
             .arg(node.folder.join("server.properties"))
@@ -231,6 +250,19 @@ impl Builder {
             .property("transaction.state.log.min.isr", &nodes.to_string())
     }
 
+    /// Gives each node the memory to coordinate groups with so many committed offsets.
+    pub(crate) fn for_offsets(mut self, count: usize) -> Self {
+        // A node was seen to need half a kilobyte for each.
+        self.heap_mb = 384 + u32::try_from(count / 1000).expect("memory is finite");
+        self
+    }
+
+    /// Lets [`Kafka::requests`] be asked.
+    pub(crate) fn counting_requests(mut self) -> Self {
+        self.counting = Counting::Told;
+        self
+    }
+
     /// Adds a listener that wants TLS and a password; the harness itself goes on without.
     pub(crate) fn secured(mut self, secured: Secured) -> Self {
         self.secured = Some(secured);
@@ -300,6 +332,7 @@ impl Builder {
                     Node {
                         port,
                         secured_port,
+                        jmx_port: (self.counting == Counting::Told).then(free_port),
                         folder,
                         process: Mutex::new(None),
                     },
@@ -308,11 +341,20 @@ impl Builder {
             .collect();
         Kafka {
             nodes,
-            heap_mb: if self.nodes == 1 { 384 } else { 256 },
+            heap_mb: self.heap_mb.max(if self.nodes == 1 { 384 } else { 256 }),
             secured: self.secured,
             _scratch: scratch,
         }
     }
+}
+
+/// Opens a Java process to questions about its figures, on loopback alone.
+fn jmx_options(port: u16) -> String {
+    let remote = "-Dcom.sun.management.jmxremote";
+    format!(
+        "{remote}.host=127.0.0.1 -Djava.rmi.server.hostname=127.0.0.1 {remote}.port={port} \
+         {remote}.rmi.port={port} {remote}.authenticate=false {remote}.ssl=false"
+    )
 }
 
 /// What every node has in common: as Kafka ships, but small and quick to notice a death.

@@ -11,7 +11,6 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
-import java.util.concurrent.Semaphore;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -53,7 +52,7 @@ final class Cluster {
   private static final Map<String, Cluster> KNOWN = new ConcurrentHashMap<>();
 
   private final Properties properties;
-  private final Admin admin;
+  final Admin admin;
   private final KafkaProducer<byte[], byte[]> producer;
 
   private Cluster(Properties properties) {
@@ -377,26 +376,6 @@ final class Cluster {
       }
     }
     return got;
-  }
-
-  /** Commits one offset on every partition of a topic for {@code count} groups, many groups at once. */
-  Object fillGroups(JsonNode request) throws Exception {
-    Map<TopicPartition, OffsetAndMetadata> commit = new HashMap<>();
-    for (int partition = 0; partition < request.get("partitions").asInt(); partition++) {
-      commit.put(new TopicPartition(request.get("topic").asText(), partition), new OffsetAndMetadata(request.get("offset").asLong()));
-    }
-    int count = request.get("count").asInt();
-    Semaphore inFlight = new Semaphore(32);
-    List<Future<Void>> answers = new ArrayList<>();
-    for (int index = 0; index < count; index++) {
-      inFlight.acquire();
-      String group = request.get("prefix").asText() + index;
-      var answer = admin.alterConsumerGroupOffsets(group, commit).all();
-      answer.whenComplete((done, failure) -> inFlight.release());
-      answers.add(answer.toCompletionStage().toCompletableFuture());
-    }
-    for (var answer : answers) answer.get();
-    return count;
   }
 
   Object deleteGroup(JsonNode request) throws Exception {

@@ -83,7 +83,11 @@ final class Driver {
       case "describe-group" -> Cluster.of(request).describeGroup(request);
       case "committed" -> Cluster.of(request).committed(request);
       case "alter-offsets" -> Cluster.of(request).alterOffsets(request);
-      case "fill-groups" -> Cluster.of(request).fillGroups(request);
+      case "bulk-produce" -> Bulk.produce(request);
+      case "bulk-fill" -> Bulk.fill(request);
+      case "bulk-move" -> Bulk.move(request);
+      case "bulk-rest" -> Bulk.rest(request);
+      case "requests" -> Requests.count(request);
       case "delete-offsets" -> Cluster.of(request).deleteOffsets(request);
       case "offsets-topic-read" -> OffsetsTopic.readAll(request);
       case "offsets-topic-encode" -> OffsetsTopic.encode(request);
