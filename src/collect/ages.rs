@@ -98,10 +98,14 @@ impl Ages {
             let (Ok(committed), Some(Ok(marks))) = (committed, marks.get(id)) else {
                 continue;
             };
-            let (Some(position), Some(history)) = (
-                position(*committed, *marks, isolation),
-                self.histories.get(id),
-            ) else {
+            let position = position(*committed, *marks, isolation);
+            if let (Ok(index), Some(Position { next, end })) = (place, &position)
+                && end <= next
+                && standings[index].1.is_caught_up_at(*next)
+            {
+                continue;
+            }
+            let (Some(position), Some(history)) = (position, self.histories.get(id)) else {
                 if let Ok(index) = place {
                     standings.remove(index);
                 }

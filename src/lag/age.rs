@@ -112,6 +112,11 @@ impl Standing {
         }
     }
 
+    /// Tells whether the group has consumed every record that it may read, and has committed `offset`.
+    pub fn is_caught_up_at(&self, offset: Offset) -> bool {
+        matches!(self, Self::CaughtUp { at } if *at == offset)
+    }
+
     /// Returns the timestamp to ask the broker's index for; nothing where the age is known well enough.
     ///
     /// An interval of the history is narrow enough up to one and a half `poll_interval`, which is what dense points

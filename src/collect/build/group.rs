@@ -1,6 +1,6 @@
-//! Rows of groups: which partitions are a group's, what is shown for each, and when a group is gone.
+//! Rows of groups: their members, what is kept of them, and when a group is gone.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,13 +12,13 @@ use super::super::fetch::listing::{Coverage, Listed};
 use super::super::fetch::marks::Marks;
 use super::super::fetch::topology::{Currency, Topology};
 use super::super::news::News;
-use super::is_fresh;
+use super::{is_fresh, partitions};
 use crate::kafka::{GroupDescription, KafkaError};
 use crate::lag::{
     BrokerId, Committed, GroupId, Isolation, Lag, TopicName, TopicPartition, Unavailable, Verdict,
     Watermarks, partition_lag,
 };
-use crate::snapshot::{GroupFailure, GroupRow, MemberIndex, Membership, PartitionRow, Reading};
+use crate::snapshot::{GroupFailure, GroupRow, Membership, PartitionRow, Reading};
 
 /// What a cycle found besides the group's own answer.
 #[derive(Clone, Copy)]
@@ -34,9 +34,6 @@ pub(super) struct Evidence<'a> {
     pub(super) now_ms: i64,
 }
 
-/// A group's partitions, each with its commit as far as it could be read.
-type Commits = BTreeMap<TopicPartition, Result<Committed, Unavailable>>;
-
 /// Returns the group's row; nothing where the group does not exist.
 pub(super) fn row(
     id: GroupId,
@@ -45,8 +42,8 @@ pub(super) fn row(
     evidence: Evidence<'_>,
 ) -> Option<GroupRow> {
     let membership = membership(before, &answer, evidence);
-    let commits = commits(before, &answer, membership.as_deref(), evidence);
-    let partitions = partition_rows(&id, before, commits, membership.as_deref(), evidence);
+    let commits = partitions::commits(before, &answer, membership.as_deref(), evidence);
+    let partitions = partitions::rows(&id, before, commits, membership.as_deref(), evidence);
     let isolation = evidence.config.isolation(&id);
     let mut row = GroupRow {
         id,
@@ -248,146 +245,6 @@ fn memberless(listed: Listed, now: Instant) -> Membership {
     }
 }
 
-/// Returns the group's partitions: those with a commit, and those assigned to a member.
-fn commits(
-    before: Option<&GroupRow>,
-    answer: &GroupAnswer,
-    membership: Option<&Membership>,
-    evidence: Evidence<'_>,
-) -> Commits {
-    let assigned = membership
-        .into_iter()
-        .flat_map(|membership| membership.members.iter())
-        .flat_map(|member| &member.assignment);
-    let rows = before.map_or(&[][..], |before| &before.partitions);
-    let mut commits = match &answer.committed {
-        Ok(read) => {
-            let mut commits = read_commits(read, rows, &answer.description, evidence);
-            for id in assigned {
-                commits.entry(id.clone()).or_insert(Ok(Committed::Never));
-            }
-            if matches!(answer.description, Described::Failed(_)) {
-                // Whose they are cannot be read now; those that were the group's by assignment stay so.
-                for row in rows.iter().filter(|row| is_held_without_commit(row)) {
-                    let id = row.id.clone();
-                    commits.entry(id).or_insert(Ok(Committed::Never));
-                }
-            }
-            commits
-        }
-        Err(_) => {
-            let known = rows.iter().map(|row| &row.id).chain(assigned);
-            known
-                .map(|id| (id.clone(), Err(Unavailable::Committed)))
-                .collect()
-        }
-    };
-    commits
-        .retain(|id, _| evidence.config.watches_topic(id.topic.as_str()) && evidence.may_exist(id));
-    commits
-}
-
-fn is_held_without_commit(row: &PartitionRow) -> bool {
-    let is_uncommitted = row
-        .reading
-        .as_ref()
-        .is_some_and(|reading| reading.committed == Committed::Never);
-    row.owner.is_some() || is_uncommitted || matches!(row.latest(), Lag::NoCommit { .. })
-}
-
-/// Returns the partitions that the commits themselves make the group's.
-///
-/// A partition that the request named and that was never committed is the group's only by assignment. Where the
-/// cluster cannot tell assignments, it counts as the group's if the group has committed on its topic, or nowhere yet:
-/// a group that has just begun is seen waiting, and the other named topics are not held against it.
-fn read_commits(
-    read: &[(TopicPartition, Result<Committed, KafkaError>)],
-    rows: &[PartitionRow],
-    description: &Described,
-    evidence: Evidence<'_>,
-) -> Commits {
-    let was_named = !evidence.config.topic_names.is_empty();
-    let topics = CommittedTopics::of(read);
-    let mut commits = Commits::new();
-    for (id, commit) in read {
-        let is_ours = match (commit, description) {
-            (Ok(Committed::At(_)), _) => true,
-            (Ok(Committed::Never), Described::Unsupported) => topics.admit(&id.topic),
-            (Ok(Committed::Never), _) => false,
-            (Err(_), _) => !was_named || rows.binary_search_by(|row| row.id.cmp(id)).is_ok(),
-        };
-        if is_ours {
-            let id = TopicPartition {
-                topic: evidence.name(&id.topic),
-                partition: id.partition,
-            };
-            let commit = commit.as_ref().map_err(|_| Unavailable::Committed);
-            commits.insert(id, commit.copied());
-        }
-    }
-    commits
-}
-
-/// The topics a group has committed on.
-struct CommittedTopics<'a>(Vec<&'a TopicName>);
-
-impl<'a> CommittedTopics<'a> {
-    fn of(read: &'a [(TopicPartition, Result<Committed, KafkaError>)]) -> Self {
-        let committed = read
-            .iter()
-            .filter(|(_, commit)| !matches!(commit, Ok(Committed::Never)));
-        let mut topics: Vec<&TopicName> = committed.map(|(id, _)| &id.topic).collect();
-        topics.sort_unstable();
-        topics.dedup();
-        Self(topics)
-    }
-
-    fn admit(&self, topic: &TopicName) -> bool {
-        self.0.is_empty() || self.0.binary_search(&topic).is_ok()
-    }
-}
-
-fn partition_rows(
-    group: &GroupId,
-    before: Option<&GroupRow>,
-    commits: Commits,
-    membership: Option<&Membership>,
-    evidence: Evidence<'_>,
-) -> Arc<[PartitionRow]> {
-    let owners = membership.map(owners).unwrap_or_default();
-    let isolation = evidence.config.isolation(group);
-    let rows = before.map_or(&[][..], |before| &before.partitions);
-    let row = |(id, committed): (TopicPartition, Result<Committed, Unavailable>)| {
-        let kept = rows
-            .binary_search_by(|row| row.id.cmp(&id))
-            .ok()
-            .and_then(|index| evidence.kept(before?.measured, &rows[index]));
-        let reading = evidence
-            .reading(group, &id, committed, isolation)
-            .map_err(|failure| (failure, kept));
-        let owner = owners.get(&id).copied();
-        // Judged once the group's row is whole.
-        PartitionRow::new(id, reading, owner)
-    };
-    commits.into_iter().map(row).collect()
-}
-
-/// Returns the member that owns each partition: the first by id, should two claim it in the middle of a rebalance.
-fn owners(membership: &Membership) -> HashMap<&TopicPartition, MemberIndex> {
-    let mut members: Vec<_> = membership.members.iter().zip(0..).collect();
-    members.sort_by_key(|(member, _)| &member.id);
-    let mut owners = HashMap::new();
-    for (member, index) in members {
-        let Some(index) = MemberIndex::new(index) else {
-            continue;
-        };
-        for partition in &member.assignment {
-            owners.entry(partition).or_insert(index);
-        }
-    }
-    owners
-}
-
 fn failures(answer: &GroupAnswer) -> Vec<GroupFailure> {
     let failure = |operation: Operation, error: &KafkaError| GroupFailure {
         operation: operation.as_str(),
@@ -407,29 +264,17 @@ fn failures(answer: &GroupAnswer) -> Vec<GroupFailure> {
 }
 
 impl Evidence<'_> {
-    /// Tells whether the partition may exist: whole metadata of this cycle that do not name it say no.
-    fn may_exist(&self, id: &TopicPartition) -> bool {
-        let Some(topology) = self.topology else {
-            return true;
-        };
-        match topology.topics.get(&id.topic) {
-            Some(Err(_)) => true,
-            Some(Ok(_)) | None => {
-                self.currency == Currency::Kept
-                    || topology.partition(&id.topic, id.partition).is_some()
-            }
-        }
-    }
-
     /// Returns the pair of one cycle; why there is none unless both halves were read.
-    fn reading(
+    pub(super) fn reading(
         &self,
         group: &GroupId,
         id: &TopicPartition,
-        committed: Result<Committed, Unavailable>,
+        (committed, marks): (
+            Result<Committed, Unavailable>,
+            Result<Watermarks, Unavailable>,
+        ),
         isolation: Isolation,
     ) -> Result<Reading, Unavailable> {
-        let marks = self.marks(id);
         let waits = match partition_lag(committed, marks, isolation) {
             Lag::Unavailable(reason) => return Err(reason),
             Lag::Known(distance) => distance.lag > 0,
@@ -440,7 +285,7 @@ impl Evidence<'_> {
         Ok(Reading::new(committed, marks, isolation, age))
     }
 
-    fn marks(&self, id: &TopicPartition) -> Result<Watermarks, Unavailable> {
+    pub(super) fn marks(&self, id: &TopicPartition) -> Result<Watermarks, Unavailable> {
         self.marks
             .get(id)
             .copied()
@@ -450,7 +295,7 @@ impl Evidence<'_> {
     /// Returns the row's last good pair while it may be shown.
     ///
     /// `measured` is when the newest of its group were read.
-    fn kept(&self, measured: Instant, row: &PartitionRow) -> Option<Reading> {
+    pub(super) fn kept(&self, measured: Instant, row: &PartitionRow) -> Option<Reading> {
         let reading = row.reading.as_ref()?;
         let measured = reading.measured(measured);
         is_fresh(measured, self.config, self.now).then(|| reading.clone().read_apart(measured))

@@ -5,6 +5,7 @@
 //! does not know and that has no commits, a topic that whole metadata do not name.
 
 mod group;
+mod partitions;
 mod topic;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,0 +1,244 @@
+//! The partitions of a group's row: which are the group's, and what is shown for each.
+//!
+//! All lists are sorted by partition and walked side by side; what is the same for all partitions of a topic is looked up
+//! once for each run of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::group::Evidence;
+use crate::collect::fetch::groups::{Described, GroupAnswer};
+use crate::collect::fetch::topology::Currency;
+use crate::kafka::{KafkaError, PartitionMetadata};
+use crate::lag::{Committed, GroupId, Lag, PartitionId, TopicName, TopicPartition, Unavailable};
+use crate::snapshot::{GroupRow, MemberIndex, Membership, PartitionRow};
+
+/// A group's partitions, each with its commit as far as it could be read; sorted.
+pub(super) type Commits = Vec<(TopicPartition, Result<Committed, Unavailable>)>;
+
+/// Returns the group's partitions: those with a commit, and those assigned to a member.
+pub(super) fn commits(
+    before: Option<&GroupRow>,
+    answer: &GroupAnswer,
+    membership: Option<&Membership>,
+    evidence: Evidence<'_>,
+) -> Commits {
+    let assigned = membership
+        .into_iter()
+        .flat_map(|membership| membership.members.iter())
+        .flat_map(|member| &member.assignment);
+    let rows = before.map_or(&[][..], |before| &before.partitions);
+    let mut commits = match &answer.committed {
+        Ok(read) => {
+            let mut commits = read_commits(read, rows, &answer.description, evidence);
+            let uncommitted = |id: &TopicPartition| (id.clone(), Ok(Committed::Never));
+            commits.extend(assigned.map(uncommitted));
+            if matches!(answer.description, Described::Failed(_)) {
+                // Whose they are cannot be read now; those that were the group's by assignment stay so.
+                let held = rows.iter().filter(|row| is_held_without_commit(row));
+                commits.extend(held.map(|row| uncommitted(&row.id)));
+            }
+            commits
+        }
+        Err(_) => {
+            let known = rows.iter().map(|row| &row.id).chain(assigned);
+            known
+                .map(|id| (id.clone(), Err(Unavailable::Committed)))
+                .collect()
+        }
+    };
+    // Stable: what was read stands before what is only known to be the group's.
+    commits.sort_by(|(one, _), (other, _)| one.cmp(other));
+    commits.dedup_by(|(next, _), (first, _)| next == first);
+    let mut topics = Topics::new(evidence);
+    commits.retain_mut(|(id, _)| topics.admit(id));
+    commits
+}
+
+fn is_held_without_commit(row: &PartitionRow) -> bool {
+    let is_uncommitted = row
+        .reading
+        .as_ref()
+        .is_some_and(|reading| reading.committed == Committed::Never);
+    row.owner.is_some() || is_uncommitted || matches!(row.latest(), Lag::NoCommit { .. })
+}
+
+/// Returns the partitions that the commits themselves make the group's.
+///
+/// A partition that the request named and that was never committed is the group's only by assignment. Where the
+/// cluster cannot tell assignments, it counts as the group's if the group has committed on its topic, or nowhere yet:
+/// a group that has just begun is seen waiting, and the other named topics are not held against it.
+fn read_commits(
+    read: &[(TopicPartition, Result<Committed, KafkaError>)],
+    rows: &[PartitionRow],
+    description: &Described,
+    evidence: Evidence<'_>,
+) -> Commits {
+    let was_named = !evidence.config.topic_names.is_empty();
+    let topics = matches!(description, Described::Unsupported).then(|| CommittedTopics::of(read));
+    let is_ours = |id: &TopicPartition, commit: &Result<Committed, KafkaError>| match commit {
+        Ok(Committed::At(_)) => true,
+        Ok(Committed::Never) => topics
+            .as_ref()
+            .is_some_and(|topics| topics.admit(&id.topic)),
+        Err(_) => !was_named || rows.binary_search_by(|row| row.id.cmp(id)).is_ok(),
+    };
+    read.iter()
+        .filter(|(id, commit)| is_ours(id, commit))
+        .map(|(id, commit)| {
+            let commit = commit.as_ref().map_err(|_| Unavailable::Committed);
+            (id.clone(), commit.copied())
+        })
+        .collect()
+}
+
+/// The topics a group has committed on.
+struct CommittedTopics<'a>(Vec<&'a TopicName>);
+
+impl<'a> CommittedTopics<'a> {
+    fn of(read: &'a [(TopicPartition, Result<Committed, KafkaError>)]) -> Self {
+        let committed = read
+            .iter()
+            .filter(|(_, commit)| !matches!(commit, Ok(Committed::Never)));
+        let mut topics: Vec<&TopicName> = committed.map(|(id, _)| &id.topic).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        Self(topics)
+    }
+
+    fn admit(&self, topic: &TopicName) -> bool {
+        self.0.is_empty() || self.0.binary_search(&topic).is_ok()
+    }
+}
+
+/// What is known of the topics of a sorted list of partitions, the newest of which is remembered.
+struct Topics<'a> {
+    evidence: Evidence<'a>,
+    newest: Option<Topic<'a>>,
+}
+
+struct Topic<'a> {
+    /// As the list spells it.
+    asked: TopicName,
+    /// The allocation of the name that every row shares.
+    name: TopicName,
+    partitions: Partitions<'a>,
+}
+
+/// Which partitions of a topic may exist: whole metadata of this cycle that do not name one say that it does not.
+#[derive(Clone, Copy)]
+enum Partitions<'a> {
+    Any,
+    These(&'a [PartitionMetadata]),
+    None,
+}
+
+impl<'a> Topics<'a> {
+    fn new(evidence: Evidence<'a>) -> Self {
+        Self {
+            evidence,
+            newest: None,
+        }
+    }
+
+    /// Tells whether the partition is shown, and lets it share its topic's name.
+    fn admit(&mut self, id: &mut TopicPartition) -> bool {
+        let newest = self.newest.take().filter(|topic| topic.asked == id.topic);
+        let topic = newest.unwrap_or_else(|| self.look_up(&id.topic));
+        let is_shown = topic.partitions.contains(id.partition);
+        id.topic.clone_from(&topic.name);
+        self.newest = Some(topic);
+        is_shown
+    }
+
+    fn look_up(&self, asked: &TopicName) -> Topic<'a> {
+        let Evidence {
+            topology,
+            currency,
+            config,
+            ..
+        } = self.evidence;
+        let known = topology.and_then(|topology| topology.topics.get_key_value(asked));
+        let partitions = match (topology, known) {
+            _ if !config.watches_topic(asked.as_str()) => Partitions::None,
+            (None, _) | (Some(_), Some((_, Err(_)))) => Partitions::Any,
+            _ if currency == Currency::Kept => Partitions::Any,
+            (Some(_), Some((_, Ok(partitions)))) => Partitions::These(partitions),
+            (Some(_), None) => Partitions::None,
+        };
+        Topic {
+            asked: asked.clone(),
+            name: known.map_or(asked, |(name, _)| name).clone(),
+            partitions,
+        }
+    }
+}
+
+impl Partitions<'_> {
+    fn contains(self, id: PartitionId) -> bool {
+        match self {
+            Self::Any => true,
+            Self::These(partitions) => partitions
+                .binary_search_by_key(&id, |partition| partition.id)
+                .is_ok(),
+            Self::None => false,
+        }
+    }
+}
+
+/// Returns the rows of the group's partitions, to be judged once the group's row is whole.
+pub(super) fn rows(
+    group: &GroupId,
+    before: Option<&GroupRow>,
+    commits: Commits,
+    membership: Option<&Membership>,
+    evidence: Evidence<'_>,
+) -> Arc<[PartitionRow]> {
+    let owners = membership.map(owners).unwrap_or_default();
+    let isolation = evidence.config.isolation(group);
+    let known = before.map_or(&[][..], |before| &before.partitions);
+    let mut next = 0;
+    let row = |(id, committed): (TopicPartition, Result<Committed, Unavailable>)| {
+        let place = match known.get(next) {
+            Some(row) if row.id == id => Some(next),
+            _ => known.binary_search_by(|row| row.id.cmp(&id)).ok(),
+        };
+        next = place.unwrap_or(next) + usize::from(place.is_some());
+        let known = place.map(|index| &known[index]);
+        let owner = owners.get(&id).copied();
+        let marks = evidence.marks(&id);
+        if let Some(known) = known
+            && known.owner == owner
+            && known.is_quiet()
+            && let Some(reading) = &known.reading
+            && reading.is_of_its_group()
+            && committed == Ok(reading.committed)
+            && marks == Ok(reading.marks)
+        {
+            return known.clone();
+        }
+        let reading = evidence.reading(group, &id, (committed, marks), isolation);
+        let reading = reading.map_err(|failure| {
+            let kept = |row: &PartitionRow| evidence.kept(before?.measured, row);
+            (failure, known.and_then(kept))
+        });
+        PartitionRow::new(id, reading, owner)
+    };
+    commits.into_iter().map(row).collect()
+}
+
+/// Returns the member that owns each partition: the first by id, should two claim it in the middle of a rebalance.
+fn owners(membership: &Membership) -> HashMap<&TopicPartition, MemberIndex> {
+    let mut members: Vec<_> = membership.members.iter().zip(0..).collect();
+    members.sort_by_key(|(member, _)| &member.id);
+    let mut owners = HashMap::new();
+    for (member, index) in members {
+        let Some(index) = MemberIndex::new(index) else {
+            continue;
+        };
+        for partition in &member.assignment {
+            owners.entry(partition).or_insert(index);
+        }
+    }
+    owners
+}
