@@ -33,9 +33,23 @@ fn main() {
     line(format!("{groups} groups of {partitions} partitions"));
     let now = Instant::now();
     let first = world(groups, partitions, now, |_| 0);
+    let later = now + Duration::from_secs(10);
+    let same = world(groups, partitions, later, |_| 0);
+    let some = world(groups, partitions, later, |group| {
+        i64::from(group % 100 == 0)
+    });
+    let all = world(groups, partitions, later, |_| 1);
     for encoding in [Encoding::Identity, Encoding::Gzip] {
         let full = || render(&first, now, Format::OpenMetrics, encoding);
-        line(row("everything", encoding, full));
+        line(row("from nothing", encoding, full));
+        let known = full();
+        for (name, next) in [
+            ("all groups changed", &all),
+            ("1 % changed", &some),
+            ("nothing changed", &same),
+        ] {
+            line(row(name, encoding, || known.renew(next, later)));
+        }
     }
 }
 

@@ -1,23 +1,28 @@
 //! The bytes of the newest snapshots, made once and shared by all scrapers.
 //!
-//! A rendering is kept for as long as nothing is published and nothing in it has become too old to be shown.
+//! A rendering is kept for as long as nothing is published and nothing in it has become too old to be shown. The next one
+//! takes over what looks the same.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::convert::identity;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use tokio::task::JoinError;
 
-use super::families::{Rendering, render};
 use super::output::{Encoding, body};
 use super::own::render_own;
+use super::render::{Rendering, render};
 use super::writer::Format;
 use crate::lag::ClusterName;
 use crate::metrics::OwnMetrics;
 use crate::snapshot::{SnapshotStore, World};
+
+/// For how long after a scrape another one like it is expected: the longest usual scrape interval.
+const EXPECTED_WITHIN: Duration = Duration::from_secs(60);
 
 /// Answers scrapes of everything this process knows.
 #[derive(Clone, Debug)]
@@ -32,10 +37,21 @@ type Pending = Shared<BoxFuture<'static, Result<Arc<Rendering>, Arc<JoinError>>>
 
 #[derive(Debug, Default)]
 struct Cache {
-    generation: u64,
-    entries: Vec<(Format, Encoding, Pending)>,
+    entries: Vec<Entry>,
     /// For each cluster, the end of the cycle whose dropped series have been counted. A reload may move clusters about.
     counted: HashMap<Option<ClusterName>, Instant>,
+}
+
+/// The newest rendering of its kind.
+#[derive(Clone, Debug)]
+struct Entry {
+    format: Format,
+    encoding: Encoding,
+    /// When it was last scraped.
+    asked: Instant,
+    pending: Pending,
+    /// The generation of its world; nothing before it was begun: it will be of the newest then.
+    generation: Arc<OnceLock<u64>>,
 }
 
 impl Scrapes {
@@ -77,38 +93,70 @@ impl Scrapes {
     /// Returns the newest rendering, or joins those who wait for it; the first to ask starts it.
     fn rendering(&self, format: Format, encoding: Encoding, now: Instant) -> Pending {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        // Loaded under the lock, so that the cache never goes back to an older world.
-        let world = self.store.load();
-        if cache.generation < world.generation {
-            cache.generation = world.generation;
-            // Also what other formats had: a large world should not be held in memory four times.
-            cache.entries.clear();
-        }
-        cache
-            .entries
-            .retain(|(.., pending)| is_usable(pending, now));
-        let known = cache.entries.iter().find(|(its_format, its_encoding, _)| {
-            (*its_format, *its_encoding) == (format, encoding)
+        let is_expected =
+            |entry: &Entry| now.saturating_duration_since(entry.asked) <= EXPECTED_WITHIN;
+        // A large world should not be held in memory four times.
+        cache.entries.retain(is_expected);
+        let generation = self.store.load().generation;
+        let is_same = |entry: &Entry| (entry.format, entry.encoding) == (format, encoding);
+        let known = cache.entries.iter().position(is_same);
+        let known = known.map(|place| cache.entries.swap_remove(place));
+        let usable = known
+            .as_ref()
+            .filter(|known| known.is_usable(generation, now));
+        let (pending, generation) = match usable {
+            Some(usable) => (usable.pending.clone(), Arc::clone(&usable.generation)),
+            None => self.start(known.map(|known| known.pending), (format, encoding), now),
+        };
+        cache.entries.push(Entry {
+            format,
+            encoding,
+            asked: now,
+            pending: pending.clone(),
+            generation,
         });
-        if let Some((.., pending)) = known {
-            return pending.clone();
-        }
-        let pending = self.start(world, now, format, encoding);
-        cache.entries.push((format, encoding, pending.clone()));
         pending
     }
 
-    fn start(&self, world: World, now: Instant, format: Format, encoding: Encoding) -> Pending {
-        let scrapes = self.clone();
-        let rendering = tokio::task::spawn_blocking(move || {
-            let rendering = render(&world, now, format, encoding);
-            scrapes.count_dropped(&world, &rendering.dropped);
-            Arc::new(rendering)
+    /// Starts the rendering that follows `before`, once that is done: at most one of a kind is made at a time.
+    fn start(
+        &self,
+        before: Option<Pending>,
+        (format, encoding): (Format, Encoding),
+        now: Instant,
+    ) -> (Pending, Arc<OnceLock<u64>>) {
+        let generation = Arc::new(OnceLock::new());
+        let (scrapes, begun) = (self.clone(), Arc::clone(&generation));
+        // Ends by itself, with the rendering.
+        let task = tokio::spawn(async move {
+            // One that failed is nothing to go on from.
+            let before = match before {
+                Some(before) => before.await.ok(),
+                None => None,
+            };
+            let world = scrapes.begin(&begun);
+            tokio::task::spawn_blocking(move || {
+                let now = now.max(Instant::now());
+                let rendering = match before {
+                    Some(before) => before.renew(&world, now),
+                    None => render(&world, now, format, encoding),
+                };
+                scrapes.count_dropped(&world, &rendering.dropped);
+                Arc::new(rendering)
+            })
+            .await
         });
-        rendering
-            .map(|done| done.map_err(Arc::new))
-            .boxed()
-            .shared()
+        let pending = task.map(|done| done.and_then(identity).map_err(Arc::new));
+        (pending.boxed().shared(), generation)
+    }
+
+    /// Returns the newest world for a rendering, from when on it is known by the world's generation.
+    fn begin(&self, generation: &OnceLock<u64>) -> World {
+        // Whoever asks later sees that it was begun: the world it would be of is not older than the question.
+        let _cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let world = self.store.load();
+        generation.get_or_init(|| world.generation);
+        world
     }
 
     /// Counts the series that a snapshot lost to the limit, once however often it is rendered.
@@ -129,12 +177,16 @@ impl Scrapes {
     }
 }
 
-/// Tells whether a rendering is still being made or is still true.
-fn is_usable(pending: &Pending, now: Instant) -> bool {
-    match pending.peek() {
-        None => true,
-        Some(Ok(rendering)) => rendering.valid_until.is_none_or(|until| now <= until),
-        Some(Err(_)) => false,
+impl Entry {
+    /// Tells whether a rendering is still to be made of the newest world, or is and is true.
+    fn is_usable(&self, generation: u64, now: Instant) -> bool {
+        let is_newest = self.generation.get().is_none_or(|own| *own >= generation);
+        is_newest
+            && match self.pending.peek() {
+                None => true,
+                Some(Ok(rendering)) => rendering.valid_until.is_none_or(|until| now <= until),
+                Some(Err(_)) => false,
+            }
     }
 }
 
@@ -144,7 +196,9 @@ mod tests {
 
     use super::*;
     use crate::lag::UncommittedPolicy;
-    use crate::snapshot::{ClusterSnapshot, CollectMode, CycleOutcome, Exposure};
+    use crate::snapshot::{
+        ClusterSnapshot, CollectMode, CycleOutcome, Exposure, TopicRow, TopicSeries,
+    };
 
     fn snapshot(stale_after: Duration) -> Arc<ClusterSnapshot> {
         let taken = Instant::now();
@@ -221,14 +275,64 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn renderings_of_what_was_published_before_are_not_kept() {
+    async fn a_rendering_that_nobody_scrapes_any_more_is_given_up() {
         let scrapes = scrapes();
         let slot = &scrapes.store.slots()[0];
         slot.publish(snapshot(Duration::from_secs(3600)));
+        let asked = Instant::now();
         let old = Arc::downgrade(&rendering(&scrapes, Encoding::Identity).await);
-        slot.publish(snapshot(Duration::from_secs(3600)));
-        rendering(&scrapes, Encoding::Gzip).await;
+        let other = |now| scrapes.rendering(Format::Text, Encoding::Gzip, now);
+        other(asked + EXPECTED_WITHIN).await.expect("no panic");
+        assert!(old.upgrade().is_some());
+        other(asked + 2 * EXPECTED_WITHIN).await.expect("no panic");
         assert!(old.upgrade().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_rendering_goes_on_from_the_one_before_it_and_replaces_it() {
+        let scrapes = scrapes();
+        let slot = &scrapes.store.slots()[0];
+        let mut first = Arc::unwrap_or_clone(snapshot(Duration::from_secs(3600)));
+        first.topics = vec![Arc::new(topic("a"))];
+        slot.publish(Arc::new(first.clone()));
+        let old = rendering(&scrapes, Encoding::Gzip).await;
+        assert_eq!((old.runs_made, old.runs_kept), (1, 0));
+        slot.publish(Arc::new(first));
+        let new = rendering(&scrapes, Encoding::Gzip).await;
+        assert_eq!((new.runs_made, new.runs_kept), (0, 1));
+        let weak = Arc::downgrade(&old);
+        drop(old);
+        assert!(weak.upgrade().is_none());
+    }
+
+    fn topic(name: &str) -> TopicRow {
+        TopicRow {
+            name: name.into(),
+            series: TopicSeries::Here,
+            measured: Instant::now(),
+            partitions: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_scrape_never_waits_for_less_than_the_newest_world() {
+        let scrapes = scrapes();
+        let slot = &scrapes.store.slots()[0];
+        for _ in 0..20 {
+            slot.publish(snapshot(Duration::from_secs(3600)));
+            let early = scrapes.rendering(Format::Text, Encoding::Gzip, Instant::now());
+            tokio::task::yield_now().await;
+            slot.publish(snapshot(Duration::from_secs(3600)));
+            rendering(&scrapes, Encoding::Gzip).await;
+            let generation = scrapes.store.load().generation;
+            let cache = scrapes.cache.lock().expect("nothing panics");
+            assert_eq!(cache.entries.len(), 1);
+            assert_eq!(cache.entries[0].generation.get(), Some(&generation));
+            assert!(
+                early.peek().is_some(),
+                "renderings of a kind follow each other"
+            );
+        }
     }
 
     #[tokio::test]

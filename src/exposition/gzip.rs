@@ -2,23 +2,20 @@
 //!
 //! Every piece but the last ends with a sync flush, on a byte's edge and without a final block, so pieces simply
 //! follow each other; the checksum of the whole is combined from theirs. A stream of two gzip members would be
-//! simpler, but browsers and older curls read only the first one.
+//! simpler, but browsers and older curls read only the first one. No piece refers to bytes of another, so one may be
+//! made anew without its neighbours.
 //!
 //! Source: RFC 1951 (deflate), RFC 1952 (gzip).
 
 use bytes::Bytes;
-use flate2::{Compress, Compression, Crc, FlushCompress};
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 
 /// Magic number, deflate, no flags, no time, no hints, unknown system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
 
-/// How many bytes the output grows by when it is full.
-const CHUNK_BYTES: usize = 64 * 1024;
-
-/// Compresses one piece.
+/// Compresses pieces, one after the other. Its tables are large, so one is used for many.
 pub(super) struct Deflater {
     compress: Compress,
-    checksum: Crc,
     deflated: Vec<u8>,
 }
 
@@ -26,6 +23,13 @@ pub(super) struct Deflater {
 #[derive(Debug)]
 pub(super) struct Piece {
     deflated: Bytes,
+    checksum: Crc,
+}
+
+/// Pieces that follow each other.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    chunks: Vec<Bytes>,
     checksum: Crc,
 }
 
@@ -39,64 +43,63 @@ pub(super) enum Follows {
 }
 
 impl Deflater {
-    /// Returns a compressor that holds nothing yet.
+    /// Returns a compressor.
     pub(super) fn new() -> Self {
         Self {
             // Samples repeat themselves: the fastest level already makes them some twenty times smaller.
             compress: Compress::new(Compression::fast(), false),
-            checksum: Crc::new(),
             deflated: Vec::new(),
         }
     }
 
-    /// Adds `bytes` to the piece.
-    pub(super) fn write(&mut self, bytes: &[u8]) {
-        self.checksum.update(bytes);
-        self.deflate(bytes, FlushCompress::None);
-    }
-
-    /// Ends the piece.
-    pub(super) fn finish(mut self, follows: Follows) -> Piece {
-        self.deflate(
-            &[],
-            match follows {
-                Follows::Another => FlushCompress::Sync,
-                Follows::Nothing => FlushCompress::Finish,
-            },
-        );
-        self.deflated.shrink_to_fit();
-        Piece {
-            deflated: self.deflated.into(),
-            checksum: self.checksum,
-        }
-    }
-
-    fn deflate(&mut self, bytes: &[u8], flush: FlushCompress) {
-        let start = self.compress.total_in();
+    /// Compresses one piece.
+    pub(super) fn piece(&mut self, plain: &[u8], follows: Follows) -> Piece {
+        let flush = match follows {
+            Follows::Another => FlushCompress::Sync,
+            Follows::Nothing => FlushCompress::Finish,
+        };
+        self.compress.reset();
+        self.deflated.clear();
+        let mut checksum = Crc::new();
+        checksum.update(plain);
         loop {
-            let consumed = usize::try_from(self.compress.total_in() - start)
+            let consumed = usize::try_from(self.compress.total_in())
                 .expect("no more is consumed than the slice is long");
-            if self.deflated.capacity() == self.deflated.len() {
-                self.deflated.reserve(CHUNK_BYTES);
-            }
-            self.compress
-                .compress_vec(&bytes[consumed..], &mut self.deflated, flush)
-                .expect("compressing fails only on a broken state");
             // Room left over is how deflate says that it has nothing more to give for this input.
-            if self.deflated.len() < self.deflated.capacity() {
-                return;
+            self.deflated.reserve(1024 + (plain.len() - consumed) / 8);
+            let status = self
+                .compress
+                .compress_vec(&plain[consumed..], &mut self.deflated, flush)
+                .expect("compressing fails only on a broken state");
+            let has_room = self.deflated.len() < self.deflated.capacity();
+            if status == Status::StreamEnd || (has_room && follows == Follows::Another) {
+                break;
             }
+        }
+        Piece {
+            deflated: Bytes::copy_from_slice(&self.deflated),
+            checksum,
         }
     }
 }
 
-/// Returns the whole stream as the chunks it is made of; the last of `pieces` ended with [`Follows::Nothing`].
-pub(super) fn stream(pieces: &[&Piece]) -> Vec<Bytes> {
+impl Pieces {
+    /// Adds a piece; its bytes are shared.
+    pub(super) fn push(&mut self, piece: &Piece) {
+        self.chunks.push(piece.deflated.clone());
+        self.checksum.combine(&piece.checksum);
+    }
+}
+
+/// Returns the whole stream as the chunks it is made of; the last of the pieces ended with [`Follows::Nothing`].
+pub(super) fn stream(parts: &[&Pieces]) -> Vec<Bytes> {
     let mut checksum = Crc::new();
-    let mut chunks = vec![Bytes::from_static(&HEADER)];
-    for piece in pieces {
-        checksum.combine(&piece.checksum);
-        chunks.push(piece.deflated.clone());
+    let count: usize = parts.iter().map(|part| part.chunks.len()).sum();
+    let mut chunks = Vec::with_capacity(count + 2);
+    chunks.push(Bytes::from_static(&HEADER));
+    for part in parts {
+        checksum.combine(&part.checksum);
+        chunks.extend_from_slice(&part.chunks);
     }
     let trailer = [
         checksum.sum().to_le_bytes(),
@@ -128,19 +131,12 @@ mod tests {
         plain
     }
 
-    fn piece(bytes: &[u8], follows: Follows) -> Piece {
-        let mut deflater = Deflater::new();
-        for chunk in bytes.chunks(1000) {
-            deflater.write(chunk);
-        }
-        deflater.finish(follows)
-    }
-
     #[test]
     fn pieces_join_into_one_valid_member() {
         let noise: Vec<u8> = (0..400_000_u64)
             .map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
             .collect();
+        let mut deflater = Deflater::new();
         for (first, last) in [
             (&b""[..], &b""[..]),
             (b"", b"end\n"),
@@ -149,12 +145,22 @@ mod tests {
             (&noise, b"end\n"),
             (b"start\n", &noise),
         ] {
-            let pieces = [
-                piece(first, Follows::Another),
-                piece(last, Follows::Nothing),
-            ];
-            let plain = inflate(&stream(&[&pieces[0], &pieces[1]]));
-            assert_eq!(plain, [first, last].concat());
+            let mut start = Pieces::default();
+            start.push(&deflater.piece(first, Follows::Another));
+            start.push(&deflater.piece(first, Follows::Another));
+            let mut end = Pieces::default();
+            end.push(&deflater.piece(last, Follows::Nothing));
+            let plain = inflate(&stream(&[&start, &end]));
+            assert_eq!(plain, [first, first, last].concat());
         }
+    }
+
+    #[test]
+    fn a_piece_depends_on_none_before_it() {
+        let mut used = Deflater::new();
+        used.piece(b"partition=\"1\"} 5\n", Follows::Another);
+        let again = used.piece(b"partition=\"1\"} 5\n", Follows::Another);
+        let alone = Deflater::new().piece(b"partition=\"1\"} 5\n", Follows::Another);
+        assert_eq!(again.deflated, alone.deflated);
     }
 }

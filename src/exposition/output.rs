@@ -1,8 +1,8 @@
-//! Where rendered bytes go: kept as they are, or compressed while they are made.
+//! Where rendered bytes go: kept as they are, or compressed, in blocks that an answer's body is joined from.
 
 use bytes::Bytes;
 
-use super::gzip::{self, Deflater, Follows, Piece};
+use super::gzip::{self, Deflater, Follows, Piece, Pieces};
 
 /// The content encoding of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,54 +19,126 @@ pub struct Part(Rendered);
 
 #[derive(Debug)]
 enum Rendered {
-    Identity(Bytes),
+    Identity(Vec<Bytes>),
+    Gzip(Pieces),
+}
+
+/// Some lines of one family, encoded.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// How many.
+    pub(super) lines: u64,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// As it is, also where the answer is compressed: too small to be compressed alone.
+    Text(Bytes),
     Gzip(Piece),
 }
 
-/// Where a part is written to.
-pub(super) struct Output {
-    buffer: Vec<u8>,
+/// Joins text and blocks into a part.
+pub(super) struct Joiner {
     deflater: Option<Deflater>,
+    /// What was not made a chunk of its own yet.
+    text: Vec<u8>,
+    part: Rendered,
 }
 
-/// A compressed part never holds more than about this much plain text at once.
-const BUFFER_BYTES: usize = 64 * 1024;
+/// A smaller block shares a chunk with its neighbours: alone it would compress badly, and cost more to send than to copy.
+const SMALL_BYTES: usize = 4 * 1024;
 
-impl Output {
-    /// Returns an empty output.
+/// How much text is joined into one chunk.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+impl Encoding {
+    /// Returns what compresses it; nothing where nothing does.
+    pub(super) fn deflater(self) -> Option<Deflater> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some(Deflater::new()),
+        }
+    }
+}
+
+impl Block {
+    /// Returns a block of that many lines.
+    pub(super) fn new(lines: u64, text: &[u8], deflater: Option<&mut Deflater>) -> Self {
+        let content = match deflater {
+            Some(deflater) if text.len() >= SMALL_BYTES => {
+                Content::Gzip(deflater.piece(text, Follows::Another))
+            }
+            Some(_) | None => Content::Text(Bytes::copy_from_slice(text)),
+        };
+        Self { lines, content }
+    }
+
+    /// Returns its text; nothing where it is compressed.
+    pub(super) fn text(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            Content::Gzip(_) => None,
+        }
+    }
+}
+
+impl Joiner {
+    /// Returns a part that holds nothing yet.
     pub(super) fn new(encoding: Encoding) -> Self {
         Self {
-            buffer: Vec::with_capacity(BUFFER_BYTES),
-            deflater: match encoding {
-                Encoding::Identity => None,
-                Encoding::Gzip => Some(Deflater::new()),
+            deflater: encoding.deflater(),
+            text: Vec::with_capacity(CHUNK_BYTES),
+            part: match encoding {
+                Encoding::Identity => Rendered::Identity(Vec::new()),
+                Encoding::Gzip => Rendered::Gzip(Pieces::default()),
             },
         }
     }
 
-    /// Returns the buffer to append to.
-    pub(super) fn buffer(&mut self) -> &mut Vec<u8> {
-        if let Some(deflater) = &mut self.deflater
-            && self.buffer.len() >= BUFFER_BYTES
-        {
-            deflater.write(&self.buffer);
-            self.buffer.clear();
+    /// Returns the text to append to.
+    pub(super) fn text(&mut self) -> &mut Vec<u8> {
+        if self.text.len() >= CHUNK_BYTES {
+            self.close(Follows::Another);
         }
-        &mut self.buffer
+        &mut self.text
+    }
+
+    /// Adds a block of the same encoding. Its bytes are shared, unless there are few.
+    pub(super) fn block(&mut self, block: &Block) {
+        if let Content::Text(text) = &block.content
+            && (text.len() < SMALL_BYTES || self.deflater.is_some())
+        {
+            self.text().extend_from_slice(text);
+            return;
+        }
+        if !self.text.is_empty() {
+            self.close(Follows::Another);
+        }
+        match (&mut self.part, &block.content) {
+            (Rendered::Identity(chunks), Content::Text(text)) => chunks.push(text.clone()),
+            (Rendered::Gzip(pieces), Content::Gzip(piece)) => pieces.push(piece),
+            (Rendered::Identity(_), Content::Gzip(_)) | (Rendered::Gzip(_), Content::Text(_)) => {
+                panic!("a block has the encoding of its part")
+            }
+        }
     }
 
     /// Ends the part.
     pub(super) fn finish(mut self, follows: Follows) -> Part {
-        Part(match self.deflater {
-            None => {
-                self.buffer.shrink_to_fit();
-                Rendered::Identity(self.buffer.into())
+        self.close(follows);
+        Part(self.part)
+    }
+
+    fn close(&mut self, follows: Follows) {
+        match (&mut self.part, &mut self.deflater) {
+            (Rendered::Gzip(pieces), Some(deflater)) => {
+                pieces.push(&deflater.piece(&self.text, follows));
             }
-            Some(mut deflater) => {
-                deflater.write(&self.buffer);
-                Rendered::Gzip(deflater.finish(follows))
-            }
-        })
+            (Rendered::Identity(chunks), _) => chunks.push(Bytes::copy_from_slice(&self.text)),
+            (Rendered::Gzip(_), None) => panic!("what is compressed has a compressor"),
+        }
+        self.text.clear();
     }
 }
 
@@ -77,7 +149,9 @@ impl Output {
 /// Where one part is compressed and the other is not.
 pub fn body(first: &Part, last: &Part) -> Vec<Bytes> {
     match (&first.0, &last.0) {
-        (Rendered::Identity(first), Rendered::Identity(last)) => vec![first.clone(), last.clone()],
+        (Rendered::Identity(first), Rendered::Identity(last)) => {
+            first.iter().chain(last).cloned().collect()
+        }
         (Rendered::Gzip(first), Rendered::Gzip(last)) => gzip::stream(&[first, last]),
         (Rendered::Identity(_), Rendered::Gzip(_)) | (Rendered::Gzip(_), Rendered::Identity(_)) => {
             panic!("both parts of a body have the same encoding")

@@ -4,25 +4,26 @@ use prometheus::Registry;
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 use super::gzip::Follows;
-use super::output::{Encoding, Part};
-use super::writer::{Family, Format, Head, Labels, Value, Writer};
+use super::output::{Encoding, Joiner, Part};
+use super::writer::{Family, Format, Head, Labels, Value};
 use crate::metrics::{Kind, table};
 
 /// Renders what a registry has gathered: the last part of a scrape's body.
 ///
 /// Reads `/proc` for the families `process_*`.
 pub fn render_own(registry: &Registry, format: Format, encoding: Encoding) -> Part {
-    let mut writer = Writer::new(format, encoding);
+    let mut joiner = Joiner::new(encoding);
     for family in registry.gather() {
         let Some(kind) = kind(&family) else {
             continue;
         };
         let order = table::find(family.name()).map_or(&[][..], |metric| metric.labels);
-        let mut written = writer.family(Head {
+        let head = Head {
             name: family.name(),
             kind,
             help: family.help(),
-        });
+        };
+        let mut written = Family::new(format, head, joiner.text());
         for metric in family.get_metric() {
             write(
                 &mut written,
@@ -32,7 +33,8 @@ pub fn render_own(registry: &Registry, format: Format, encoding: Encoding) -> Pa
             );
         }
     }
-    writer.finish(Follows::Nothing)
+    format.end(joiner.text());
+    joiner.finish(Follows::Nothing)
 }
 
 /// Returns the type; nothing for those that the table does not know, which no test lets in.

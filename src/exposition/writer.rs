@@ -4,8 +4,6 @@
 
 use std::io::Write;
 
-use super::gzip::Follows;
-use super::output::{Encoding, Output, Part};
 use crate::metrics::Kind;
 
 /// A text format.
@@ -43,20 +41,24 @@ pub(super) struct Head<'a> {
 pub(super) enum Value {
     /// Written exactly.
     Integer(u64),
+    /// Milliseconds, written exactly and as seconds.
+    Millis(u64),
     /// Written with as many digits as tell it from its neighbours.
     Float(f64),
 }
 
-/// Writes families, one after the other.
-pub(super) struct Writer {
-    format: Format,
-    output: Output,
+/// Lines of one family.
+pub(super) struct Lines<'a> {
+    name: &'a str,
+    text: Vec<u8>,
+    count: u64,
 }
 
-/// Writes the samples of one family; its head comes with the first of them.
-pub(super) struct Family<'w> {
-    writer: &'w mut Writer,
-    head: Head<'w>,
+/// Writes the samples of one family into a text; its head comes with the first of them.
+pub(super) struct Family<'a> {
+    format: Format,
+    head: Head<'a>,
+    text: &'a mut Vec<u8>,
     is_open: bool,
 }
 
@@ -64,34 +66,60 @@ pub(super) struct Family<'w> {
 #[derive(Default)]
 pub(super) struct Labels(Vec<u8>);
 
-impl Writer {
-    /// Returns a writer that has written nothing.
-    pub(super) fn new(format: Format, encoding: Encoding) -> Self {
+impl Format {
+    /// Writes what ends a whole answer: OpenMetrics says so.
+    pub(super) fn end(self, text: &mut Vec<u8>) {
+        match self {
+            Self::Text => {}
+            Self::OpenMetrics => text.extend_from_slice(b"# EOF\n"),
+        }
+    }
+}
+
+impl<'a> Lines<'a> {
+    /// Returns no lines yet.
+    pub(super) fn new(name: &'a str) -> Self {
         Self {
-            format,
-            output: Output::new(encoding),
+            name,
+            text: Vec::new(),
+            count: 0,
         }
     }
 
+    /// Writes a sample.
+    pub(super) fn sample(&mut self, labels: &Labels, value: impl Into<Value>) {
+        self.count += 1;
+        write_line(&mut self.text, self.name, labels, value.into());
+    }
+
+    /// Returns what was written.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Returns how many lines were written.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Forgets what was written.
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+        self.count = 0;
+    }
+}
+
+impl<'a> Family<'a> {
     /// Starts a family.
-    pub(super) fn family<'w>(&'w mut self, head: Head<'w>) -> Family<'w> {
-        Family {
-            writer: self,
+    pub(super) fn new(format: Format, head: Head<'a>, text: &'a mut Vec<u8>) -> Self {
+        Self {
+            format,
             head,
+            text,
             is_open: false,
         }
     }
 
-    /// Ends the part. The last part of OpenMetrics says so.
-    pub(super) fn finish(mut self, follows: Follows) -> Part {
-        if (self.format, follows) == (Format::OpenMetrics, Follows::Nothing) {
-            self.output.buffer().extend_from_slice(b"# EOF\n");
-        }
-        self.output.finish(follows)
-    }
-}
-
-impl Family<'_> {
     /// Writes a sample.
     pub(super) fn sample(&mut self, labels: &Labels, value: Value) {
         self.line("", labels, value);
@@ -107,11 +135,11 @@ impl Family<'_> {
     ) {
         let mark = labels.mark();
         for (bound, cumulative) in buckets {
-            labels.push_bound(bound, self.writer.format);
+            labels.push_bound(bound, self.format);
             self.line("_bucket", labels, Value::Integer(cumulative));
             labels.cut(mark);
         }
-        labels.push_bound(f64::INFINITY, self.writer.format);
+        labels.push_bound(f64::INFINITY, self.format);
         self.line("_bucket", labels, Value::Integer(count));
         labels.cut(mark);
         self.line("_sum", labels, Value::Float(sum));
@@ -121,43 +149,48 @@ impl Family<'_> {
     fn line(&mut self, suffix: &str, labels: &Labels, value: Value) {
         if !self.is_open {
             self.is_open = true;
-            self.open();
+            self.head.write(self.format, self.text);
         }
-        let buffer = self.writer.output.buffer();
-        buffer.extend_from_slice(self.head.name.as_bytes());
-        buffer.extend_from_slice(suffix.as_bytes());
-        if !labels.0.is_empty() {
-            buffer.push(b'{');
-            buffer.extend_from_slice(&labels.0);
-            buffer.push(b'}');
-        }
-        buffer.push(b' ');
-        value.write(buffer);
-        buffer.push(b'\n');
+        self.text.extend_from_slice(self.head.name.as_bytes());
+        write_line(self.text, suffix, labels, value);
     }
+}
 
-    fn open(&mut self) {
-        let Head { name, kind, help } = self.head;
-        let format = self.writer.format;
+/// Writes a line.
+fn write_line(text: &mut Vec<u8>, name: &str, labels: &Labels, value: Value) {
+    text.extend_from_slice(name.as_bytes());
+    if !labels.0.is_empty() {
+        text.push(b'{');
+        text.extend_from_slice(&labels.0);
+        text.push(b'}');
+    }
+    text.push(b' ');
+    value.write(text);
+    text.push(b'\n');
+}
+
+impl Head<'_> {
+    /// Writes the help and the type.
+    pub(super) fn write(self, format: Format, text: &mut Vec<u8>) {
+        let Self { name, kind, help } = self;
         // OpenMetrics names the family of a counter without the suffix that its samples have.
         let name = match (format, kind) {
             (Format::OpenMetrics, Kind::Counter) => name.strip_suffix("_total").unwrap_or(name),
             (Format::Text | Format::OpenMetrics, _) => name,
         };
-        let buffer = self.writer.output.buffer();
-        buffer.extend_from_slice(b"# HELP ");
-        buffer.extend_from_slice(name.as_bytes());
-        buffer.push(b' ');
+        text.extend_from_slice(b"# HELP ");
+        text.extend_from_slice(name.as_bytes());
+        text.push(b' ');
         match format {
             // The text format leaves quotes in help texts alone.
-            Format::Text => escape(buffer, help, |byte| byte != b'"'),
-            Format::OpenMetrics => escape(buffer, help, |_| true),
+            Format::Text => escape(text, help, |byte| byte != b'"'),
+            Format::OpenMetrics => escape(text, help, |_| true),
         }
-        buffer.extend_from_slice(b"\n# TYPE ");
-        buffer.extend_from_slice(name.as_bytes());
-        buffer.push(b' ');
-        buffer.extend_from_slice(type_word(kind, format).as_bytes());
-        buffer.push(b'\n');
+        text.extend_from_slice(b"\n# TYPE ");
+        text.extend_from_slice(name.as_bytes());
+        text.push(b' ');
+        text.extend_from_slice(type_word(kind, format).as_bytes());
+        text.push(b'\n');
     }
 }
 
@@ -210,11 +243,23 @@ impl Labels {
 }
 
 impl Value {
+    /// The most milliseconds that a float tells from their neighbours: it has 15 digits at least.
+    pub(super) const MAX_MILLIS: u64 = 1_000_000_000_000_000;
+
+    /// Returns milliseconds as seconds.
+    pub(super) fn millis(millis: u128) -> Self {
+        match u64::try_from(millis) {
+            Ok(millis) if millis < Self::MAX_MILLIS => Self::Millis(millis),
+            Ok(_) | Err(_) => Self::Float(millis as f64 / 1_000.0),
+        }
+    }
+
     fn write(self, buffer: &mut Vec<u8>) {
         match self {
             Self::Integer(value) => {
                 buffer.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
             }
+            Self::Millis(millis) => write_millis(buffer, millis),
             Self::Float(value) if value == f64::INFINITY => buffer.extend_from_slice(b"+Inf"),
             Self::Float(value) if value == f64::NEG_INFINITY => buffer.extend_from_slice(b"-Inf"),
             Self::Float(value) => write!(buffer, "{value}").expect("writing to memory cannot fail"),
@@ -226,6 +271,22 @@ impl From<u64> for Value {
     fn from(value: u64) -> Self {
         Self::Integer(value)
     }
+}
+
+/// Writes milliseconds as seconds, as the nearest float would be written.
+fn write_millis(buffer: &mut Vec<u8>, millis: u64) {
+    buffer.extend_from_slice(itoa::Buffer::new().format(millis / 1_000).as_bytes());
+    let mut rest = millis % 1_000;
+    if rest == 0 {
+        return;
+    }
+    let mut digits = [b'.', b'0', b'0', b'0'];
+    for place in (1..4).rev() {
+        digits[place] += u8::try_from(rest % 10).expect("it is one digit");
+        rest /= 10;
+    }
+    let zeros = digits.iter().rev().take_while(|digit| **digit == b'0');
+    buffer.extend_from_slice(&digits[..4 - zeros.count()]);
 }
 
 /// Returns the word that names a type in a format.
@@ -257,4 +318,39 @@ fn escape(buffer: &mut Vec<u8>, text: &str, is_special: impl Fn(u8) -> bool) {
         }
     }
     buffer.extend_from_slice(&bytes[copied..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(value: Value) -> String {
+        let mut text = Vec::new();
+        value.write(&mut text);
+        String::from_utf8(text).expect("digits are ASCII")
+    }
+
+    #[test]
+    fn milliseconds_are_written_without_zeros_at_their_end() {
+        for (millis, expected) in [
+            (0, "0"),
+            (1, "0.001"),
+            (20, "0.02"),
+            (300, "0.3"),
+            (4_000, "4"),
+            (50_607, "50.607"),
+        ] {
+            assert_eq!(written(Value::Millis(millis)), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn milliseconds_look_like_the_float_that_is_nearest(millis in 0..Value::MAX_MILLIS) {
+            let float = Value::Float(millis as f64 / 1_000.0);
+            prop_assert_eq!(written(Value::Millis(millis)), written(float));
+        }
+    }
 }

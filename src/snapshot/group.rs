@@ -74,6 +74,36 @@ impl GroupRow {
         self.verdict.status()
     }
 
+    /// Tells whether it says the same as `other`, but for when that was measured with the whole group.
+    ///
+    /// Cheap where the two share what they hold.
+    pub fn shows_the_same_as(&self, other: &Self) -> bool {
+        let Self {
+            id,
+            membership,
+            measured: _,
+            is_quiet: _,
+            partitions,
+            isolation,
+            verdict,
+            failures,
+            activity,
+        } = self;
+        let has_same_membership = match (membership, &other.membership) {
+            (Some(membership), Some(other)) => membership.shows_the_same_as(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        // `Arc`s of what is `Eq` are equal at once where they are the same.
+        has_same_membership
+            && *id == other.id
+            && *isolation == other.isolation
+            && *verdict == other.verdict
+            && *failures == other.failures
+            && *activity == other.activity
+            && *partitions == other.partitions
+    }
+
     /// Tells whether the newest cycle could read everything about the group.
     pub fn is_read_in_full(&self) -> bool {
         let has_gap = |row: &PartitionRow| row.failure.is_some();
@@ -99,6 +129,23 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// Tells whether it says the same as `other`, but for when that was read.
+    pub fn shows_the_same_as(&self, other: &Self) -> bool {
+        let Self {
+            measured: _,
+            state,
+            group_type,
+            assignor,
+            coordinator,
+            members,
+        } = self;
+        *state == other.state
+            && *group_type == other.group_type
+            && *assignor == other.assignor
+            && *coordinator == other.coordinator
+            && *members == other.members
+    }
+
     /// Returns the member that owns a partition of the same group's row; nothing where none does.
     pub fn owner(&self, row: &PartitionRow) -> Option<&Member> {
         self.members.get(row.owner?.index())

@@ -12,7 +12,7 @@ use crate::lag::{
 };
 
 /// One partition of a group: a commit and watermarks of one and the same cycle. 96 bytes while nothing waits on it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartitionRow {
     /// The partition.
     pub id: TopicPartition,

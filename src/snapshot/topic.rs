@@ -41,3 +41,38 @@ pub struct TopicPartitionRow {
     /// The newest good watermarks and when they were read; nothing before the first, and once they are too old.
     pub marks: Option<(Instant, Watermarks)>,
 }
+
+impl TopicRow {
+    /// Tells whether it says the same as `other`, but for when that was measured.
+    pub fn shows_the_same_as(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            series,
+            measured: _,
+            partitions,
+        } = self;
+        let mut pairs = partitions.iter().zip(&other.partitions);
+        *name == other.name
+            && *series == other.series
+            && partitions.len() == other.partitions.len()
+            && pairs.all(|(row, other)| row.shows_the_same_as(other))
+    }
+}
+
+impl TopicPartitionRow {
+    fn shows_the_same_as(&self, other: &Self) -> bool {
+        let Self {
+            id,
+            leader,
+            replicas,
+            in_sync,
+            marks,
+        } = self;
+        let offsets = |(_, marks): &(Instant, Watermarks)| *marks;
+        *id == other.id
+            && *leader == other.leader
+            && *replicas == other.replicas
+            && *in_sync == other.in_sync
+            && marks.as_ref().map(offsets) == other.marks.as_ref().map(offsets)
+    }
+}

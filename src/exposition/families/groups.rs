@@ -1,178 +1,140 @@
-//! Samples of groups, of their topics and of their partitions.
+//! Samples of groups and of their topics.
 
-use super::cluster::Cluster;
-use super::seconds;
-use crate::exposition::writer::{Family, Labels, Value};
+use super::scene::Scene;
+use super::timestamp;
+use crate::exposition::writer::{Labels, Value};
+use crate::lag::Drain;
 use crate::lag::group::TopicTotals;
-use crate::lag::{Committed, Lag, Method, UncommittedPolicy};
-use crate::snapshot::{Activity, ClusterSnapshot, GroupRow, Membership, PartitionRow, Reading};
+use crate::snapshot::{Activity, Commits, GroupRow, Membership, PartitionRow};
 
-impl<'a> Cluster<'a> {
-    pub(super) fn group(
-        &mut self,
-        family: &mut Family<'_>,
-        snapshot: &ClusterSnapshot,
-        group: &GroupRow,
-        value: fn(&Membership, &mut Labels) -> u64,
-    ) {
-        let Some(membership) = snapshot.fresh_membership(group, self.now) else {
-            return;
-        };
-        self.show(membership.measured);
-        self.labels.push("consumergroup", group.id.as_str());
-        let value = value(membership, &mut self.labels);
-        self.series(family, value);
-    }
+/// A group as it is to be seen.
+pub(in crate::exposition) struct GroupView<'a> {
+    row: &'a GroupRow,
+    membership: Option<&'a Membership>,
+    is_judged: bool,
+}
 
-    pub(super) fn activities(
-        &mut self,
-        family: &mut Family<'_>,
-        snapshot: &ClusterSnapshot,
-        value: fn(&Activity) -> Option<Value>,
-    ) {
-        let start = self.labels.mark();
-        for group in &snapshot.groups {
-            // Where the members cannot be told, neither can what they did.
-            if let Some(membership) = snapshot.fresh_membership(group, self.now)
-                && let Some(value) = value(&group.activity)
-            {
-                self.show(membership.measured);
-                self.labels.push("consumergroup", group.id.as_str());
-                self.series(family, value);
-                self.labels.cut(start);
-            }
+/// A group's partitions of one topic, added up.
+pub(in crate::exposition) struct GroupTopicView {
+    totals: TopicTotals,
+    drain: Option<Drain>,
+    abandoned: u64,
+    /// What was committed; nothing where no commit of the topic was read lately: a count that stands still says that
+    /// nothing happened.
+    commits: Option<Commits>,
+}
+
+impl<'a> GroupView<'a> {
+    /// Returns a group of a scene.
+    pub(in crate::exposition) fn new(scene: Scene<'a>, row: &'a GroupRow) -> Self {
+        Self {
+            row,
+            membership: scene.membership(row),
+            is_judged: scene.is_judged(),
         }
     }
+}
 
-    /// Tells whether a commit of the topic was read lately enough: a count that stands still says that nothing happened.
-    pub(super) fn shows_commits(
-        &mut self,
-        snapshot: &ClusterSnapshot,
-        group: &GroupRow,
+impl GroupTopicView {
+    /// Returns what the partitions of a group on one topic add up to.
+    pub(in crate::exposition) fn new(
+        scene: Scene<'_>,
+        group: &GroupView<'_>,
         rows: &[PartitionRow],
-    ) -> bool {
-        let mut rows = rows.iter();
-        let reading = rows.find_map(|row| snapshot.fresh_reading(group, row, self.now));
-        reading
-            .into_iter()
-            .for_each(|(_, measured)| self.show(measured));
-        reading.is_some()
-    }
-
-    /// Calls `write` for the partitions of each group on each topic, with the labels of both set.
-    pub(super) fn each_group_topic(
-        &mut self,
-        snapshot: &'a ClusterSnapshot,
-        mut write: impl FnMut(&mut Self, &'a GroupRow, &'a [PartitionRow]),
-    ) {
-        let start = self.labels.mark();
-        for group in &snapshot.groups {
-            self.labels.push("consumergroup", group.id.as_str());
-            let mark = self.labels.mark();
-            for rows in group
-                .partitions
-                .chunk_by(|one, next| one.id.topic == next.id.topic)
-            {
-                self.labels.push("topic", rows[0].id.topic.as_str());
-                write(self, group, rows);
-                self.labels.cut(mark);
-            }
-            self.labels.cut(start);
-        }
-    }
-
-    pub(super) fn totals(
-        &mut self,
-        snapshot: &ClusterSnapshot,
-        group: &GroupRow,
-        rows: &[PartitionRow],
-    ) -> TopicTotals {
-        let rows = rows.iter().filter(|row| snapshot.counts(row));
-        let readings = rows.map(|row| {
-            let (reading, measured) = snapshot.fresh_reading(group, row, self.now)?;
-            self.show(measured);
+    ) -> Self {
+        let GroupView { row, is_judged, .. } = *group;
+        let snapshot = scene.snapshot;
+        let counted = rows.iter().filter(|partition| snapshot.counts(partition));
+        let readings = counted.map(|partition| {
+            let reading = scene.reading(row, partition)?;
             Some((reading.committed, reading.lag()))
         });
-        TopicTotals::of(readings, snapshot.uncommitted)
-    }
-
-    pub(super) fn group_partitions(
-        &mut self,
-        family: &mut Family<'_>,
-        snapshot: &ClusterSnapshot,
-        group: &GroupRow,
-        rows: &[PartitionRow],
-        value: fn(&Reading, UncommittedPolicy) -> Option<Value>,
-    ) {
-        for row in rows {
-            if let Some((reading, measured)) = snapshot.fresh_reading(group, row, self.now)
-                && let Some(value) = value(reading, snapshot.uncommitted)
-            {
-                self.show(measured);
-                self.partition(family, row.id.partition.0, value);
-            }
-        }
-    }
-
-    pub(super) fn owners(
-        &mut self,
-        family: &mut Family<'_>,
-        snapshot: &ClusterSnapshot,
-        group: &GroupRow,
-        rows: &[PartitionRow],
-    ) {
-        let Some(membership) = snapshot.fresh_membership(group, self.now) else {
-            return;
-        };
-        let mark = self.labels.mark();
-        for row in rows {
-            let Some(member) = membership.owner(row) else {
-                continue;
-            };
-            self.labels.push_number("partition", row.id.partition.0);
-            self.labels.push("member_id", &member.id);
-            self.labels.push("client_id", &member.client_id);
-            self.labels.push("host", &member.host);
-            self.series(family, 1);
-            self.labels.cut(mark);
+        let drain = || Drain::of_topic(rows.iter().filter_map(PartitionRow::drain));
+        let topic = &rows[0].id.topic;
+        let has_reading = |partition| scene.reading(row, partition).is_some();
+        let commits = rows.iter().any(has_reading);
+        let commits = commits.then(|| row.activity.commits.get(topic).copied());
+        Self {
+            totals: TopicTotals::of(readings, snapshot.uncommitted),
+            drain: is_judged.then(drain).flatten(),
+            abandoned: rows
+                .iter()
+                .filter(|partition| is_judged && partition.is_abandoned())
+                .count() as u64,
+            commits: commits.map(Option::unwrap_or_default),
         }
     }
 }
 
-pub(super) fn members(membership: &Membership, _: &mut Labels) -> u64 {
-    membership.members.len() as u64
+pub(super) fn members(view: &GroupView<'_>, _: &mut Labels) -> Option<Value> {
+    Some((view.membership?.members.len() as u64).into())
 }
 
-pub(super) fn state(membership: &Membership, labels: &mut Labels) -> u64 {
-    labels.push("state", membership.state.as_str());
-    1
+pub(super) fn state(view: &GroupView<'_>, labels: &mut Labels) -> Option<Value> {
+    labels.push("state", view.membership?.state.as_str());
+    Some(1.into())
 }
 
-pub(super) fn info(membership: &Membership, labels: &mut Labels) -> u64 {
+pub(super) fn status(view: &GroupView<'_>, labels: &mut Labels) -> Option<Value> {
+    labels.push("status", view.row.status().as_str());
+    view.is_judged.then(|| 1.into())
+}
+
+pub(super) fn info(view: &GroupView<'_>, labels: &mut Labels) -> Option<Value> {
+    let membership = view.membership?;
     labels.push("type", membership.group_type.as_str());
     labels.push("protocol", &membership.assignor);
     if let Some(coordinator) = membership.coordinator {
         labels.push_number("coordinator", coordinator.0);
     }
-    1
+    Some(1.into())
 }
 
-pub(super) fn lag_seconds(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {
-    let age = reading.age()?;
-    // A lower bound that begins at 0 would look like a group that is caught up.
-    (age.method != Method::Bound).then(|| seconds(age.estimate))
+/// Returns what a group was seen to do: where its members cannot be told, neither can what they did.
+fn activity<'a>(view: &GroupView<'a>) -> Option<&'a Activity> {
+    view.membership.map(|_| &*view.row.activity)
 }
 
-pub(super) fn committed(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {
-    match reading.committed {
-        Committed::At(offset) => Some(offset.value().into()),
-        Committed::Never => None,
-    }
+pub(super) fn rebalances(view: &GroupView<'_>, _: &mut Labels) -> Option<Value> {
+    Some(activity(view)?.rebalances.into())
 }
 
-pub(super) fn lost(reading: &Reading, _: UncommittedPolicy) -> Option<Value> {
-    match reading.lag() {
-        Lag::Known(distance) => distance.lost.filter(|&lost| lost > 0).map(Value::from),
-        Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
-    }
+pub(super) fn last_rebalance(view: &GroupView<'_>, _: &mut Labels) -> Option<Value> {
+    activity(view)?.last_rebalance_ms.map(timestamp)
+}
+
+pub(super) fn member_joins(view: &GroupView<'_>, _: &mut Labels) -> Option<Value> {
+    Some(activity(view)?.member_joins.into())
+}
+
+pub(super) fn member_leaves(view: &GroupView<'_>, _: &mut Labels) -> Option<Value> {
+    Some(activity(view)?.member_leaves.into())
+}
+
+pub(super) fn lag_sum(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
+    view.totals.lag.map(Value::from)
+}
+
+pub(super) fn committed_sum(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
+    view.totals.committed.map(Value::from)
+}
+
+pub(super) fn uncommitted(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
+    view.totals.uncommitted_partitions.map(Value::from)
+}
+
+pub(super) fn drain(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
+    view.drain?.seconds().map(Value::Float)
+}
+
+pub(super) fn abandoned(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
+    (view.abandoned > 0).then(|| view.abandoned.into())
+}
+
+pub(super) fn commits(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
+    Some(view.commits?.count.into())
+}
+
+pub(super) fn last_commit(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
+    view.commits?.last_ms.map(timestamp)
 }

@@ -1,0 +1,238 @@
+//! A world as bytes: runs that look as they did are kept, the others are made, and all of them are joined.
+
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use super::families::{Oldest, Scene};
+use super::join::join;
+use super::output::{Encoding, Part};
+use super::run::{Level, Made, Maker};
+use super::writer::Format;
+use crate::lag::ClusterName;
+use crate::snapshot::{ClusterSnapshot, World};
+
+/// A world as bytes, and how long they stay true.
+#[derive(Debug)]
+pub struct Rendering {
+    /// The first part of a scrape's body.
+    pub part: Part,
+    /// The last instant at which everything shown is fresh; nothing where nothing shown ages.
+    pub valid_until: Option<Instant>,
+    /// Series left out because of the limit, for each cluster of the world.
+    pub dropped: Vec<u64>,
+    /// How many runs of rows were made for it.
+    pub runs_made: usize,
+    /// How many were taken over from the rendering before it.
+    pub runs_kept: usize,
+    format: Format,
+    encoding: Encoding,
+    clusters: Vec<Rendered>,
+}
+
+/// One cluster, and what was made of it.
+#[derive(Debug)]
+pub(super) struct Rendered {
+    pub(super) name: Option<ClusterName>,
+    pub(super) snapshot: Option<Arc<ClusterSnapshot>>,
+    now: Instant,
+    /// For each of [`Level::ALL`].
+    pub(super) runs: [Vec<Run>; 3],
+}
+
+/// A run of rows, and what was made of it, now or earlier.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) rows: Range<usize>,
+    pub(super) made: Arc<Made>,
+}
+
+/// A run that is to be made.
+struct Job {
+    cluster: usize,
+    level: Level,
+    rows: Range<usize>,
+}
+
+/// The runs of one level, each with what was made of it before, where it looks the same.
+type Plan = Vec<(Range<usize>, Option<Arc<Made>>)>;
+
+/// More threads than this have not been measured.
+const MAX_THREADS: usize = 4;
+
+/// Fewer runs are not worth the start of a thread.
+const RUNS_PER_THREAD: usize = 8;
+
+/// Renders the newest snapshots as they are to be seen at `now`.
+///
+/// All samples of a family stand together, cluster by cluster.
+pub fn render(world: &World, now: Instant, format: Format, encoding: Encoding) -> Rendering {
+    render_after(&[], world, now, format, encoding)
+}
+
+impl Rendering {
+    /// Renders another world in the same way, and takes over what looks the same.
+    ///
+    /// The result is that of [`render`], byte for byte once it is decoded.
+    #[must_use]
+    pub fn renew(&self, world: &World, now: Instant) -> Self {
+        render_after(&self.clusters, world, now, self.format, self.encoding)
+    }
+}
+
+fn render_after(
+    before: &[Rendered],
+    world: &World,
+    now: Instant,
+    format: Format,
+    encoding: Encoding,
+) -> Rendering {
+    let clusters = world.clusters.iter();
+    let plans: Vec<[Plan; 3]> = clusters
+        .map(|(name, snapshot)| {
+            let before = before.iter().find(|before| before.name == *name);
+            Level::ALL.map(|level| match snapshot {
+                Some(snapshot) => plan(level, Scene { snapshot, now }, before),
+                None => Plan::new(),
+            })
+        })
+        .collect();
+    let jobs = jobs(&plans);
+    let runs_made = jobs.len();
+    let runs = plans.iter().flatten().map(Vec::len).sum::<usize>();
+    let mut made = make(&jobs, world, now, encoding).into_iter();
+    let mut run = |(rows, kept): (Range<usize>, Option<Arc<Made>>)| Run {
+        rows,
+        made: kept.unwrap_or_else(|| Arc::new(made.next().expect("every job was done"))),
+    };
+    let clusters = world.clusters.iter().zip(plans);
+    let clusters: Vec<_> = clusters
+        .map(|((name, snapshot), plans)| Rendered {
+            name: name.clone(),
+            snapshot: snapshot.clone(),
+            now,
+            runs: plans.map(|plan| plan.into_iter().map(&mut run).collect()),
+        })
+        .collect();
+    let (part, dropped) = join(&clusters, now, format, encoding);
+    Rendering {
+        part,
+        valid_until: clusters.iter().filter_map(Rendered::valid_until).min(),
+        dropped,
+        runs_made,
+        runs_kept: runs - runs_made,
+        format,
+        encoding,
+        clusters,
+    }
+}
+
+/// Cuts the rows of a level into runs.
+fn plan(level: Level, scene: Scene<'_>, before: Option<&Rendered>) -> Plan {
+    let runs = level.cut(scene.snapshot).into_iter();
+    let Some((before, then)) = before.and_then(|before| Some((before, before.scene()?))) else {
+        return runs.map(|rows| (rows, None)).collect();
+    };
+    if then.terms() != scene.terms() {
+        return runs.map(|rows| (rows, None)).collect();
+    }
+    let mut known = before.runs[level.index()].iter().peekable();
+    let mut keep = |rows: &Range<usize>| {
+        let name = level.name(scene.snapshot, rows.start);
+        let name_of = |run: &Run| level.name(then.snapshot, run.rows.start);
+        while known.next_if(|run| name_of(run) < name).is_some() {}
+        let known = known.next_if(|run| name_of(run) == name)?;
+        level
+            .looks_like((scene, rows), (then, &known.rows, &known.made))
+            .then(|| Arc::clone(&known.made))
+    };
+    runs.map(|rows| {
+        let kept = keep(&rows);
+        (rows, kept)
+    })
+    .collect()
+}
+
+/// Returns what is left to be made, in the order of the plans.
+fn jobs(plans: &[[Plan; 3]]) -> Vec<Job> {
+    let levels = plans.iter().enumerate().flat_map(|(cluster, plans)| {
+        let levels = Level::ALL.into_iter().zip(plans);
+        levels.map(move |(level, plan)| (cluster, level, plan))
+    });
+    levels
+        .flat_map(|(cluster, level, plan)| {
+            let missing = plan.iter().filter(|(_, kept)| kept.is_none());
+            missing.map(move |(rows, _)| Job {
+                cluster,
+                level,
+                rows: rows.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Makes runs, on several threads where there are many; they end with this call.
+fn make(jobs: &[Job], world: &World, now: Instant, encoding: Encoding) -> Vec<Made> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut maker = Maker::new(encoding);
+        let numbered = std::iter::from_fn(|| {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            Some((number, jobs.get(number)?))
+        });
+        numbered
+            .filter_map(|(number, job)| {
+                let (name, snapshot) = &world.clusters[job.cluster];
+                let snapshot = snapshot.as_ref()?;
+                let scene = Scene { snapshot, now };
+                let made = maker.make(name.as_ref(), scene, job.level, &job.rows);
+                Some((number, made))
+            })
+            .collect::<Vec<_>>()
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = (jobs.len() / RUNS_PER_THREAD).min(cores).min(MAX_THREADS);
+    let mut made = thread::scope(|scope| {
+        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let theirs = helpers.into_iter().flat_map(|helper| {
+            let done = helper.join();
+            done.unwrap_or_else(|panic| resume_unwind(panic))
+        });
+        own.into_iter().chain(theirs).collect::<Vec<_>>()
+    });
+    made.sort_unstable_by_key(|(number, _)| *number);
+    made.into_iter().map(|(_, made)| made).collect()
+}
+
+impl Rendered {
+    /// Returns the snapshot as it was seen; nothing before the first.
+    pub(super) fn scene(&self) -> Option<Scene<'_>> {
+        let snapshot = self.snapshot.as_deref()?;
+        let now = self.now;
+        Some(Scene { snapshot, now })
+    }
+
+    /// Returns the last instant at which everything shown is fresh.
+    fn valid_until(&self) -> Option<Instant> {
+        let scene = self.scene()?;
+        let mut oldest = Oldest::default();
+        let once = [Some(scene.snapshot.taken), scene.snapshot.brokers_measured];
+        let once = once.into_iter().flatten();
+        once.filter(|measured| scene.is_fresh(*measured))
+            .for_each(|measured| oldest.see(measured));
+        for (level, runs) in Level::ALL.into_iter().zip(&self.runs) {
+            for run in runs {
+                level.see(scene, &run.rows, &run.made, &mut oldest);
+            }
+        }
+        oldest.0?.checked_add(scene.snapshot.stale_after)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,288 @@
+//! One run of rows as blocks: the lines of each family that has samples of them.
+
+use std::ops::Range;
+
+use super::families::{
+    FAMILIES, GroupPartitionView, GroupTopicView, GroupView, Oldest, Rows, Scene, TopicView,
+};
+use super::gzip::Deflater;
+use super::output::{Block, Encoding};
+use super::runs::cut;
+use super::writer::{Labels, Lines, Value};
+use crate::lag::ClusterName;
+use crate::snapshot::{ClusterSnapshot, Granularity, GroupRow, TopicRow, TopicSeries};
+
+/// What rows of one kind become; each kind is cut into runs of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Level {
+    /// What groups have once, and once a topic.
+    Groups,
+    /// What groups have once a partition.
+    Partitions,
+    /// Topics and their partitions.
+    Topics,
+}
+
+/// A run as it was made.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// The blocks that are not empty, each with the index of its family, in that order.
+    blocks: Vec<(usize, Block)>,
+    /// The oldest of what is shown and was not read with the rest of its group.
+    pub(super) apart: Oldest,
+}
+
+/// Makes runs, one after the other.
+pub(super) struct Maker {
+    /// The families of each of [`Level::ALL`], by their indices.
+    families: [Vec<(usize, &'static Rows, Lines<'static>)>; 3],
+    labels: Labels,
+    deflater: Option<Deflater>,
+}
+
+impl Level {
+    /// Every level.
+    pub(super) const ALL: [Self; 3] = [Self::Groups, Self::Partitions, Self::Topics];
+
+    /// Returns its place in [`Level::ALL`].
+    pub(super) fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Returns the level of a family; nothing for those of the cluster as a whole.
+    pub(super) fn of(rows: &Rows) -> Option<Self> {
+        match rows {
+            Rows::Cluster(_) => None,
+            Rows::Group(_) | Rows::GroupTopic(_) => Some(Self::Groups),
+            Rows::GroupPartition(_) => Some(Self::Partitions),
+            Rows::Topic(_) | Rows::TopicPartition(_) => Some(Self::Topics),
+        }
+    }
+
+    /// Returns the runs of a snapshot, as ranges of its groups or its topics.
+    pub(super) fn cut(self, snapshot: &ClusterSnapshot) -> Vec<Range<usize>> {
+        let groups = snapshot.groups.iter();
+        match self {
+            // Sums take a walk over the partitions, though they are few lines.
+            Self::Groups => cut(
+                groups.map(|row| (row.id.as_str(), 32 + row.partitions.len())),
+                8 * 1024,
+            ),
+            Self::Partitions if snapshot.exposure.granularity != Granularity::Partition => {
+                Vec::new()
+            }
+            // Lines of some 90 bytes: a block of this many loses little by being compressed alone.
+            Self::Partitions => cut(
+                groups.map(|row| (row.id.as_str(), row.partitions.len())),
+                512,
+            ),
+            Self::Topics => cut(
+                snapshot.topics.iter().map(|row| match row.series {
+                    TopicSeries::Here => (row.name.as_str(), 1 + row.partitions.len()),
+                    TopicSeries::Elsewhere => (row.name.as_str(), 0),
+                }),
+                512,
+            ),
+        }
+    }
+
+    /// Returns the name of a row.
+    pub(super) fn name(self, snapshot: &ClusterSnapshot, row: usize) -> &str {
+        match self {
+            Self::Groups | Self::Partitions => snapshot.groups[row].id.as_str(),
+            Self::Topics => snapshot.topics[row].name.as_str(),
+        }
+    }
+
+    /// Tells whether a run looks as `before` did in `then`, whose terms were the same.
+    pub(super) fn looks_like(
+        self,
+        (scene, run): (Scene<'_>, &Range<usize>),
+        (then, before, made): (Scene<'_>, &Range<usize>, &Made),
+    ) -> bool {
+        let pairs = || run.clone().zip(before.clone());
+        let is_apart_fresh = made.apart.0.is_none_or(|oldest| scene.is_fresh(oldest));
+        run.len() == before.len()
+            && is_apart_fresh
+            && match self {
+                Self::Groups | Self::Partitions => pairs().all(|(now, before)| {
+                    let before = &then.snapshot.groups[before];
+                    scene.group_looks_like(&scene.snapshot.groups[now], then, before)
+                }),
+                Self::Topics => pairs().all(|(now, before)| {
+                    let before = &then.snapshot.topics[before];
+                    scene.topic_looks_like(&scene.snapshot.topics[now], then, before)
+                }),
+            }
+    }
+
+    /// Counts what a run shows.
+    pub(super) fn see(
+        self,
+        scene: Scene<'_>,
+        run: &Range<usize>,
+        made: &Made,
+        oldest: &mut Oldest,
+    ) {
+        made.apart.0.into_iter().for_each(|at| oldest.see(at));
+        for row in run.clone() {
+            match self {
+                Self::Groups | Self::Partitions => {
+                    scene.see_group(&scene.snapshot.groups[row], oldest);
+                }
+                Self::Topics if scene.snapshot.topics[row].series == TopicSeries::Elsewhere => {}
+                Self::Topics => scene.see_topic(&scene.snapshot.topics[row], oldest),
+            }
+        }
+    }
+}
+
+impl Made {
+    /// Returns the lines of a family; nothing where there are none.
+    pub(super) fn block(&self, family: usize) -> Option<&Block> {
+        let place = self
+            .blocks
+            .binary_search_by_key(&family, |(index, _)| *index);
+        place.ok().map(|place| &self.blocks[place].1)
+    }
+}
+
+impl Maker {
+    /// Returns a maker of runs in that encoding.
+    pub(super) fn new(encoding: Encoding) -> Self {
+        let families = |level| {
+            let all = FAMILIES.iter().enumerate();
+            let own = all.filter(|(_, (_, rows))| Level::of(rows) == Some(level));
+            own.map(|(index, (metric, rows))| (index, rows, Lines::new(metric.name)))
+                .collect()
+        };
+        Self {
+            families: Level::ALL.map(families),
+            labels: Labels::default(),
+            deflater: encoding.deflater(),
+        }
+    }
+
+    /// Makes one run.
+    pub(super) fn make(
+        &mut self,
+        cluster: Option<&ClusterName>,
+        scene: Scene<'_>,
+        level: Level,
+        rows: &Range<usize>,
+    ) -> Made {
+        let name = cluster.map_or("", ClusterName::as_str);
+        self.labels.cut(0);
+        self.labels.push("cluster", name);
+        let snapshot = scene.snapshot;
+        let apart = match level {
+            Level::Groups | Level::Partitions => {
+                let groups = || snapshot.groups[rows.clone()].iter().map(AsRef::as_ref);
+                for group in groups() {
+                    match level {
+                        Level::Groups => self.group(scene, group),
+                        Level::Partitions | Level::Topics => self.group_partitions(scene, group),
+                    }
+                }
+                scene.oldest_apart(groups())
+            }
+            Level::Topics => {
+                let topics = snapshot.topics[rows.clone()].iter();
+                let shown = topics.filter(|topic| topic.series == TopicSeries::Here);
+                shown.for_each(|topic| self.topic(scene, topic));
+                Oldest::default()
+            }
+        };
+        Made {
+            blocks: self.take_blocks(level),
+            apart,
+        }
+    }
+
+    fn group(&mut self, scene: Scene<'_>, group: &GroupRow) {
+        let start = self.labels.mark();
+        self.labels.push("consumergroup", group.id.as_str());
+        let view = GroupView::new(scene, group);
+        self.write(Level::Groups, |rows, labels| match rows {
+            Rows::Group(value) => value(&view, labels),
+            _ => None,
+        });
+        let mark = self.labels.mark();
+        let topics = scene.shows_readings().then(|| group.by_topic());
+        for (topic, partitions) in topics.into_iter().flatten() {
+            self.labels.push("topic", topic.as_str());
+            let view = GroupTopicView::new(scene, &view, partitions);
+            self.write(Level::Groups, |rows, labels| match rows {
+                Rows::GroupTopic(value) => value(&view, labels),
+                _ => None,
+            });
+            self.labels.cut(mark);
+        }
+        self.labels.cut(start);
+    }
+
+    fn group_partitions(&mut self, scene: Scene<'_>, group: &GroupRow) {
+        let start = self.labels.mark();
+        self.labels.push("consumergroup", group.id.as_str());
+        let of_group = self.labels.mark();
+        for (topic, partitions) in group.by_topic() {
+            self.labels.push("topic", topic.as_str());
+            let of_topic = self.labels.mark();
+            for row in partitions {
+                let view = GroupPartitionView::new(scene, group, row);
+                self.labels.push_number("partition", row.id.partition.0);
+                self.write(Level::Partitions, |rows, labels| match rows {
+                    Rows::GroupPartition(value) => value(&view, labels),
+                    _ => None,
+                });
+                self.labels.cut(of_topic);
+            }
+            self.labels.cut(of_group);
+        }
+        self.labels.cut(start);
+    }
+
+    fn topic(&mut self, scene: Scene<'_>, topic: &TopicRow) {
+        let start = self.labels.mark();
+        self.labels.push("topic", topic.name.as_str());
+        let view = TopicView::new(scene, topic);
+        self.write(Level::Topics, |rows, labels| match rows {
+            Rows::Topic(value) => value(&view, labels),
+            _ => None,
+        });
+        let mark = self.labels.mark();
+        for (number, view) in view.partitions(scene) {
+            self.labels.push_number("partition", number);
+            self.write(Level::Topics, |rows, labels| match rows {
+                Rows::TopicPartition(value) => value(&view, labels),
+                _ => None,
+            });
+            self.labels.cut(mark);
+        }
+        self.labels.cut(start);
+    }
+
+    /// Writes a line of each family for which `value` has one, with the labels as they are.
+    fn write(&mut self, level: Level, value: impl Fn(&Rows, &mut Labels) -> Option<Value>) {
+        let mark = self.labels.mark();
+        for (_, rows, lines) in &mut self.families[level.index()] {
+            if let Some(value) = value(rows, &mut self.labels) {
+                lines.sample(&self.labels, value);
+            }
+            self.labels.cut(mark);
+        }
+    }
+
+    fn take_blocks(&mut self, level: Level) -> Vec<(usize, Block)> {
+        let mut blocks = Vec::new();
+        for (index, _, lines) in &mut self.families[level.index()] {
+            if lines.count() > 0 {
+                let deflater = self.deflater.as_mut();
+                blocks.push((*index, Block::new(lines.count(), lines.text(), deflater)));
+                lines.clear();
+            }
+        }
+        blocks.shrink_to_fit();
+        blocks
+    }
+}
