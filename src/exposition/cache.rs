@@ -1,10 +1,10 @@
 //! The bytes of the newest snapshots, made once and shared by all scrapers.
 //!
 //! A rendering is kept for as long as nothing is published and nothing in it has become too old to be shown. The next one
-//! takes over what looks the same.
+//! takes over what looks the same, and is begun ahead of the next scrape where one is to be expected.
 
 use std::collections::HashMap;
-use std::convert::identity;
+use std::convert::{Infallible, identity};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,9 @@ use crate::snapshot::{SnapshotStore, World};
 /// For how long after a scrape another one like it is expected: the longest usual scrape interval.
 const EXPECTED_WITHIN: Duration = Duration::from_secs(60);
 
+/// Rendering ahead rests this many times as long as it worked.
+const REST: u32 = 10;
+
 /// Answers scrapes of everything this process knows.
 #[derive(Clone, Debug)]
 pub struct Scrapes {
@@ -40,6 +43,14 @@ struct Cache {
     entries: Vec<Entry>,
     /// For each cluster, the end of the cycle whose dropped series have been counted. A reload may move clusters about.
     counted: HashMap<Option<ClusterName>, Instant>,
+}
+
+/// Who asks for a rendering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    ByScrape,
+    /// Nobody yet.
+    Ahead,
 }
 
 /// The newest rendering of its kind.
@@ -90,17 +101,54 @@ impl Scrapes {
         .map_err(Arc::new)
     }
 
-    /// Returns the newest rendering, or joins those who wait for it; the first to ask starts it.
-    fn rendering(&self, format: Format, encoding: Encoding, now: Instant) -> Pending {
+    /// Renders what is published for those who scraped within the last minute, so that they find it done; a tenth of the
+    /// time at most goes into it. What nobody scrapes any more is given up.
+    ///
+    /// # Cancel safety
+    ///
+    /// A rendering that was begun is finished, and kept for the next scrape.
+    pub async fn render_ahead(&self) -> Infallible {
+        let mut seen = self.store.load().generation;
+        loop {
+            seen = self.store.published_after(seen).await;
+            let begun = Instant::now();
+            for (format, encoding) in self.expected(begun) {
+                let ahead = self.newest(format, encoding, begun, Asked::Ahead);
+                // A failure is told to whoever scrapes: that begins another one.
+                let _ = ahead.await;
+            }
+            tokio::time::sleep(begun.elapsed() * REST).await;
+        }
+    }
+
+    /// Forgets what was not scraped for a while, and returns what was.
+    fn expected(&self, now: Instant) -> Vec<(Format, Encoding)> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let is_expected =
             |entry: &Entry| now.saturating_duration_since(entry.asked) <= EXPECTED_WITHIN;
-        // A large world should not be held in memory four times.
         cache.entries.retain(is_expected);
+        let entries = cache.entries.iter();
+        entries
+            .map(|entry| (entry.format, entry.encoding))
+            .collect()
+    }
+
+    /// Returns the newest rendering for a scrape at `now`.
+    fn rendering(&self, format: Format, encoding: Encoding, now: Instant) -> Pending {
+        self.newest(format, encoding, now, Asked::ByScrape)
+    }
+
+    /// Returns the newest rendering, or joins those who wait for it; the first to ask starts it.
+    fn newest(&self, format: Format, encoding: Encoding, now: Instant, asked: Asked) -> Pending {
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = self.store.load().generation;
         let is_same = |entry: &Entry| (entry.format, entry.encoding) == (format, encoding);
         let known = cache.entries.iter().position(is_same);
         let known = known.map(|place| cache.entries.swap_remove(place));
+        let asked = match (asked, &known) {
+            (Asked::Ahead, Some(known)) => known.asked,
+            (Asked::Ahead, None) | (Asked::ByScrape, _) => now,
+        };
         let usable = known
             .as_ref()
             .filter(|known| known.is_usable(generation, now));
@@ -111,7 +159,7 @@ impl Scrapes {
         cache.entries.push(Entry {
             format,
             encoding,
-            asked: now,
+            asked,
             pending: pending.clone(),
             generation,
         });
@@ -281,10 +329,10 @@ mod tests {
         slot.publish(snapshot(Duration::from_secs(3600)));
         let asked = Instant::now();
         let old = Arc::downgrade(&rendering(&scrapes, Encoding::Identity).await);
-        let other = |now| scrapes.rendering(Format::Text, Encoding::Gzip, now);
-        other(asked + EXPECTED_WITHIN).await.expect("no panic");
+        let kind = (Format::Text, Encoding::Identity);
+        assert_eq!(scrapes.expected(asked + EXPECTED_WITHIN), [kind]);
         assert!(old.upgrade().is_some());
-        other(asked + 2 * EXPECTED_WITHIN).await.expect("no panic");
+        assert_eq!(scrapes.expected(asked + 2 * EXPECTED_WITHIN), []);
         assert!(old.upgrade().is_none());
     }
 
@@ -333,6 +381,36 @@ mod tests {
                 "renderings of a kind follow each other"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_scraped_lately_is_rendered_ahead() {
+        let scrapes = scrapes();
+        let slot = &scrapes.store.slots()[0];
+        slot.publish(snapshot(Duration::from_secs(3600)));
+        let old = rendering(&scrapes, Encoding::Gzip).await;
+        let ahead = tokio::spawn({
+            let scrapes = scrapes.clone();
+            async move { scrapes.render_ahead().await }
+        });
+        // It looks at the store's generation first.
+        tokio::task::yield_now().await;
+        slot.publish(snapshot(Duration::from_secs(3600)));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let done = || {
+            let cache = scrapes.cache.lock().expect("nothing panics");
+            let [entry] = cache.entries.as_slice() else {
+                panic!("nothing else is rendered: {cache:?}");
+            };
+            entry.pending.peek().cloned().and_then(Result::ok)
+        };
+        while done().is_none_or(|newest| Arc::ptr_eq(&newest, &old)) {
+            assert!(Instant::now() < deadline, "nothing is rendered ahead");
+            tokio::task::yield_now().await;
+        }
+        ahead.abort();
+        let ended = ahead.await.map(|never| match never {});
+        assert!(ended.is_err_and(|reason| reason.is_cancelled()));
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! From a request to its answer.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -61,6 +62,11 @@ impl Responder {
             streams,
             store,
         }
+    }
+
+    /// Renders what the next scrapes will ask for; see [`Scrapes::render_ahead`].
+    pub(super) async fn render_ahead(&self) -> Infallible {
+        self.scrapes.render_ahead().await
     }
 
     /// Returns the answer to a request, and counts it.

@@ -75,6 +75,7 @@ pub async fn run(
     tokio::select! {
         () = Arc::clone(&server).serve(listener) => Ok(()),
         never = watching => match never {},
+        never = server.responder.render_ahead() => match never {},
     }
 }
 

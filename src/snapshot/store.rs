@@ -1,9 +1,11 @@
 //! Publishing and reading snapshots without a lock: one slot a cluster, written by its collector alone.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use tokio::sync::Notify;
 
 use super::ClusterSnapshot;
 use crate::lag::ClusterName;
@@ -12,7 +14,14 @@ use crate::lag::ClusterName;
 #[derive(Debug, Default)]
 pub struct SnapshotStore {
     slots: ArcSwap<Vec<Arc<SnapshotSlot>>>,
-    generation: Arc<AtomicU64>,
+    generation: Arc<Generation>,
+}
+
+/// How often something was published.
+#[derive(Debug, Default)]
+struct Generation {
+    number: AtomicU64,
+    grown: Notify,
 }
 
 /// Where one cluster's collector publishes.
@@ -20,7 +29,7 @@ pub struct SnapshotStore {
 pub struct SnapshotSlot {
     cluster: Option<ClusterName>,
     newest: ArcSwapOption<ClusterSnapshot>,
-    generation: Arc<AtomicU64>,
+    generation: Arc<Generation>,
 }
 
 /// The newest snapshot of every cluster at one instant, in the order of the configuration.
@@ -51,7 +60,7 @@ impl SnapshotStore {
         };
         let slots = clusters.into_iter().map(slot).collect();
         self.slots.store(Arc::new(slots));
-        self.generation.fetch_add(1, Ordering::Release);
+        self.generation.grow();
     }
 
     fn empty_slot(&self, cluster: Option<ClusterName>) -> SnapshotSlot {
@@ -70,7 +79,7 @@ impl SnapshotStore {
     /// Returns the newest snapshot of every cluster.
     pub fn load(&self) -> World {
         // Read before the slots: a publication in between makes the world newer than its number, never older.
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = self.generation.number.load(Ordering::Acquire);
         let clusters = self
             .slots
             .load()
@@ -81,6 +90,31 @@ impl SnapshotStore {
             generation,
             clusters,
         }
+    }
+
+    /// Waits until the generation is past `seen`, and returns it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn published_after(&self, seen: u64) -> u64 {
+        loop {
+            let mut grown = pin!(self.generation.grown.notified());
+            // From here on no publication is missed.
+            grown.as_mut().enable();
+            let generation = self.generation.number.load(Ordering::Acquire);
+            if generation > seen {
+                return generation;
+            }
+            grown.await;
+        }
+    }
+}
+
+impl Generation {
+    fn grow(&self) {
+        self.number.fetch_add(1, Ordering::Release);
+        self.grown.notify_waiters();
     }
 }
 
@@ -93,7 +127,7 @@ impl SnapshotSlot {
     /// Makes `snapshot` the newest. Readers that hold an older one keep it.
     pub fn publish(&self, snapshot: Arc<ClusterSnapshot>) {
         self.newest.store(Some(snapshot));
-        self.generation.fetch_add(1, Ordering::Release);
+        self.generation.grow();
     }
 
     /// Returns the newest snapshot; nothing before the first.
@@ -157,6 +191,17 @@ mod tests {
             slot.publish(snapshot(CycleOutcome::Complete));
         }
         assert_eq!(store.load().generation, before + 2);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_publication_misses_none() {
+        let store = SnapshotStore::new([None]);
+        let seen = store.load().generation;
+        let mut waiting = pin!(store.published_after(seen));
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        store.slots()[0].publish(snapshot(CycleOutcome::Complete));
+        assert_eq!(waiting.await, seen + 1);
+        assert_eq!(store.published_after(seen).await, seen + 1, "it has passed");
     }
 
     #[test]
