@@ -47,7 +47,7 @@ pub(super) struct Joiner {
 }
 
 /// A smaller block shares a chunk with its neighbours: alone it would compress badly, and cost more to send than to copy.
-const SMALL_BYTES: usize = 4 * 1024;
+const SMALL_BYTES: usize = 2 * 1024;
 
 /// How much text is joined into one chunk.
 const CHUNK_BYTES: usize = 64 * 1024;

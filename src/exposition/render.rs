@@ -1,10 +1,11 @@
 //! A world as bytes: runs that look as they did are kept, the others are made, and all of them are joined.
 
+use std::cmp::Ordering;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{self, AtomicUsize};
 use std::thread;
 use std::time::Instant;
 
@@ -58,6 +59,13 @@ struct Job {
     rows: Range<usize>,
 }
 
+/// A cluster as it was rendered before, and which of its rows look like those of now.
+struct Known<'a> {
+    before: &'a Rendered,
+    groups: Vec<Option<usize>>,
+    topics: Vec<Option<usize>>,
+}
+
 /// The runs of one level, each with what was made of it before, where it looks the same.
 type Plan = Vec<(Range<usize>, Option<Arc<Made>>)>;
 
@@ -71,36 +79,46 @@ const RUNS_PER_THREAD: usize = 8;
 ///
 /// All samples of a family stand together, cluster by cluster.
 pub fn render(world: &World, now: Instant, format: Format, encoding: Encoding) -> Rendering {
-    render_after(&[], world, now, format, encoding)
+    let plans = plans(&[], world, now);
+    finish(plans, world, now, (format, encoding))
 }
 
 impl Rendering {
     /// Renders another world in the same way, and takes over what looks the same.
     ///
-    /// The result is that of [`render`], byte for byte once it is decoded.
+    /// The result is that of [`render`], byte for byte once it is decoded. What it does not take over is given up before
+    /// anything is made, unless somebody else holds it.
     #[must_use]
-    pub fn renew(&self, world: &World, now: Instant) -> Self {
-        render_after(&self.clusters, world, now, self.format, self.encoding)
+    pub fn renew(self: Arc<Self>, world: &World, now: Instant) -> Self {
+        let kind = (self.format, self.encoding);
+        let plans = plans(&self.clusters, world, now);
+        drop(self);
+        finish(plans, world, now, kind)
     }
 }
 
-fn render_after(
-    before: &[Rendered],
+/// Cuts every cluster into runs, of which some look like those of `before`.
+fn plans(before: &[Rendered], world: &World, now: Instant) -> Vec<[Plan; 3]> {
+    let clusters = world.clusters.iter();
+    let plans = clusters.map(|(name, snapshot)| {
+        let Some(snapshot) = snapshot else {
+            return Level::ALL.map(|_| Plan::new());
+        };
+        let scene = Scene { snapshot, now };
+        let before = before.iter().find(|before| before.name == *name);
+        let known = before.and_then(|before| Known::new(before, scene));
+        Level::ALL.map(|level| plan(level, scene, known.as_ref()))
+    });
+    plans.collect()
+}
+
+/// Makes what is missing, and joins everything.
+fn finish(
+    plans: Vec<[Plan; 3]>,
     world: &World,
     now: Instant,
-    format: Format,
-    encoding: Encoding,
+    (format, encoding): (Format, Encoding),
 ) -> Rendering {
-    let clusters = world.clusters.iter();
-    let plans: Vec<[Plan; 3]> = clusters
-        .map(|(name, snapshot)| {
-            let before = before.iter().find(|before| before.name == *name);
-            Level::ALL.map(|level| match snapshot {
-                Some(snapshot) => plan(level, Scene { snapshot, now }, before),
-                None => Plan::new(),
-            })
-        })
-        .collect();
     let jobs = jobs(&plans);
     let runs_made = jobs.len();
     let runs = plans.iter().flatten().map(Vec::len).sum::<usize>();
@@ -132,24 +150,18 @@ fn render_after(
 }
 
 /// Cuts the rows of a level into runs.
-fn plan(level: Level, scene: Scene<'_>, before: Option<&Rendered>) -> Plan {
-    let runs = level.cut(scene.snapshot).into_iter();
-    let Some((before, then)) = before.and_then(|before| Some((before, before.scene()?))) else {
-        return runs.map(|rows| (rows, None)).collect();
-    };
-    if then.terms() != scene.terms() {
-        return runs.map(|rows| (rows, None)).collect();
-    }
-    let mut known = before.runs[level.index()].iter().peekable();
+fn plan(level: Level, scene: Scene<'_>, known: Option<&Known<'_>>) -> Plan {
+    let mut runs_before = known.map(|known| known.runs(level).iter().peekable());
     let mut keep = |rows: &Range<usize>| {
-        let name = level.name(scene.snapshot, rows.start);
-        let name_of = |run: &Run| level.name(then.snapshot, run.rows.start);
-        while known.next_if(|run| name_of(run) < name).is_some() {}
-        let known = known.next_if(|run| name_of(run) == name)?;
-        level
-            .looks_like((scene, rows), (then, &known.rows, &known.made))
-            .then(|| Arc::clone(&known.made))
+        let (known, runs_before) = (known?, runs_before.as_mut()?);
+        let first = known.alike(level)[rows.start]?;
+        while runs_before.next_if(|run| run.rows.start < first).is_some() {}
+        let run = runs_before.next_if(|run| run.rows.start == first)?;
+        let is_apart_fresh = |run: &Run| run.made.apart.0.is_none_or(|at| scene.is_fresh(at));
+        let is_same = known.has_run(level, rows, &run.rows) && is_apart_fresh(run);
+        is_same.then(|| Arc::clone(&run.made))
     };
+    let runs = level.cut(scene.snapshot).into_iter();
     runs.map(|rows| {
         let kept = keep(&rows);
         (rows, kept)
@@ -181,7 +193,7 @@ fn make(jobs: &[Job], world: &World, now: Instant, encoding: Encoding) -> Vec<Ma
     let work = || {
         let mut maker = Maker::new(encoding);
         let numbered = std::iter::from_fn(|| {
-            let number = next.fetch_add(1, Ordering::Relaxed);
+            let number = next.fetch_add(1, atomic::Ordering::Relaxed);
             Some((number, jobs.get(number)?))
         });
         numbered
@@ -207,6 +219,70 @@ fn make(jobs: &[Job], world: &World, now: Instant, encoding: Encoding) -> Vec<Ma
     });
     made.sort_unstable_by_key(|(number, _)| *number);
     made.into_iter().map(|(_, made)| made).collect()
+}
+
+impl<'a> Known<'a> {
+    /// Compares every row once; nothing where no row can look the same.
+    fn new(before: &'a Rendered, scene: Scene<'_>) -> Option<Self> {
+        let then = before.scene()?;
+        if then.terms() != scene.terms() {
+            return None;
+        }
+        let (now, old) = (scene.snapshot, then.snapshot);
+        Some(Self {
+            before,
+            groups: alike(
+                &now.groups,
+                &old.groups,
+                |one, other| one.id.cmp(&other.id),
+                |row, before| scene.group_looks_like(row, then, before),
+            ),
+            topics: alike(
+                &now.topics,
+                &old.topics,
+                |one, other| one.name.cmp(&other.name),
+                |row, before| scene.topic_looks_like(row, then, before),
+            ),
+        })
+    }
+
+    fn runs(&self, level: Level) -> &'a [Run] {
+        &self.before.runs[level.index()]
+    }
+
+    /// Returns, for each row of now, the index of the row that looked the same.
+    fn alike(&self, level: Level) -> &[Option<usize>] {
+        match level {
+            Level::Groups | Level::Partitions => &self.groups,
+            Level::Topics => &self.topics,
+        }
+    }
+
+    /// Tells whether rows look as those at `before` did, all of them.
+    fn has_run(&self, level: Level, rows: &Range<usize>, before: &Range<usize>) -> bool {
+        let alike = self.alike(level)[rows.clone()].iter().copied();
+        alike.eq(before.clone().map(Some))
+    }
+}
+
+/// Returns, for each of some sorted rows, the index of the row of the same name, where it looks the same.
+fn alike<T>(
+    now: &[Arc<T>],
+    before: &[Arc<T>],
+    compare_names: impl Fn(&T, &T) -> Ordering,
+    looks_the_same: impl Fn(&T, &T) -> bool,
+) -> Vec<Option<usize>> {
+    let mut rest = before.iter().enumerate().peekable();
+    now.iter()
+        .map(|row| {
+            while rest
+                .next_if(|(_, old)| compare_names(old, row).is_lt())
+                .is_some()
+            {}
+            let (index, old) = rest.next_if(|(_, old)| compare_names(old, row).is_eq())?;
+            looks_the_same(row, old).then_some(index)
+        })
+        .collect()
 }
 
 impl Rendered {

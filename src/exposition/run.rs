@@ -66,7 +66,7 @@ impl Level {
             // Sums take a walk over the partitions, though they are few lines.
             Self::Groups => cut(
                 groups.map(|row| (row.id.as_str(), 32 + row.partitions.len())),
-                8 * 1024,
+                4 * 1024,
             ),
             Self::Partitions if snapshot.exposure.granularity != Granularity::Partition => {
                 Vec::new()
@@ -86,36 +86,6 @@ impl Level {
         }
     }
 
-    /// Returns the name of a row.
-    pub(super) fn name(self, snapshot: &ClusterSnapshot, row: usize) -> &str {
-        match self {
-            Self::Groups | Self::Partitions => snapshot.groups[row].id.as_str(),
-            Self::Topics => snapshot.topics[row].name.as_str(),
-        }
-    }
-
-    /// Tells whether a run looks as `before` did in `then`, whose terms were the same.
-    pub(super) fn looks_like(
-        self,
-        (scene, run): (Scene<'_>, &Range<usize>),
-        (then, before, made): (Scene<'_>, &Range<usize>, &Made),
-    ) -> bool {
-        let pairs = || run.clone().zip(before.clone());
-        let is_apart_fresh = made.apart.0.is_none_or(|oldest| scene.is_fresh(oldest));
-        run.len() == before.len()
-            && is_apart_fresh
-            && match self {
-                Self::Groups | Self::Partitions => pairs().all(|(now, before)| {
-                    let before = &then.snapshot.groups[before];
-                    scene.group_looks_like(&scene.snapshot.groups[now], then, before)
-                }),
-                Self::Topics => pairs().all(|(now, before)| {
-                    let before = &then.snapshot.topics[before];
-                    scene.topic_looks_like(&scene.snapshot.topics[now], then, before)
-                }),
-            }
-    }
-
     /// Counts what a run shows.
     pub(super) fn see(
         self,
@@ -125,13 +95,18 @@ impl Level {
         oldest: &mut Oldest,
     ) {
         made.apart.0.into_iter().for_each(|at| oldest.see(at));
-        for row in run.clone() {
-            match self {
-                Self::Groups | Self::Partitions => {
-                    scene.see_group(&scene.snapshot.groups[row], oldest);
-                }
-                Self::Topics if scene.snapshot.topics[row].series == TopicSeries::Elsewhere => {}
-                Self::Topics => scene.see_topic(&scene.snapshot.topics[row], oldest),
+        let snapshot = scene.snapshot;
+        match self {
+            Self::Groups => {
+                let groups = snapshot.groups[run.clone()].iter();
+                groups.for_each(|group| scene.see_group(group, oldest));
+            }
+            // They are the groups' too.
+            Self::Partitions => {}
+            Self::Topics => {
+                let topics = snapshot.topics[run.clone()].iter();
+                let shown = topics.filter(|topic| topic.series == TopicSeries::Here);
+                shown.for_each(|topic| scene.see_topic(topic, oldest));
             }
         }
     }

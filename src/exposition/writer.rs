@@ -158,16 +158,22 @@ impl<'a> Family<'a> {
 
 /// Writes a line.
 fn write_line(text: &mut Vec<u8>, name: &str, labels: &Labels, value: Value) {
+    // Once for the whole line: it is what most of the time goes into.
+    text.reserve(name.len() + labels.0.len() + VALUE_BYTES);
     text.extend_from_slice(name.as_bytes());
-    if !labels.0.is_empty() {
+    if labels.0.is_empty() {
+        text.push(b' ');
+    } else {
         text.push(b'{');
         text.extend_from_slice(&labels.0);
-        text.push(b'}');
+        text.extend_from_slice(b"} ");
     }
-    text.push(b' ');
     value.write(text);
     text.push(b'\n');
 }
+
+/// The braces, the space, the line break and nearly every value.
+const VALUE_BYTES: usize = 28;
 
 impl Head<'_> {
     /// Writes the help and the type.

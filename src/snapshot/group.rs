@@ -94,14 +94,14 @@ impl GroupRow {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        // `Arc`s of what is `Eq` are equal at once where they are the same.
         has_same_membership
             && *id == other.id
             && *isolation == other.isolation
             && *verdict == other.verdict
             && *failures == other.failures
-            && *activity == other.activity
-            && *partitions == other.partitions
+            && (Arc::ptr_eq(activity, &other.activity) || *activity == other.activity)
+            // Comparing `Arc`s of slices always looks at what is in them.
+            && (Arc::ptr_eq(partitions, &other.partitions) || *partitions == other.partitions)
     }
 
     /// Tells whether the newest cycle could read everything about the group.
@@ -143,7 +143,7 @@ impl Membership {
             && *group_type == other.group_type
             && *assignor == other.assignor
             && *coordinator == other.coordinator
-            && *members == other.members
+            && (Arc::ptr_eq(members, &other.members) || *members == other.members)
     }
 
     /// Returns the member that owns a partition of the same group's row; nothing where none does.
@@ -323,5 +323,33 @@ mod tests {
             ..full
         };
         assert!(!failed.is_read_in_full());
+    }
+
+    #[test]
+    fn a_row_that_was_only_measured_anew_shows_the_same() {
+        let before = row(&[("a", 0, WAITING), ("a", 1, UNREAD)]);
+        let again = GroupRow {
+            measured: before.measured + std::time::Duration::from_secs(10),
+            partitions: before.partitions.to_vec().into(),
+            ..before.clone()
+        };
+        assert!(again.shows_the_same_as(&before));
+        for changed in [
+            row(&[("a", 0, WAITING), ("a", 1, WAITING)]),
+            row(&[("a", 0, WAITING)]),
+            GroupRow {
+                isolation: Isolation::ReadCommitted,
+                ..before.clone()
+            },
+            GroupRow {
+                activity: Arc::new(Activity {
+                    rebalances: 1,
+                    ..Activity::default()
+                }),
+                ..before.clone()
+            },
+        ] {
+            assert!(!changed.shows_the_same_as(&before), "{changed:?}");
+        }
     }
 }

@@ -358,13 +358,13 @@ proptest! {
             snapshot(None, 0, 0, now),
         ];
         let start = world(&snapshots);
-        let mut plain = render(&start, now, format, Encoding::Identity);
-        let mut compressed = render(&start, now, format, Encoding::Gzip);
+        let mut plain = Arc::new(render(&start, now, format, Encoding::Identity));
+        let mut compressed = Arc::new(render(&start, now, format, Encoding::Gzip));
         for change in changes {
             apply(&change, &mut snapshots[0], &mut now);
             let world = world(&snapshots);
-            plain = plain.renew(&world, now);
-            compressed = compressed.renew(&world, now);
+            plain = Arc::new(plain.renew(&world, now));
+            compressed = Arc::new(compressed.renew(&world, now));
             let anew = render(&world, now, format, Encoding::Identity);
             let expected = read(&anew);
             prop_assert!(read(&plain) == expected, "after {change:?}");
@@ -386,6 +386,7 @@ fn only_the_runs_of_what_changed_are_made() {
         snapshot(Some("b"), 5, 5, now),
     ];
     let first = render(&world(&snapshots), now, Format::Text, Encoding::Gzip);
+    let first = Arc::new(first);
     assert!(first.runs_made > 30, "{}", first.runs_made);
     let later = now + Duration::from_secs(10);
     for (change, made) in [
@@ -411,20 +412,37 @@ fn only_the_runs_of_what_changed_are_made() {
         let mut changed = snapshots.clone();
         measure(&mut changed[0], later, None);
         apply(&change, &mut changed[0], &mut later.clone());
-        let second = first.renew(&world(&changed), later);
+        let second = Arc::clone(&first).renew(&world(&changed), later);
         assert_eq!(second.runs_made, made, "{change:?}");
         assert_eq!(second.runs_kept, first.runs_made - made, "{change:?}");
     }
     // Whatever else it shows, a run shows when it was measured by being shown at all.
     snapshots[1].stale_after = Duration::from_secs(3_600);
-    let wide = first.renew(&world(&snapshots), now);
-    let stale = wide.renew(
+    let wide = Arc::clone(&first).renew(&world(&snapshots), now);
+    let stale = Arc::new(wide).renew(
         &world(&snapshots),
         now + STALE_AFTER + Duration::from_secs(1),
     );
     assert!(stale.runs_kept > 0 && stale.runs_made > 30, "{stale:?}");
-    let still = stale.renew(&world(&snapshots), now + 2 * STALE_AFTER);
+    let still = Arc::new(stale).renew(&world(&snapshots), now + 2 * STALE_AFTER);
     assert_eq!(still.runs_made, 0, "nothing is left that ages");
+}
+
+#[test]
+fn what_is_not_taken_over_is_given_up_before_anything_is_made() {
+    let now = Instant::now();
+    let mut snapshots = [snapshot(None, 20, 0, now)];
+    let first = render(&world(&snapshots), now, Format::Text, Encoding::Identity);
+    let first = Arc::new(first);
+    snapshots[0].exposure.granularity = Granularity::Topic;
+    let old: Vec<_> = first.clusters[0].runs.iter().flatten().collect();
+    let old: Vec<_> = old.iter().map(|run| Arc::downgrade(&run.made)).collect();
+    let second = world(&snapshots);
+    let plans = plans(&first.clusters, &second, now);
+    drop(first);
+    assert!(old.iter().all(|made| made.upgrade().is_none()));
+    let kind = (Format::Text, Encoding::Identity);
+    assert!(finish(plans, &second, now, kind).runs_made > 0);
 }
 
 #[test]
