@@ -32,7 +32,7 @@ pub(crate) type Requests = BTreeMap<String, u64>;
 #[derive(Clone, Debug)]
 pub(crate) struct Crowd {
     pub(crate) latencies: Latencies,
-    /// Seconds of processor time in each cycle.
+    /// Seconds of processor time in each round.
     pub(crate) cpu: f64,
     pub(crate) resident: f64,
 }

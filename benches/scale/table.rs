@@ -63,7 +63,7 @@ const ROWS: [Row; 22] = [
     row("CPU of a cycle with a scrape", Unit::Seconds, |of| {
         of.scraped_cpu
     }),
-    row("CPU of a cycle with all scrapers", Unit::Seconds, |of| {
+    row("CPU of a round of all scrapers", Unit::Seconds, |of| {
         of.crowd.as_ref().map(|crowd| crowd.cpu)
     }),
     row("all scrapers at once, p99", Unit::Seconds, |of| {
