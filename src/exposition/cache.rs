@@ -16,13 +16,14 @@ use tokio::task::JoinError;
 use super::output::{Encoding, body};
 use super::own::render_own;
 use super::render::{Rendering, render};
+use super::rhythm::Rhythm;
 use super::writer::Format;
 use crate::lag::ClusterName;
 use crate::metrics::OwnMetrics;
 use crate::snapshot::{SnapshotStore, World};
 
-/// For how long after a scrape another one like it is expected: the longest usual scrape interval.
-const EXPECTED_WITHIN: Duration = Duration::from_secs(60);
+/// How long before a scrape its rendering may be begun: publications may follow each other faster than scrapes keep time.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// Rendering ahead rests this many times as long as it worked.
 const REST: u32 = 10;
@@ -58,8 +59,8 @@ enum Asked {
 struct Entry {
     format: Format,
     encoding: Encoding,
-    /// When it was last scraped.
-    asked: Instant,
+    /// When it is scraped.
+    rhythm: Rhythm,
     pending: Pending,
     /// The generation of its world; nothing before it was begun: it will be of the newest then.
     generation: Arc<OnceLock<u64>>,
@@ -101,18 +102,21 @@ impl Scrapes {
         .map_err(Arc::new)
     }
 
-    /// Renders what is published for those who scraped within the last minute, so that they find it done; a tenth of the
-    /// time at most goes into it. What nobody scrapes any more is given up.
+    /// Renders what is published for the scrapes that are expected before the next publication, so that they find it done;
+    /// a tenth of the time at most goes into it. What nobody scrapes any more is given up.
     ///
     /// # Cancel safety
     ///
     /// A rendering that was begun is finished, and kept for the next scrape.
     pub async fn render_ahead(&self) -> Infallible {
         let mut seen = self.store.load().generation;
+        let mut published = Instant::now();
         loop {
             seen = self.store.published_after(seen).await;
             let begun = Instant::now();
-            for (format, encoding) in self.expected(begun) {
+            let next = begun + begun.duration_since(published).max(AHEAD);
+            published = begun;
+            for (format, encoding) in self.expected(begun, next) {
                 let ahead = self.newest(format, encoding, begun, Asked::Ahead);
                 // A failure is told to whoever scrapes: that begins another one.
                 let _ = ahead.await;
@@ -121,14 +125,13 @@ impl Scrapes {
         }
     }
 
-    /// Forgets what was not scraped for a while, and returns what was.
-    fn expected(&self, now: Instant) -> Vec<(Format, Encoding)> {
+    /// Forgets what was not scraped for a while, and returns what will be by `next`.
+    fn expected(&self, now: Instant, next: Instant) -> Vec<(Format, Encoding)> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_expected =
-            |entry: &Entry| now.saturating_duration_since(entry.asked) <= EXPECTED_WITHIN;
-        cache.entries.retain(is_expected);
+        cache.entries.retain(|entry| !entry.rhythm.has_ended(now));
         let entries = cache.entries.iter();
         entries
+            .filter(|entry| entry.rhythm.is_expected_by(next))
             .map(|entry| (entry.format, entry.encoding))
             .collect()
     }
@@ -145,10 +148,12 @@ impl Scrapes {
         let is_same = |entry: &Entry| (entry.format, entry.encoding) == (format, encoding);
         let known = cache.entries.iter().position(is_same);
         let known = known.map(|place| cache.entries.swap_remove(place));
-        let asked = match (asked, &known) {
-            (Asked::Ahead, Some(known)) => known.asked,
-            (Asked::Ahead, None) | (Asked::ByScrape, _) => now,
-        };
+        let mut rhythm = known
+            .as_ref()
+            .map_or_else(|| Rhythm::of_first(now), |known| known.rhythm);
+        if asked == Asked::ByScrape {
+            rhythm.note(now);
+        }
         let usable = known
             .as_ref()
             .filter(|known| known.is_usable(generation, now));
@@ -159,7 +164,7 @@ impl Scrapes {
         cache.entries.push(Entry {
             format,
             encoding,
-            asked,
+            rhythm,
             pending: pending.clone(),
             generation,
         });
@@ -330,9 +335,10 @@ mod tests {
         let asked = Instant::now();
         let old = Arc::downgrade(&rendering(&scrapes, Encoding::Identity).await);
         let kind = (Format::Text, Encoding::Identity);
-        assert_eq!(scrapes.expected(asked + EXPECTED_WITHIN), [kind]);
+        let expected = |after: Duration| scrapes.expected(asked + after, asked + after);
+        assert_eq!(expected(Duration::from_secs(60)), [kind]);
         assert!(old.upgrade().is_some());
-        assert_eq!(scrapes.expected(asked + 2 * EXPECTED_WITHIN), []);
+        assert_eq!(expected(Duration::from_secs(120)), []);
         assert!(old.upgrade().is_none());
     }
 

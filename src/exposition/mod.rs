@@ -12,6 +12,7 @@ pub mod json;
 mod output;
 mod own;
 mod render;
+mod rhythm;
 mod run;
 mod runs;
 pub mod sse;
