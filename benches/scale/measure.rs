@@ -8,7 +8,7 @@ use crate::args::Args;
 use crate::exporter::{Collects, Product, Subject};
 use crate::figures::Figures;
 use crate::process::{Exporter, Memory};
-use crate::scrape::{Encoding, Scrape, Scraper};
+use crate::scrape::{Encoding, Scrape, Scraper, lines};
 use crate::scrapers::{Plan, scrape_at_once, scrape_beside_slow, wait_until};
 use crate::support::get;
 use crate::window::{Cycle, Window};
@@ -112,13 +112,14 @@ impl Course<'_> {
         }
         loop {
             // Until it listens, and while it has nothing to tell, an error is what is expected.
-            if let Ok(Scrape { size, .. }) = self.scraper.scrape(Encoding::Identity) {
+            if self.scraper.scrape().is_ok() {
                 let ended = started.elapsed();
-                let lags = self.scraper.lines(self.product.lag_metric()).count();
+                let text = self.scraper.text();
+                let lags = lines(&text, self.product.lag_metric()).count();
                 if lags >= self.world.lag_series() {
                     self.figures.first_scrape = Some(ended);
                     self.figures.lag_series = lags;
-                    self.figures.identity_bytes = size;
+                    self.figures.identity_bytes = text.len();
                     break;
                 }
             }
@@ -161,7 +162,7 @@ impl Course<'_> {
                 took,
                 size,
                 encoding,
-            } = self.scraper.scrape(Encoding::Gzip)?;
+            } = self.scraper.scrape()?;
             times.push(took);
             self.figures.gzip_bytes = (encoding == Encoding::Gzip).then_some(size);
             next = (next + period).max(Instant::now());
@@ -183,7 +184,7 @@ impl Course<'_> {
         let begun = Instant::now();
         let mut times = Vec::new();
         for number in 1..=self.args.scrapes {
-            times.push(self.scraper.scrape(Encoding::Gzip)?.took);
+            times.push(self.scraper.scrape()?.took);
             if number >= FEWEST && begun.elapsed() > self.args.limit {
                 break;
             }
@@ -204,7 +205,7 @@ impl Course<'_> {
             let lag = self.world.commit(*commits);
             let acknowledged = Instant::now();
             let seen = loop {
-                self.scraper.scrape(Encoding::Identity)?;
+                self.scraper.scrape()?;
                 let answered = acknowledged.elapsed();
                 if self.probe_lag() == Some(lag) {
                     break answered;
@@ -224,7 +225,8 @@ impl Course<'_> {
 
     /// Returns the lag of the group whose commits are watched, from the newest scrape.
     fn probe_lag(&self) -> Option<i64> {
-        let mut lines = self.scraper.lines(self.product.lag_metric());
+        let text = self.scraper.text();
+        let mut lines = lines(&text, self.product.lag_metric());
         // Exporters name the labels differently, and some tell partitions that the group never committed on.
         let line =
             lines.find(|line| line.contains(PROBE_LABEL) && line.contains(FIRST_PARTITION))?;

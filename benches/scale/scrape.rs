@@ -1,14 +1,17 @@
 //! Scrapes as Prometheus makes them: one connection that is kept, and gzip where the exporter knows it.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use flate2::read::MultiGzDecoder;
 
 /// What Prometheus 2.50 and later accept.
 const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
                       text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
 
-/// How an answer may be encoded.
+/// How an answer is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Gzip,
@@ -22,6 +25,7 @@ pub(crate) struct Scraper {
     limit: Duration,
     connection: Option<BufReader<TcpStream>>,
     body: Vec<u8>,
+    encoding: Encoding,
 }
 
 /// A scrape that has been answered.
@@ -42,6 +46,7 @@ impl Scraper {
             limit,
             connection: None,
             body: Vec::new(),
+            encoding: Encoding::Identity,
         }
     }
 
@@ -50,24 +55,20 @@ impl Scraper {
     /// # Errors
     ///
     /// Nobody listens, the answer takes too long, or it is no success.
-    pub(crate) fn scrape(&mut self, accepted: Encoding) -> io::Result<Scrape> {
+    pub(crate) fn scrape(&mut self) -> io::Result<Scrape> {
         if let Some(connection) = self.connection.take()
-            && let Ok(scrape) = self.scrape_over(connection, accepted)
+            && let Ok(scrape) = self.scrape_over(connection)
         {
             return Ok(scrape);
         }
         // Servers close what was idle for long; so Prometheus tries a new connection, too.
         let connection = connect(self.address, self.limit)?;
-        self.scrape_over(BufReader::with_capacity(1 << 18, connection), accepted)
+        self.scrape_over(BufReader::with_capacity(1 << 18, connection))
     }
 
-    fn scrape_over(
-        &mut self,
-        mut connection: BufReader<TcpStream>,
-        accepted: Encoding,
-    ) -> io::Result<Scrape> {
+    fn scrape_over(&mut self, mut connection: BufReader<TcpStream>) -> io::Result<Scrape> {
         let asked = Instant::now();
-        ask(connection.get_mut(), accepted)?;
+        ask(connection.get_mut())?;
         let head = Head::read(&mut connection)?;
         self.body.clear();
         match head.length {
@@ -83,6 +84,7 @@ impl Scraper {
                 head.status
             )));
         }
+        self.encoding = head.encoding;
         Ok(Scrape {
             took,
             size: self.body.len(),
@@ -90,14 +92,26 @@ impl Scraper {
         })
     }
 
-    /// Returns the newest answer's lines that begin with a metric's name and a brace; it was not compressed.
-    pub(crate) fn lines<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = &'a str> {
-        let lines = std::str::from_utf8(&self.body).unwrap_or_default().lines();
-        lines.filter(move |line| {
-            line.strip_prefix(metric)
-                .is_some_and(|rest| rest.starts_with('{'))
-        })
+    /// Returns the text of the newest answer.
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        match self.encoding {
+            Encoding::Identity => String::from_utf8_lossy(&self.body),
+            Encoding::Gzip => {
+                let mut text = String::new();
+                let read = MultiGzDecoder::new(self.body.as_slice()).read_to_string(&mut text);
+                read.expect("the body is a gzip stream of text");
+                text.into()
+            }
+        }
     }
+}
+
+/// Returns the lines that begin with a metric's name and a brace.
+pub(crate) fn lines<'a>(text: &'a str, metric: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().filter(move |line| {
+        line.strip_prefix(metric)
+            .is_some_and(|rest| rest.starts_with('{'))
+    })
 }
 
 /// Opens a connection on which nothing takes longer than `limit`.
@@ -109,14 +123,10 @@ pub(crate) fn connect(address: SocketAddr, limit: Duration) -> io::Result<TcpStr
 }
 
 /// Sends the request for the metrics.
-pub(crate) fn ask(stream: &mut impl Write, accepted: Encoding) -> io::Result<()> {
-    let encoding = match accepted {
-        Encoding::Gzip => "gzip",
-        Encoding::Identity => "identity",
-    };
+pub(crate) fn ask(stream: &mut impl Write) -> io::Result<()> {
     let request = format!(
         "GET /metrics HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Prometheus/2.55.1\r\nAccept: {ACCEPT}\r\n\
-         Accept-Encoding: {encoding}\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n"
+         Accept-Encoding: gzip\r\nX-Prometheus-Scrape-Timeout-Seconds: 60\r\n\r\n"
     );
     stream.write_all(request.as_bytes())
 }

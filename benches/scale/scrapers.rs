@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::figures::{Crowd, Latencies};
 use crate::process::{Exporter, Memory};
-use crate::scrape::{Encoding, Scraper, ask, connect};
+use crate::scrape::{Scraper, ask, connect};
 
 /// How often the slow reader takes a byte.
 const BYTE: Duration = Duration::from_secs(1);
@@ -60,7 +60,7 @@ fn scrape_round(scrapers: &mut [Scraper]) -> io::Result<Vec<Duration>> {
     thread::scope(|scope| {
         let running: Vec<_> = scrapers
             .iter_mut()
-            .map(|scraper| scope.spawn(|| scraper.scrape(Encoding::Gzip)))
+            .map(|scraper| scope.spawn(|| scraper.scrape()))
             .collect();
         running
             .into_iter()
@@ -87,7 +87,7 @@ pub(crate) fn scrape_beside_slow(exporter: &Exporter, plan: Plan) -> io::Result<
 
 fn read_slowly(address: SocketAddr, is_over: &AtomicBool, limit: Duration) -> io::Result<()> {
     let mut stream = connect(address, limit)?;
-    ask(&mut stream, Encoding::Identity)?;
+    ask(&mut stream)?;
     let mut byte = [0];
     while !is_over.load(Ordering::Relaxed) && stream.read(&mut byte)? > 0 {
         thread::sleep(BYTE);
