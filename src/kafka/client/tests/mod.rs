@@ -3,6 +3,7 @@
 mod answers;
 mod cost;
 mod faults;
+mod memory;
 
 use std::collections::BTreeSet;
 
