@@ -225,6 +225,12 @@ impl Ages {
         Some(standing.age(self.now?))
     }
 
+    /// Returns how many logs are remembered.
+    #[cfg(test)]
+    pub(super) fn logs(&self) -> usize {
+        self.histories.len()
+    }
+
     /// Forgets what was seen of topics that were made anew.
     pub(super) fn forget_topics(&mut self, topics: &BTreeSet<TopicName>) {
         self.histories.retain(|id, _| !topics.contains(&id.topic));

@@ -189,6 +189,11 @@ impl Poller {
             self.adopt(Change::Lost);
             membership.close().await;
         }
+        self.leave()
+    }
+
+    /// Returns what a poller that goes on has to know.
+    pub(super) fn leave(self) -> Remembered {
         Remembered {
             ages: self.ages,
             judging: self.judging,
@@ -398,9 +403,11 @@ impl Poller {
     fn forget(&mut self, snapshot: &ClusterSnapshot) {
         self.judging.retain_groups(snapshot);
         self.ages.retain_groups(snapshot);
+        // In the first cycle, too: what a former poller has left may be of another configuration, and the next one may come soon.
+        let is_due = self.cycles.is_multiple_of(CYCLES_TO_FORGET);
         self.cycles = self.cycles.wrapping_add(1);
         if let Some(topology) = &self.topology
-            && self.cycles.is_multiple_of(CYCLES_TO_FORGET)
+            && is_due
         {
             self.incarnations.retain(topology);
             self.ages.retain_partitions(topology, snapshot);

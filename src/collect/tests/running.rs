@@ -203,3 +203,30 @@ async fn what_was_seen_over_time_outlives_a_poller() {
     poller(remembered).poll_once().await;
     assert_eq!(method(), Some(Method::History));
 }
+
+#[tokio::test(start_paused = true)]
+async fn logs_that_no_configuration_names_any_more_are_forgotten_however_often_it_changes() {
+    const TOPICS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+    let watch = Watch::new(PollConfig::default(), |world| {
+        for topic in TOPICS {
+            world.topic(topic, 3, 100);
+        }
+    });
+    let mut remembered = crate::collect::Remembered::default();
+    for topic in TOPICS {
+        let config = PollConfig {
+            topic_names: vec![topic.into()],
+            ..PollConfig::default()
+        };
+        let mut poller = Poller::new(
+            config,
+            Arc::clone(&watch.cluster) as Arc<dyn crate::kafka::Admin>,
+            Arc::clone(&watch.slot),
+            watch.metrics.clone(),
+        )
+        .remembering(remembered);
+        poller.poll_once().await;
+        assert_eq!(poller.ages.logs(), 3, "those of `{topic}`");
+        remembered = poller.leave();
+    }
+}
