@@ -58,6 +58,8 @@ mod rule_files;
 mod scale_kafka;
 mod secured_kafka;
 mod sharding_kafka;
+mod soak_embedded;
+mod soak_world;
 mod stream_faults_kafka;
 mod stream_gap_kafka;
 mod stream_kafka;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::http::{self, Response};
 use super::process::{Guarded, Scratch, Signal, free_port, show_log_on_panic};
 use super::samples::Samples;
+use super::vitals::Vitals;
 use super::wait::eventually;
 
 /// No command takes longer on a loaded machine, unless it hangs.
@@ -135,6 +136,11 @@ pub(crate) struct Finished {
 impl Running {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns what it holds now.
+    pub(crate) fn vitals(&self) -> Vitals {
+        Vitals::of(self.process.id())
     }
 
     /// Returns how long its threads have been running, together.

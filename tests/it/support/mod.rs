@@ -31,6 +31,7 @@ pub(crate) mod process;
 mod prometheus;
 mod samples;
 mod tools;
+mod vitals;
 mod wait;
 
 pub(crate) use certificates::{Authority, Credential};
@@ -45,4 +46,5 @@ pub(crate) use process::{Scratch, Signal, run, unique};
 pub(crate) use prometheus::{Alert, AlertState, Prometheus};
 pub(crate) use samples::Samples;
 pub(crate) use tools::{compose, hadolint, helm, kubectl, validate};
+pub(crate) use vitals::Vitals;
 pub(crate) use wait::{eventually, wait_for};
