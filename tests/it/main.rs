@@ -59,6 +59,7 @@ mod scale_kafka;
 mod secured_kafka;
 mod sharding_kafka;
 mod soak_embedded;
+mod soak_topics_kafka;
 mod soak_world;
 mod stream_faults_kafka;
 mod stream_gap_kafka;
