@@ -26,11 +26,11 @@ use super::reporter::Reporter;
 use super::schedule::{self, Tick};
 use super::sharing::{Change, Membership, ShardSource};
 use super::still;
-use super::stream::{LogSource, Stream};
+use super::stream::{Follower, LogSource, Stream};
 use crate::kafka::{Admin, KafkaError};
-use crate::lag::{GroupId, Share, Timestamp};
+use crate::lag::{GroupId, Share, Timestamp, TopicName};
 use crate::metrics::ClusterMetrics;
-use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, SnapshotSlot};
+use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, GroupRow, SnapshotSlot};
 
 /// Collects one cluster and publishes a snapshot after every cycle.
 ///
@@ -243,7 +243,7 @@ impl Poller {
         let mut snapshot = build::build(&self.previous, fetched, ground);
         self.judging
             .judge(&mut snapshot, Judged::All, &self.config, now);
-        self.forget(&snapshot);
+        self.forget(&mut snapshot);
         let outcome = snapshot.outcome;
         self.count_rows(&snapshot);
         self.publish(snapshot);
@@ -400,7 +400,7 @@ impl Poller {
     }
 
     /// Forgets what the newest snapshot does not need: groups at once, and what takes a look at every row now and then.
-    fn forget(&mut self, snapshot: &ClusterSnapshot) {
+    fn forget(&mut self, snapshot: &mut ClusterSnapshot) {
         self.judging.retain_groups(snapshot);
         self.ages.retain_groups(snapshot);
         // In the first cycle, too: what a former poller has left may be of another configuration, and the next one may come soon.
@@ -412,6 +412,9 @@ impl Poller {
             self.incarnations.retain(topology);
             self.ages.retain_partitions(topology, snapshot);
             self.judging.retain_partitions(snapshot);
+            for row in &mut snapshot.groups {
+                forget_commits(row, topology, self.stream.follower_mut());
+            }
         }
     }
 
@@ -455,6 +458,21 @@ impl Poller {
         let count = u64::try_from(unread.count()).expect("a count of rows fits in 64 bits");
         self.metrics.group_collection_errors().inc_by(count);
     }
+}
+
+/// Forgets the commits of a group on topics that neither exist nor are shown of it.
+fn forget_commits(row: &mut Arc<GroupRow>, topology: &Topology, follower: Option<&mut Follower>) {
+    let shown: BTreeSet<TopicName> = row.by_topic().map(|(topic, _)| topic.clone()).collect();
+    let is_left = |topic: &TopicName| topology.topics.contains_key(topic) || shown.contains(topic);
+    if row.activity.commits.keys().all(is_left) {
+        return;
+    }
+    if let Some(follower) = follower {
+        follower.retain_topics(&row.id, is_left);
+    }
+    let row = Arc::make_mut(row);
+    let activity = Arc::make_mut(&mut row.activity);
+    activity.commits.retain(|topic, _| is_left(topic));
 }
 
 /// Reads both clocks; the instant is tokio's, which tests can pause.

@@ -13,7 +13,7 @@ use crate::collect::fetch::groups::{Described, GroupAnswer, Seen};
 use crate::collect::fetch::listing::Listed;
 use crate::kafka::log_reader::is_lost;
 use crate::kafka::{ErrorCode, Found, GroupDescription, KafkaError, Log, LogRecord};
-use crate::lag::{GroupId, Offset, PartitionId, TopicPartition};
+use crate::lag::{GroupId, Offset, PartitionId, TopicName, TopicPartition};
 use crate::metrics::ClusterMetrics;
 use crate::offsets_topic::{Malformed, Record, decode};
 use crate::snapshot::{Activity, EventWriter, GroupState, Happening};
@@ -395,6 +395,15 @@ impl Follower {
     /// Forgets groups that are neither shown nor known.
     pub(in crate::collect) fn retain(&mut self, is_shown: impl Fn(&GroupId) -> bool) {
         self.state.retain(is_shown);
+    }
+
+    /// Forgets what a group was seen to do on topics that are not left.
+    pub(in crate::collect) fn retain_topics(
+        &mut self,
+        id: &GroupId,
+        is_left: impl Fn(&TopicName) -> bool,
+    ) {
+        self.state.retain_topics(id, is_left);
     }
 }
 

@@ -238,6 +238,18 @@ impl State {
             .retain(|id, group| !group.is_empty() || is_shown(id));
     }
 
+    /// Forgets what a group was seen to do on topics that are not left.
+    pub(super) fn retain_topics(&mut self, id: &GroupId, is_left: impl Fn(&TopicName) -> bool) {
+        if let Some(activity) = self
+            .groups
+            .get_mut(id)
+            .and_then(|group| group.activity.as_mut())
+        {
+            let commits = &mut Arc::make_mut(activity).commits;
+            commits.retain(|topic, _| is_left(topic));
+        }
+    }
+
     /// Forgets the groups that are watched no more, and what was not watched before.
     pub(super) fn forget(&mut self, is_watched_no_more: impl Fn(&GroupId) -> bool) {
         self.groups.retain(|id, _| !is_watched_no_more(id));

@@ -195,3 +195,27 @@ async fn a_recreated_topic_is_ahead_until_the_group_commits_again() {
     };
     assert_eq!(distance.ahead, 10);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_group_did_on_a_topic_is_forgotten_after_the_topic_and_not_before() {
+    let mut watch = two_groups();
+    watch.poll().await;
+    watch
+        .world()
+        .group("other", 2, &[("orders", 0, 60), ("payments", 0, 6)]);
+    let topics = |snapshot: &ClusterSnapshot| -> Vec<String> {
+        let other = group(snapshot, "other").expect("it is there");
+        let commits = other.activity.commits.keys();
+        commits.map(ToString::to_string).collect()
+    };
+    for _ in 0..20 {
+        assert_eq!(topics(&*watch.poll().await), ["orders", "payments"]);
+    }
+    watch.world().topics.remove("payments");
+    watch.world().group("other", 2, &[("orders", 0, 60)]);
+    let mut cycles = 0;
+    while topics(&*watch.poll().await) != ["orders"] {
+        cycles += 1;
+        assert!(cycles < 10, "it is not forgotten");
+    }
+}

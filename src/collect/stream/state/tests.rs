@@ -235,3 +235,16 @@ fn a_group_that_is_asked_about_before_its_first_record_was_read_is_counted_from_
         assert_eq!(state.activity(&"g".into(), None).member_joins, joins);
     }
 }
+
+#[test]
+fn commits_on_topics_that_are_not_left_are_forgotten_and_others_go_on() {
+    let mut state = State::default();
+    apply(&mut state, &commit("g", 0, Some(1)), 1);
+    assert_eq!(commits_of(&mut state, None), 1);
+    state.retain_topics(&"g".into(), |topic| topic.as_str() == "t");
+    apply(&mut state, &commit("g", 0, Some(2)), 2);
+    assert_eq!(commits_of(&mut state, None), 2);
+    state.retain_topics(&"g".into(), |_| false);
+    apply(&mut state, &commit("g", 0, Some(3)), 3);
+    assert_eq!(commits_of(&mut state, None), 1);
+}
