@@ -12,6 +12,7 @@ mod filter;
 mod incarnations;
 mod judging;
 mod live;
+mod memory;
 mod news;
 mod places;
 mod poller;
@@ -23,7 +24,8 @@ mod stream;
 
 pub use config::{LogScope, Mode, PollConfig};
 pub use filter::{Filter, PatternError, PatternList, Patterns};
-pub use poller::{Poller, Remembered};
+pub use memory::Remembered;
+pub use poller::Poller;
 pub use sharing::ShardSource;
 pub use stream::{LogSource, TOPIC as OFFSETS_TOPIC};
 

@@ -16,21 +16,21 @@ use super::config::PollConfig;
 use super::failure::{Contact, Failure, Operation};
 use super::fetch::groups::{self, Described, GroupPhase};
 use super::fetch::listing::{self, Coverage, Listed, Listing};
-use super::fetch::marks::Leaders;
 use super::fetch::topology::{self, Topology, TopologyAnswer};
 use super::fetch::{Budget, marks};
 use super::incarnations::Incarnations;
 use super::judging::{Judged, Judging};
 use super::live;
+use super::memory::Remembered;
 use super::reporter::Reporter;
 use super::schedule::{self, Tick};
 use super::sharing::{Change, Membership, ShardSource};
 use super::still;
-use super::stream::{Follower, LogSource, Stream};
+use super::stream::{LogSource, Stream};
 use crate::kafka::{Admin, KafkaError};
-use crate::lag::{GroupId, Share, Timestamp, TopicName};
+use crate::lag::{GroupId, Share, Timestamp};
 use crate::metrics::ClusterMetrics;
-use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, GroupRow, SnapshotSlot};
+use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, SnapshotSlot};
 
 /// Collects one cluster and publishes a snapshot after every cycle.
 ///
@@ -51,24 +51,13 @@ pub struct Poller {
     reporter: Reporter,
     pub(super) ages: Ages,
     pub(super) judging: Judging,
-    incarnations: Incarnations,
+    pub(super) incarnations: Incarnations,
     /// Cycles that have ended.
-    cycles: u32,
+    pub(super) cycles: u32,
     /// Present until it runs.
     membership: Option<Membership>,
     /// Whether it shares the cluster and has no place in the group of replicas.
     pub(super) is_cut_off: bool,
-}
-
-/// How many cycles pass between two looks at every row for what can be forgotten.
-const CYCLES_TO_FORGET: u32 = 8;
-
-/// What a poller has seen over time: log ends, and the recent past of groups.
-#[derive(Debug, Default)]
-pub struct Remembered {
-    ages: Ages,
-    judging: Judging,
-    incarnations: Incarnations,
 }
 
 impl Poller {
@@ -119,20 +108,6 @@ impl Poller {
     #[must_use]
     pub fn reporting_to(mut self, events: EventWriter) -> Self {
         self.stream.report_to(events);
-        self
-    }
-
-    /// Lets the poller go on from what a former one of the same cluster has seen over time, as after a reload.
-    #[must_use]
-    pub fn remembering(mut self, remembered: Remembered) -> Self {
-        let Remembered {
-            ages,
-            judging,
-            incarnations,
-        } = remembered;
-        self.ages = ages;
-        self.judging = judging;
-        self.incarnations = incarnations;
         self
     }
 
@@ -190,15 +165,6 @@ impl Poller {
             membership.close().await;
         }
         self.leave()
-    }
-
-    /// Returns what a poller that goes on has to know.
-    pub(super) fn leave(self) -> Remembered {
-        Remembered {
-            ages: self.ages,
-            judging: self.judging,
-            incarnations: self.incarnations,
-        }
     }
 
     /// Shows what is followed as it changes, until a cycle is due.
@@ -373,22 +339,6 @@ impl Poller {
         fetched
     }
 
-    /// Forgets what was seen of topics that were made anew.
-    async fn forget_old_logs(&mut self, budget: Budget, logs: &Leaders) {
-        let admin = Arc::clone(&self.admin);
-        let asking = self
-            .incarnations
-            .renewed(admin.as_ref(), budget, logs, &self.previous);
-        match asking.await {
-            Ok(topics) if topics.is_empty() => {}
-            Ok(topics) => {
-                self.ages.forget_topics(&topics);
-                self.judging.forget_topics(&topics);
-            }
-            Err(error) => self.count_failure(Operation::TopicIds, &error),
-        }
-    }
-
     /// Reads what is looked at seldom, after a cycle.
     async fn learn(&mut self) {
         let budget = self.budget();
@@ -396,25 +346,6 @@ impl Poller {
         let learning = self.judging.learn(admin.as_ref(), &self.config, budget);
         if let Some(error) = learning.await {
             self.count_failure(Operation::TopicConfigs, &error);
-        }
-    }
-
-    /// Forgets what the newest snapshot does not need: groups at once, and what takes a look at every row now and then.
-    fn forget(&mut self, snapshot: &mut ClusterSnapshot) {
-        self.judging.retain_groups(snapshot);
-        self.ages.retain_groups(snapshot);
-        // In the first cycle, too: what a former poller has left may be of another configuration, and the next one may come soon.
-        let is_due = self.cycles.is_multiple_of(CYCLES_TO_FORGET);
-        self.cycles = self.cycles.wrapping_add(1);
-        if let Some(topology) = &self.topology
-            && is_due
-        {
-            self.incarnations.retain(topology);
-            self.ages.retain_partitions(topology, snapshot);
-            self.judging.retain_partitions(snapshot);
-            for row in &mut snapshot.groups {
-                forget_commits(row, topology, self.stream.follower_mut());
-            }
         }
     }
 
@@ -458,21 +389,6 @@ impl Poller {
         let count = u64::try_from(unread.count()).expect("a count of rows fits in 64 bits");
         self.metrics.group_collection_errors().inc_by(count);
     }
-}
-
-/// Forgets the commits of a group on topics that neither exist nor are shown of it.
-fn forget_commits(row: &mut Arc<GroupRow>, topology: &Topology, follower: Option<&mut Follower>) {
-    let shown: BTreeSet<TopicName> = row.by_topic().map(|(topic, _)| topic.clone()).collect();
-    let is_left = |topic: &TopicName| topology.topics.contains_key(topic) || shown.contains(topic);
-    if row.activity.commits.keys().all(is_left) {
-        return;
-    }
-    if let Some(follower) = follower {
-        follower.retain_topics(&row.id, is_left);
-    }
-    let row = Arc::make_mut(row);
-    let activity = Arc::make_mut(&mut row.activity);
-    activity.commits.retain(|topic, _| is_left(topic));
 }
 
 /// Reads both clocks; the instant is tokio's, which tests can pause.
