@@ -335,10 +335,14 @@ mod tests {
         let asked = Instant::now();
         let old = Arc::downgrade(&rendering(&scrapes, Encoding::Identity).await);
         let kind = (Format::Text, Encoding::Identity);
-        let expected = |after: Duration| scrapes.expected(asked + after, asked + after);
-        assert_eq!(expected(Duration::from_secs(60)), [kind]);
+        let expected = |seconds| {
+            let then = asked + Duration::from_secs(seconds);
+            scrapes.expected(then, then)
+        };
+        assert_eq!(expected(5), []);
+        assert_eq!(expected(20), [kind]);
         assert!(old.upgrade().is_some());
-        assert_eq!(expected(Duration::from_secs(120)), []);
+        assert_eq!(expected(120), []);
         assert!(old.upgrade().is_none());
     }
 
@@ -394,7 +398,9 @@ mod tests {
         let scrapes = scrapes();
         let slot = &scrapes.store.slots()[0];
         slot.publish(snapshot(Duration::from_secs(3600)));
-        let old = rendering(&scrapes, Encoding::Gzip).await;
+        // Lately, and long enough ago for the next scrape to be expected.
+        let then = Instant::now() - Duration::from_secs(20);
+        let old = rendering_at(&scrapes, Encoding::Gzip, then).await;
         let ahead = tokio::spawn({
             let scrapes = scrapes.clone();
             async move { scrapes.render_ahead().await }

@@ -5,6 +5,12 @@ use std::time::{Duration, Instant};
 /// For how long after a scrape another one like it is expected: the longest usual scrape interval.
 const EXPECTED_WITHIN: Duration = Duration::from_secs(60);
 
+/// The interval until two rounds were seen: Prometheus is mostly told to scrape every 15 s, or less often.
+const USUAL_INTERVAL: Duration = Duration::from_secs(15);
+
+/// A scrape that is overdue by so many intervals is not waited for.
+const MISSED: u32 = 3;
+
 /// Scrapes that are no further apart are those of several scrapers at once.
 const ONE_ROUND: Duration = Duration::from_secs(1);
 
@@ -39,10 +45,11 @@ impl Rhythm {
         now.saturating_duration_since(self.last) > EXPECTED_WITHIN
     }
 
-    /// Tells whether the next scrape is to be expected by then; after a single one it is at any time.
+    /// Tells whether the next scrape is to be expected by then.
     pub(super) fn is_expected_by(&self, then: Instant) -> bool {
-        let interval = self.intervals.iter().flatten().min();
-        then.saturating_duration_since(self.last) >= interval.copied().unwrap_or_default()
+        let interval = self.intervals.iter().flatten().min().copied();
+        let interval = interval.unwrap_or(USUAL_INTERVAL);
+        (interval..=interval * MISSED).contains(&then.saturating_duration_since(self.last))
     }
 }
 
@@ -60,7 +67,7 @@ mod tests {
             rhythm
         };
         for (times, expected_from) in [
-            (&[0][..], 0),
+            (&[0][..], 15),
             (&[0, 15], 30),
             (&[0, 15, 30], 45),
             // Two scrapers.
@@ -68,6 +75,7 @@ mod tests {
             (&[0, 4, 15], 19),
             // Several at once.
             (&[0, 15, 15, 15], 30),
+            (&[0, 0, 0], 15),
         ] {
             let rhythm = scraped(times);
             assert!(rhythm.is_expected_by(at(expected_from)), "{times:?}");
@@ -77,6 +85,7 @@ mod tests {
                     && rhythm.is_expected_by(earlier)
             });
             assert!(!is_early, "{times:?}");
+            assert!(!rhythm.is_expected_by(at(expected_from + 31)), "{times:?}");
         }
     }
 
