@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::fetch::groups::{Described, GroupAnswer};
 use super::fetch::marks::Marks;
-use crate::lag::{Committed, GroupId, TopicPartition};
+use crate::lag::{Committed, GroupId};
 use crate::snapshot::{ClusterSnapshot, GroupRow, Membership, PartitionRow};
 
 /// Marks the answers of groups that stand still.
@@ -30,7 +30,7 @@ fn stands_still(before: &GroupRow, answer: &GroupAnswer, marks: &Marks) -> bool 
 }
 
 /// Tells whether the group is described as it was.
-pub(super) fn is_same_membership(before: Option<&Membership>, description: &Described) -> bool {
+fn is_same_membership(before: Option<&Membership>, description: &Described) -> bool {
     match (before, description) {
         (None, Described::Unsupported) => true,
         (Some(before), Described::Answered(now)) => {
@@ -68,12 +68,7 @@ fn has_same_partitions(before: &GroupRow, answer: &GroupAnswer, marks: &Marks) -
             // It is the group's by assignment.
             None => Committed::Never,
         };
-        committed == reading.committed && is_unmoved(&row.id, row, marks)
+        committed == reading.committed && marks.get(&row.id) == Some(&Ok(reading.marks))
     };
     before.partitions.iter().all(is_same) && commits.next().is_none()
-}
-
-fn is_unmoved(id: &TopicPartition, row: &PartitionRow, marks: &Marks) -> bool {
-    let read = marks.get(id).and_then(|marks| marks.as_ref().ok());
-    read.is_some() && read == row.reading.as_ref().map(|reading| &reading.marks)
 }
