@@ -39,6 +39,10 @@ const DEFAULTS: &[(&str, &str)] = &[
     // The default is half a second without fetching after an error, and a second after each time the queue was full.
     ("fetch.error.backoff.ms", "100"),
     ("fetch.queue.backoff.ms", "20"),
+    // A broker gathers what is written within a tenth of a second and answers once, or sooner where that is much: what
+    // fetching costs does not depend on how many write.
+    ("fetch.min.bytes", "65536"),
+    ("fetch.wait.max.ms", "100"),
     ("queued.max.messages.kbytes", "16384"),
     // How soon a new leader is found.
     ("topic.metadata.refresh.interval.ms", "5000"),

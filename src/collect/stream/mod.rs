@@ -37,8 +37,11 @@ pub const TOPIC: &str = "__consumer_offsets";
 /// How long after the topic was refused it is tried again.
 const AFTER_REFUSAL: Duration = Duration::from_secs(300);
 
-/// How long changes are collected before they are shown.
+/// How long it takes at least from showing changes to showing more of them.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Within which time arrives what was fetched together.
+const SETTLING: Duration = Duration::from_millis(5);
 
 /// Opens the topic's log.
 #[derive(Clone)]
@@ -53,6 +56,8 @@ pub(in crate::collect) struct Stream {
     refused_at: Option<Instant>,
     told: Option<String>,
     reconciled: Option<Instant>,
+    /// When changes were told last.
+    changed: Option<Instant>,
     events: Option<EventWriter>,
     metrics: ClusterMetrics,
 }
@@ -81,6 +86,7 @@ impl Stream {
             refused_at: None,
             told: None,
             reconciled: None,
+            changed: None,
             events: None,
             metrics,
         }
@@ -246,8 +252,8 @@ impl Stream {
         self.reconciled = Some(Instant::now());
     }
 
-    /// Waits until something changed and a little longer, while what is read is taken in; for ever where nothing is
-    /// followed.
+    /// Waits until something changed, and a little longer for what comes with it; for ever where nothing is followed. Ends
+    /// at most ten times a second.
     ///
     /// # Cancel safety
     ///
@@ -260,9 +266,15 @@ impl Stream {
             let found = follower.next().await;
             follower.take_in(found, config);
         }
-        let end = Instant::now() + PAUSE;
-        while let Ok(found) = tokio::time::timeout_at(end, follower.next()).await {
+        let settled = Instant::now() + SETTLING;
+        let due = self.changed.map_or(settled, |last| settled.max(last + PAUSE));
+        while let Ok(found) = tokio::time::timeout_at(due, follower.next()).await {
             follower.take_in(found, config);
+            // There may always be more.
+            if Instant::now() > due {
+                break;
+            }
         }
+        self.changed = Some(Instant::now());
     }
 }
