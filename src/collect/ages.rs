@@ -10,7 +10,6 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::config::PollConfig;
-use super::fetch::groups::GroupAnswer;
 use super::fetch::marks::Marks;
 use super::fetch::topology::Topology;
 use super::fetch::{Budget, within};
@@ -84,21 +83,24 @@ impl Ages {
     pub(super) fn stand(
         &mut self,
         group: &GroupId,
-        answer: &GroupAnswer,
+        commits: &[(&TopicPartition, Committed)],
         marks: &Marks,
         config: &PollConfig,
     ) {
-        let Ok(commits) = &answer.committed else {
+        if commits.is_empty() {
             return;
-        };
+        }
         let isolation = config.isolation(group);
         let standings = self.standings.entry(group.clone()).or_default();
-        for ((id, committed), hint) in commits.iter().zip(0..) {
+        // All of them are often there, one after the other.
+        let mut hint = 0;
+        for &(id, committed) in commits {
             let place = place(standings, id, hint);
-            let (Ok(committed), Some(Ok(marks))) = (committed, marks.get(id)) else {
+            hint = place.map_or_else(|index| index, |index| index + 1);
+            let Some(Ok(marks)) = marks.get(id) else {
                 continue;
             };
-            let position = position(*committed, *marks, isolation);
+            let position = position(committed, *marks, isolation);
             if let (Ok(index), Some(Position { next, end })) = (place, &position)
                 && end <= next
                 && standings[index].1.is_caught_up_at(*next)

@@ -15,8 +15,9 @@ use super::fetch::listing::{Coverage, Prospect, Target};
 use super::fetch::marks::{self, MarksAnswer};
 use super::fetch::topology::Topology;
 use super::fetch::{Budget, within};
-use super::judging::Judged;
+use super::judging::{Judged, Occasion};
 use super::poller::{Poller, now};
+use super::renewal::Renewals;
 use super::stream::{Follower, Pending};
 use crate::lag::{GroupId, Offset, PartitionId, Timestamp, TopicPartition};
 use crate::snapshot::ClusterSnapshot;
@@ -145,8 +146,9 @@ impl Poller {
             answered_at: Timestamp::from(SystemTime::now()),
         };
         self.ages.see(&marks, sight);
+        let renewals = Renewals::of_changes(&sorted.answers, &marks, &previous);
         for (id, (answer, _)) in &sorted.answers {
-            self.ages.stand(id, answer, &marks, &self.config);
+            self.stand(id, answer, renewals.of(id), &marks);
         }
         if let Some(follower) = self.stream.follower_mut() {
             for (id, (answer, _)) in &mut sorted.answers {
@@ -164,12 +166,18 @@ impl Poller {
         let ground = Ground {
             config: &self.config,
             ages: &self.ages,
+            renewals: &renewals,
             now,
         };
-        let changed: BTreeSet<GroupId> = changes.groups.keys().cloned().collect();
-        let mut snapshot = build::patch(&self.previous, changes, ground);
-        let judged = Judged::Changed(&changed);
-        self.judging.judge(&mut snapshot, judged, &self.config, now);
+        let mut snapshot = build::patch(&previous, changes, ground);
+        let occasion = Occasion {
+            judged: Judged::Changed,
+            renewals: &renewals,
+            previous: &previous,
+            config: &self.config,
+            now,
+        };
+        self.judging.judge(&mut snapshot, occasion);
         self.publish(snapshot);
     }
 

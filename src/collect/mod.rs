@@ -16,10 +16,10 @@ mod memory;
 mod news;
 mod places;
 mod poller;
+mod renewal;
 mod reporter;
 mod schedule;
 mod sharing;
-mod still;
 mod stream;
 
 pub use config::{LogScope, Mode, PollConfig};

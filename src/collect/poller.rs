@@ -14,18 +14,19 @@ use super::ages::{Ages, Sight};
 use super::build::{self, Fetched, Ground, Now};
 use super::config::PollConfig;
 use super::failure::{Contact, Failure, Operation};
-use super::fetch::groups::{self, Described, GroupPhase};
+use super::fetch::Budget;
+use super::fetch::groups::{self, Described, GroupAnswer, GroupPhase};
 use super::fetch::listing::{self, Coverage, Listed, Listing};
+use super::fetch::marks::{self, Marks};
 use super::fetch::topology::{self, Topology, TopologyAnswer};
-use super::fetch::{Budget, marks};
 use super::incarnations::Incarnations;
-use super::judging::{Judged, Judging};
+use super::judging::{Judged, Judging, Occasion};
 use super::live;
 use super::memory::Remembered;
+use super::renewal::{Renewal, Renewals};
 use super::reporter::Reporter;
 use super::schedule::{self, Tick};
 use super::sharing::{Change, Membership, ShardSource};
-use super::still;
 use super::stream::{LogSource, Stream};
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{GroupId, Share, Timestamp};
@@ -200,15 +201,23 @@ impl Poller {
         self.remember(&fetched);
         let failures = fetched.failures.clone();
         let now = now();
+        let renewals = std::mem::take(&mut fetched.renewals);
         let ground = Ground {
             config: &self.config,
             ages: &self.ages,
+            renewals: &renewals,
             now,
         };
         self.judging.see(&fetched.marks, now);
         let mut snapshot = build::build(&self.previous, fetched, ground);
-        self.judging
-            .judge(&mut snapshot, Judged::All, &self.config, now);
+        let occasion = Occasion {
+            judged: Judged::All,
+            renewals: &renewals,
+            previous: &self.previous,
+            config: &self.config,
+            now,
+        };
+        self.judging.judge(&mut snapshot, occasion);
         self.forget(&mut snapshot);
         let outcome = snapshot.outcome;
         self.count_rows(&snapshot);
@@ -327,16 +336,27 @@ impl Poller {
         self.ages.see(&fetched.marks, sight);
         if self.topology.is_some() {
             // Before the first cycle, what is shown is that of another configuration, if any.
-            still::mark(&mut fetched.groups, &fetched.marks, &self.previous);
+            fetched.renewals = Renewals::of_cycle(&fetched.groups, &fetched.marks, &self.previous);
         }
         for (id, answer) in &fetched.groups {
-            if !answer.stands_still {
-                self.ages.stand(id, answer, &fetched.marks, config);
-            }
+            self.stand(id, answer, fetched.renewals.of(id), &fetched.marks);
         }
         let logs = (topology.as_ref(), &fetched.marks);
         self.ages.search(admin, config, budget, logs).await;
         fetched
+    }
+
+    /// Takes in where a group stands, by what is made anew of its row.
+    pub(super) fn stand(
+        &mut self,
+        id: &GroupId,
+        answer: &GroupAnswer,
+        renewal: &Renewal,
+        marks: &Marks,
+    ) {
+        let before = self.previous.group(id).map(AsRef::as_ref);
+        let commits = renewal.commits(before, answer);
+        self.ages.stand(id, &commits, marks, &self.config);
     }
 
     /// Reads what is looked at seldom, after a cycle.

@@ -201,6 +201,13 @@ impl PartitionRow {
         self.judgement.is_none() && self.failure.is_none()
     }
 
+    /// Tells whether there is nothing to judge while nothing moves: the rules say no more, and it was read with the others of
+    /// its group.
+    pub fn stands_still(&self) -> bool {
+        let is_of_its_group = self.reading.as_ref().map(Reading::is_of_its_group);
+        self.is_quiet() && is_of_its_group == Some(true)
+    }
+
     /// Returns the lag of the newest cycle's own fetches; `Unavailable` where one of them failed, even while an older pair
     /// is still shown.
     pub fn latest(&self) -> Lag {

@@ -12,6 +12,7 @@ use super::super::fetch::listing::{Coverage, Listed};
 use super::super::fetch::marks::Marks;
 use super::super::fetch::topology::{Currency, Topology};
 use super::super::news::News;
+use super::super::renewal::Touched;
 use super::{is_fresh, partitions};
 use crate::kafka::{GroupDescription, KafkaError};
 use crate::lag::{
@@ -56,22 +57,18 @@ pub(super) fn row(
         failures: failures(&answer),
         activity: before.map_or_else(Arc::default, |before| Arc::clone(&before.activity)),
     };
-    match (&answer.seen, before) {
-        (Seen::Told(activity), _) => row.activity = Arc::clone(activity),
-        (Seen::Compared, Some(before)) => {
-            let news = News::between(before, &row, evidence.now_ms);
-            if !news.is_empty() {
-                news.add_to(Arc::make_mut(&mut row.activity));
-            }
-        }
-        // What it did before it was first seen is unknown.
-        (Seen::Compared, None) => {}
-    }
+    tell_news(&mut row, before, &answer.seen, evidence);
     (!is_gone(&row, &answer, evidence)).then_some(row)
 }
 
-/// Returns the row of a group that stands still: as it was, and measured anew.
-pub(super) fn still(before: &GroupRow, answer: &GroupAnswer, evidence: Evidence<'_>) -> GroupRow {
+/// Returns the group's row where nothing but some partitions differs from before: the others are as they were, and
+/// measured anew.
+pub(super) fn touched(
+    before: &GroupRow,
+    answer: &GroupAnswer,
+    touched: &[Touched],
+    evidence: Evidence<'_>,
+) -> GroupRow {
     let membership = before.membership.as_deref().map(|membership| Membership {
         measured: evidence.now,
         ..membership.clone()
@@ -79,10 +76,26 @@ pub(super) fn still(before: &GroupRow, answer: &GroupAnswer, evidence: Evidence<
     let mut row = GroupRow {
         membership: membership.map(Arc::new),
         measured: evidence.now,
+        is_quiet: before.is_quiet && touched.is_empty(),
+        partitions: partitions::touched(before, touched, evidence),
         ..before.clone()
     };
-    if let Seen::Told(activity) = &answer.seen {
-        row.activity = Arc::clone(activity);
+    tell_news(&mut row, Some(before), &answer.seen, evidence);
+    row
+}
+
+/// Returns the group's row where nothing but some partitions differs from before, which alone were measured anew.
+pub(super) fn touched_apart(
+    before: &GroupRow,
+    answer: &GroupAnswer,
+    touched: &[Touched],
+    evidence: Evidence<'_>,
+) -> GroupRow {
+    let mut row = self::touched(before, answer, touched, evidence);
+    row.measured = before.measured;
+    let partitions = Arc::make_mut(&mut row.partitions);
+    for Touched { place, .. } in touched {
+        set_apart(&mut partitions[*place], evidence.now);
     }
     row
 }
@@ -138,10 +151,7 @@ pub(super) fn patched(
     };
     let changed = |row: &PartitionRow| {
         let mut row = row.clone();
-        row.reading = row.reading.map(|reading| {
-            let measured = reading.measured(evidence.now);
-            reading.read_apart(measured)
-        });
+        set_apart(&mut row, evidence.now);
         row
     };
     let partitions = row.partitions.iter();
@@ -152,6 +162,29 @@ pub(super) fn patched(
             .collect(),
         ..row
     })
+}
+
+/// Notes that a row was measured `now`, unless it was earlier, and not with the others of its group.
+fn set_apart(row: &mut PartitionRow, now: Instant) {
+    row.reading = row.reading.take().map(|reading| {
+        let measured = reading.measured(now);
+        reading.read_apart(measured)
+    });
+}
+
+/// Adds to the row what the group was seen to do.
+fn tell_news(row: &mut GroupRow, before: Option<&GroupRow>, seen: &Seen, evidence: Evidence<'_>) {
+    match (seen, before) {
+        (Seen::Told(activity), _) => row.activity = Arc::clone(activity),
+        (Seen::Compared, Some(before)) => {
+            let news = News::between(before, row, evidence.now_ms);
+            if !news.is_empty() {
+                news.add_to(Arc::make_mut(&mut row.activity));
+            }
+        }
+        // What it did before it was first seen is unknown.
+        (Seen::Compared, None) => {}
+    }
 }
 
 /// Tells whether the group is gone: its coordinator does not know it, and it has no commits.

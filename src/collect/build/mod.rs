@@ -20,6 +20,7 @@ use super::fetch::groups::GroupAnswer;
 use super::fetch::listing::Coverage;
 use super::fetch::marks::Marks;
 use super::fetch::topology::{Currency, Topology};
+use super::renewal::{Renewal, Renewals};
 use crate::lag::{GroupId, Share, TopicPartition};
 use crate::snapshot::{BrokerRow, ClusterSnapshot, CollectMode, CycleOutcome, GroupRow};
 
@@ -35,6 +36,7 @@ pub(super) struct Fetched {
     pub(super) groups: BTreeMap<GroupId, GroupAnswer>,
     /// One entry for each partition whose log was to be asked about.
     pub(super) marks: Marks,
+    pub(super) renewals: Renewals,
     pub(super) failures: Vec<Failure>,
     pub(super) mode: CollectMode,
 }
@@ -51,6 +53,7 @@ pub(super) struct Now {
 pub(super) struct Ground<'a> {
     pub(super) config: &'a PollConfig,
     pub(super) ages: &'a Ages,
+    pub(super) renewals: &'a Renewals,
     pub(super) now: Now,
 }
 
@@ -79,6 +82,7 @@ impl Fetched {
             coverage: Coverage::InPart,
             groups: BTreeMap::new(),
             marks: Marks::default(),
+            renewals: Renewals::default(),
             failures,
             mode: CollectMode::Poll,
         }
@@ -121,7 +125,12 @@ pub(super) fn blank(config: &PollConfig, now: Now) -> ClusterSnapshot {
 pub(super) fn build(
     previous: &ClusterSnapshot,
     fetched: Fetched,
-    Ground { config, ages, now }: Ground<'_>,
+    Ground {
+        config,
+        ages,
+        renewals,
+        now,
+    }: Ground<'_>,
 ) -> ClusterSnapshot {
     let outcome = failure::outcome(fetched.contact, &fetched.failures);
     let topology = fetched.topology.as_deref();
@@ -140,7 +149,7 @@ pub(super) fn build(
         now: now.instant,
         now_ms: now.millis(),
     };
-    let groups = group_rows(previous, fetched.groups, evidence);
+    let groups = group_rows(previous, fetched.groups, renewals, evidence);
     ClusterSnapshot {
         outcome,
         mode: fetched.mode,
@@ -175,7 +184,12 @@ pub(super) struct Changes {
 pub(super) fn patch(
     previous: &ClusterSnapshot,
     changes: Changes,
-    Ground { config, ages, now }: Ground<'_>,
+    Ground {
+        config,
+        ages,
+        renewals,
+        now,
+    }: Ground<'_>,
 ) -> ClusterSnapshot {
     let Changes {
         topology,
@@ -198,7 +212,13 @@ pub(super) fn patch(
     for (id, (answer, partitions)) in answers {
         let place = groups.binary_search_by(|row| row.id.cmp(&id));
         let before = place.ok().map(|index| groups[index].as_ref());
-        let row = group::patched(id, before, answer, &partitions, evidence).map(Arc::new);
+        let row = match (before, renewals.of(&id)) {
+            (Some(before), Renewal::Only(touched)) => {
+                Some(group::touched_apart(before, &answer, touched, evidence))
+            }
+            (before, _) => group::patched(id, before, answer, &partitions, evidence),
+        };
+        let row = row.map(Arc::new);
         match (place, row) {
             (Ok(index), Some(row)) => groups[index] = row,
             (Ok(index), None) => drop(groups.remove(index)),
@@ -247,6 +267,7 @@ fn shard_partitions(config: &PollConfig) -> Option<usize> {
 fn group_rows(
     previous: &ClusterSnapshot,
     answers: BTreeMap<GroupId, GroupAnswer>,
+    renewals: &Renewals,
     evidence: Evidence<'_>,
 ) -> Vec<Arc<GroupRow>> {
     let mut known: HashMap<&GroupId, &GroupRow> = previous
@@ -256,10 +277,11 @@ fn group_rows(
         .collect();
     let mut rows: BTreeMap<GroupId, Arc<GroupRow>> = BTreeMap::new();
     for (id, answer) in answers {
-        let before = known.remove(&id);
-        let row = match before {
-            Some(before) if answer.stands_still => Some(group::still(before, &answer, evidence)),
-            _ => group::row(id.clone(), before, answer, evidence),
+        let row = match (known.remove(&id), renewals.of(&id)) {
+            (Some(before), Renewal::Only(touched)) => {
+                Some(group::touched(before, &answer, touched, evidence))
+            }
+            (before, _) => group::row(id.clone(), before, answer, evidence),
         };
         if let Some(row) = row {
             rows.insert(id, Arc::new(row));

@@ -9,8 +9,11 @@ use std::sync::Arc;
 use super::group::Evidence;
 use crate::collect::fetch::groups::{Described, GroupAnswer};
 use crate::collect::fetch::topology::Currency;
+use crate::collect::renewal::Touched;
 use crate::kafka::{KafkaError, PartitionMetadata};
-use crate::lag::{Committed, GroupId, Lag, PartitionId, TopicName, TopicPartition, Unavailable};
+use crate::lag::{
+    Committed, GroupId, Isolation, Lag, PartitionId, TopicName, TopicPartition, Unavailable,
+};
 use crate::snapshot::{GroupRow, MemberIndex, Membership, PartitionRow};
 
 /// A group's partitions, each with its commit as far as it could be read; sorted.
@@ -204,27 +207,54 @@ pub(super) fn rows(
             _ => known.binary_search_by(|row| row.id.cmp(&id)).ok(),
         };
         next = place.unwrap_or(next) + usize::from(place.is_some());
-        let known = place.map(|index| &known[index]);
+        let known = before.zip(place.map(|index| &known[index]));
         let owner = owners.get(&id).copied();
-        let marks = evidence.marks(&id);
-        if let Some(known) = known
-            && known.owner == owner
-            && known.is_quiet()
-            && let Some(reading) = &known.reading
-            && reading.is_of_its_group()
-            && committed == Ok(reading.committed)
-            && marks == Ok(reading.marks)
-        {
-            return known.clone();
-        }
-        let reading = evidence.reading(group, &id, (committed, marks), isolation);
-        let reading = reading.map_err(|failure| {
-            let kept = |row: &PartitionRow| evidence.kept(before?.measured, row);
-            (failure, known.and_then(kept))
-        });
-        PartitionRow::new(id, reading, owner)
+        let committed = (committed, isolation);
+        row(group, id, committed, known, owner, evidence)
     };
     commits.into_iter().map(row).collect()
+}
+
+/// Returns the rows of before with those of some partitions made anew, which are to be judged.
+pub(super) fn touched(
+    before: &GroupRow,
+    touched: &[Touched],
+    evidence: Evidence<'_>,
+) -> Arc<[PartitionRow]> {
+    let mut partitions = Arc::clone(&before.partitions);
+    if touched.is_empty() {
+        return partitions;
+    }
+    let rows = Arc::make_mut(&mut partitions);
+    for Touched { place, committed } in touched {
+        let known = &before.partitions[*place];
+        rows[*place] = row(
+            &before.id,
+            known.id.clone(),
+            (Ok(*committed), before.isolation),
+            Some((before, known)),
+            known.owner,
+            evidence,
+        );
+    }
+    partitions
+}
+
+fn row(
+    group: &GroupId,
+    id: TopicPartition,
+    (committed, isolation): (Result<Committed, Unavailable>, Isolation),
+    known: Option<(&GroupRow, &PartitionRow)>,
+    owner: Option<MemberIndex>,
+    evidence: Evidence<'_>,
+) -> PartitionRow {
+    let marks = evidence.marks(&id);
+    let reading = evidence.reading(group, &id, (committed, marks), isolation);
+    let reading = reading.map_err(|failure| {
+        let kept = known.and_then(|(before, row)| evidence.kept(before.measured, row));
+        (failure, kept)
+    });
+    PartitionRow::new(id, reading, owner)
 }
 
 /// Returns the member that owns each partition: the first by id, should two claim it in the middle of a rebalance.

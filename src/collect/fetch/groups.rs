@@ -25,8 +25,6 @@ pub(in crate::collect) struct GroupAnswer {
     pub(in crate::collect) description: Described,
     pub(in crate::collect) committed: Result<Commits, KafkaError>,
     pub(in crate::collect) seen: Seen,
-    /// Whether nothing of it differs from what is shown, and nothing waits; see [`super::super::still`].
-    pub(in crate::collect) stands_still: bool,
 }
 
 /// How it is known what a group did.
@@ -126,7 +124,6 @@ impl GroupPhase<'_> {
                 },
                 committed: commits.remove(&id).unwrap_or_else(|| Err(out_of_time())),
                 seen: Seen::Compared,
-                stands_still: false,
             };
             answer.failures.extend(group.failures(&id));
             answer.groups.insert(id, group);

@@ -17,10 +17,11 @@ use super::config::PollConfig;
 use super::fetch::Budget;
 use super::fetch::marks::Marks;
 use super::places::Map;
+use super::renewal::{Renewal, Renewals};
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{
     Committed, GroupId, Headroom, LogStart, Members, Timestamp, TopicName, TopicPartition, Unread,
-    Verdict, headroom,
+    Verdict, Window, headroom,
 };
 use crate::snapshot::{
     ClusterSnapshot, GroupRow, GroupState, Judgement, Membership, PartitionRow, Reading,
@@ -35,18 +36,31 @@ pub(super) struct Judging {
 }
 
 /// Which groups of a snapshot are judged.
-#[derive(Clone, Copy)]
-pub(super) enum Judged<'a> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Judged {
     /// All of them, by a whole cycle.
     All,
-    /// Those that changed since.
-    Changed(&'a BTreeSet<GroupId>),
+    /// Those that changed since, which are those that have a renewal.
+    Changed,
+}
+
+/// On which occasion a snapshot is judged.
+#[derive(Clone, Copy)]
+pub(super) struct Occasion<'a> {
+    pub(super) judged: Judged,
+    /// What was made anew.
+    pub(super) renewals: &'a Renewals,
+    /// The snapshot before.
+    pub(super) previous: &'a ClusterSnapshot,
+    pub(super) config: &'a PollConfig,
+    /// When the snapshot was taken; it is published after that.
+    pub(super) now: Now,
 }
 
 /// What one group is judged by, besides its partitions.
 struct Setting<'a> {
     now: Now,
-    judged: Judged<'a>,
+    judged: Judged,
     poll_interval: Duration,
     members: Members,
     membership: Option<&'a Membership>,
@@ -73,98 +87,123 @@ impl Judging {
         }
     }
 
-    /// Judges the groups of a snapshot that was taken at `now`, and is published after that.
-    pub(super) fn judge(
-        &mut self,
-        snapshot: &mut ClusterSnapshot,
-        judged: Judged<'_>,
-        config: &PollConfig,
-        now: Now,
-    ) {
-        for row in &mut snapshot.groups {
-            let is_judged = match judged {
-                Judged::All => true,
-                Judged::Changed(groups) => groups.contains(&row.id),
-            };
-            if is_judged && row.is_quiet {
-                // It has been judged, and shares what was said.
-                self.stand_still(&row.id, now);
-            } else if is_judged {
-                self.judge_group(Arc::make_mut(row), judged, config.poll_interval, now);
+    /// Judges what was made anew of a snapshot; what was not has been judged.
+    pub(super) fn judge(&mut self, snapshot: &mut ClusterSnapshot, occasion: Occasion<'_>) {
+        let groups = &mut snapshot.groups;
+        match occasion.judged {
+            Judged::All => {
+                for row in groups {
+                    self.judge_group(row, occasion);
+                }
+            }
+            Judged::Changed => {
+                for (id, _) in occasion.renewals.iter() {
+                    if let Ok(index) = groups.binary_search_by(|row| row.id.cmp(id)) {
+                        self.judge_group(&mut groups[index], occasion);
+                    }
+                }
             }
         }
     }
 
-    fn stand_still(&mut self, group: &GroupId, now: Now) {
-        if let Some(past) = self.groups.get_mut(group) {
-            past.stand_still(Timestamp::from(now.time));
-        }
-    }
-
-    fn judge_group(
-        &mut self,
-        row: &mut GroupRow,
-        judged: Judged<'_>,
-        poll_interval: Duration,
-        now: Now,
-    ) {
+    fn judge_group(&mut self, row: &mut Arc<GroupRow>, occasion: Occasion<'_>) {
+        let Occasion {
+            judged,
+            renewals,
+            previous,
+            config,
+            now,
+        } = occasion;
         let Self {
             groups,
             log_starts,
             policies,
         } = self;
-        row.by_topic().for_each(|(topic, _)| policies.note(topic));
-        let past = groups.entry(row.id.clone()).or_default();
+        let past = match groups.get_mut(&row.id) {
+            Some(past) => past,
+            None => groups.entry(row.id.clone()).or_default(),
+        };
+        let at = Timestamp::from(now.time);
+        if row.is_quiet {
+            // Nothing of it was made anew.
+            return past.see(judged, at);
+        }
+        let renewal = renewals.of(&row.id);
+        if let Some(before) = previous.group(&row.id) {
+            past.catch_up(before, renewal);
+        }
+        let row = Arc::make_mut(row);
         let membership = row.membership.clone();
         let members = members(membership.as_deref());
-        let at = Timestamp::from(now.time);
-        let assigned = membership.iter().flat_map(|membership| {
-            let members = membership.members.iter();
-            members.flat_map(|member| &member.assignment)
-        });
-        let committed = row.partitions.iter().filter(|row| has_commit(row));
-        let committed = committed.map(|row| &row.id.topic);
-        past.abandoned.observe(at, members, assigned, committed);
+        // Whether a topic is abandoned depends on the time as well.
+        let touched = match renewal {
+            Renewal::Only(touched) if past.abandoned.is_empty() => Some(touched),
+            Renewal::Only(_) | Renewal::Whole => None,
+        };
+        if touched.is_none() {
+            row.by_topic().for_each(|(topic, _)| policies.note(topic));
+            let assigned = membership.iter().flat_map(|membership| {
+                let members = membership.members.iter();
+                members.flat_map(|member| &member.assignment)
+            });
+            let topics = row.by_topic();
+            let committed = topics.filter(|(_, partitions)| partitions.iter().any(has_commit));
+            let committed = committed.map(|(topic, _)| topic);
+            past.abandoned.observe(at, members, assigned, committed);
+        }
         let setting = Setting {
             now,
             judged,
-            poll_interval,
+            poll_interval: config.poll_interval,
             members,
             membership: membership.as_deref(),
             group: row,
         };
-        past.observe(&row.partitions, &setting, at);
+        let rows = &row.partitions;
+        let mut places: Vec<usize> = match touched {
+            Some(touched) => touched.iter().map(|touched| touched.place).collect(),
+            None => (0..rows.len()).collect(),
+        };
+        past.observe(
+            places.iter().map(|&place| (&rows[place], place)),
+            &setting,
+            at,
+        );
+        if touched.is_some() && judged == Judged::Changed {
+            // A commit says something of the other partitions on which records wait, too.
+            let waiting = rows.iter().zip(0..).filter(|(row, _)| !row.is_quiet());
+            places.extend(waiting.map(|(_, place)| place));
+            places.sort_unstable();
+            places.dedup();
+        }
         let neighbours = past.neighbours(row);
-        let judgements: Vec<Judgement> = row
-            .partitions
-            .iter()
-            .zip(0..)
-            .map(|(partition, hint)| {
-                let window = past.window(&partition.id, hint);
-                past.judge(
-                    partition,
-                    window,
-                    &setting,
-                    &neighbours,
-                    |window, reading| {
-                        let unread = Unread {
-                            committed: window.newest().committed,
-                            lag: reading.lag(),
-                            age_at_most: reading.age().and_then(|age| age.at_most),
-                            log_start: log_starts.get(&partition.id),
-                        };
-                        let policy = policies.of(&partition.id.topic);
-                        policy.map_or(Headroom::Unknown, |policy| headroom(policy, unread, at))
-                    },
-                )
+        let judgements: Vec<(usize, Judgement)> = places
+            .into_iter()
+            .map(|place| {
+                let partition = &rows[place];
+                let headroom = |window: &Window, reading: &Reading| {
+                    let unread = Unread {
+                        committed: window.newest().committed,
+                        lag: reading.lag(),
+                        age_at_most: reading.age().and_then(|age| age.at_most),
+                        log_start: log_starts.get(&partition.id),
+                    };
+                    let policy = policies.of(&partition.id.topic);
+                    policy.map_or(Headroom::Unknown, |policy| headroom(policy, unread, at))
+                };
+                let window = past.window(&partition.id, place);
+                let judgement = past.judge(partition, window, &setting, &neighbours, headroom);
+                (place, judgement)
             })
             .collect();
+        past.see(judged, at);
         let partitions = Arc::make_mut(&mut row.partitions);
-        for (partition, judgement) in partitions.iter_mut().zip(judgements) {
-            partition.judge(judgement);
+        for (place, judgement) in judgements {
+            partitions[place].judge(judgement);
         }
-        row.is_quiet = past.abandoned.is_empty() && row.partitions.iter().all(is_quiet);
-        let findings = row.partitions.iter();
+        row.is_quiet =
+            past.abandoned.is_empty() && row.partitions.iter().all(PartitionRow::stands_still);
+        let findings = row.partitions.iter().filter(|row| !row.is_quiet());
         row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement().finding)));
     }
 
@@ -233,12 +272,6 @@ fn members(membership: Option<&Membership>) -> Members {
         GroupState::Stable => Members::Settled,
         GroupState::Unknown => Members::Unknown,
     }
-}
-
-/// Tells whether nothing will be to judge while nothing moves.
-fn is_quiet(row: &PartitionRow) -> bool {
-    let reading = row.reading.as_ref();
-    row.is_quiet() && reading.is_some_and(Reading::is_of_its_group)
 }
 
 fn has_commit(row: &PartitionRow) -> bool {

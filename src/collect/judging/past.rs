@@ -1,9 +1,10 @@
 //! The recent past of one group, and what it says of each of its partitions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::{Judged, Setting};
-use crate::collect::places::{place, retain_shown};
+use crate::collect::places::{Map, place, retain_shown};
+use crate::collect::renewal::Renewal;
 use crate::lag::{
     AbandonedTopics, Circumstances, Committed, Drain, Headroom, Lag, Members, Observation,
     Ownership, Timestamp, TopicName, TopicPartition, Unavailable, Window, judge, readable_end,
@@ -15,17 +16,18 @@ use crate::snapshot::{GroupRow, Judgement, MemberIndex, PartitionRow, Reading};
 pub(super) struct Past {
     /// By partition.
     windows: Vec<(TopicPartition, Window)>,
-    /// Until when nothing has moved and nothing waited, where the windows have not been told so yet.
-    stood_still_until: Option<Timestamp>,
+    /// When the newest cycle was. Windows of partitions that stand still are not told; see [`Past::catch_up`].
+    cycle_at: Option<Timestamp>,
     pub(super) abandoned: AbandonedTopics,
 }
 
 /// When commits were last seen that show whoever made them to be alive.
 #[derive(Debug, Default)]
-pub(super) struct Neighbours {
-    owners: HashMap<MemberIndex, Timestamp>,
+pub(super) struct Neighbours<'a> {
+    /// By the place of the member.
+    owners: Vec<Option<Timestamp>>,
     /// Of partitions whose owner is not known.
-    topics: HashMap<TopicName, Timestamp>,
+    topics: Map<&'a TopicName, Timestamp>,
 }
 
 impl Past {
@@ -35,7 +37,7 @@ impl Past {
         partition: &PartitionRow,
         window: Option<&Window>,
         setting: &Setting<'_>,
-        neighbours: &Neighbours,
+        neighbours: &Neighbours<'_>,
         headroom: impl FnOnce(&Window, &Reading) -> Headroom,
     ) -> Judgement {
         let at = Timestamp::from(setting.now.time);
@@ -90,24 +92,42 @@ impl Past {
         Some(&self.windows[index].1)
     }
 
-    /// Notes that nothing of the group has moved, and that nothing waits.
-    pub(super) fn stand_still(&mut self, until: Timestamp) {
-        self.stood_still_until = Some(until);
+    /// Notes, of a cycle, that it has seen everything that stands still as it is.
+    pub(super) fn see(&mut self, judged: Judged, at: Timestamp) {
+        if judged == Judged::All {
+            self.cycle_at = Some(at);
+        }
     }
 
-    /// Adds what was read of the partitions; one that the group has never committed on has no past.
-    pub(super) fn observe(
+    /// Makes good, before something is observed, what cycles have seen of partitions that stood still until now.
+    pub(super) fn catch_up(&mut self, before: &GroupRow, renewal: &Renewal) {
+        let Some(until) = self.cycle_at else {
+            return;
+        };
+        let mut catch_up = |place: usize| {
+            let row = &before.partitions[place];
+            if !row.stands_still() {
+                return;
+            }
+            if let Ok(index) = self::place(&self.windows, &row.id, place) {
+                self.windows[index].1.stand_still(until);
+            }
+        };
+        match renewal {
+            Renewal::Whole => (0..before.partitions.len()).for_each(catch_up),
+            Renewal::Only(touched) => touched.iter().for_each(|touched| catch_up(touched.place)),
+        }
+    }
+
+    /// Adds what was read of partitions, each with a hint at its place; one that the group has never committed on has no
+    /// past.
+    pub(super) fn observe<'a>(
         &mut self,
-        partitions: &[PartitionRow],
+        partitions: impl Iterator<Item = (&'a PartitionRow, usize)>,
         setting: &Setting<'_>,
         at: Timestamp,
     ) {
-        if let Some(until) = self.stood_still_until.take() {
-            for (_, window) in &mut self.windows {
-                window.stand_still(until);
-            }
-        }
-        for (partition, hint) in partitions.iter().zip(0..) {
+        for (partition, hint) in partitions {
             self.observe_partition(partition, hint, setting, at);
         }
     }
@@ -134,7 +154,7 @@ impl Past {
                 let window = &mut self.windows[index].1;
                 window.observe_every(setting.poll_interval, next);
                 // Between two cycles only what was committed is read, whether or not it moved.
-                if matches!(setting.judged, Judged::Changed(_)) {
+                if setting.judged == Judged::Changed {
                     window.note_commit(at);
                 }
             }
@@ -146,23 +166,24 @@ impl Past {
     }
 
     /// Returns when each owner was last seen to commit, and each topic that has none.
-    pub(super) fn neighbours(&self, row: &GroupRow) -> Neighbours {
+    pub(super) fn neighbours<'a>(&self, row: &'a GroupRow) -> Neighbours<'a> {
         let mut neighbours = Neighbours::default();
-        for (partition, hint) in row.partitions.iter().zip(0..) {
-            let Some(at) = self
-                .window(&partition.id, hint)
-                .and_then(Window::last_commit)
-            else {
-                continue;
-            };
-            let newest = match partition.owner {
-                Some(owner) => neighbours.owners.entry(owner).or_insert(at),
-                None => {
-                    let topic = partition.id.topic.clone();
-                    neighbours.topics.entry(topic).or_insert(at)
-                }
-            };
-            *newest = at.max(*newest);
+        let mut place = 0;
+        for (topic, partitions) in row.by_topic() {
+            let mut of_topic = None;
+            for partition in partitions {
+                let window = self.window(&partition.id, place);
+                place += 1;
+                let at = window.and_then(Window::last_commit);
+                let newest = match partition.owner {
+                    Some(owner) => neighbours.of_owner(owner),
+                    None => &mut of_topic,
+                };
+                *newest = at.max(*newest);
+            }
+            if let Some(at) = of_topic {
+                neighbours.topics.insert(topic, at);
+            }
         }
         neighbours
     }
@@ -178,11 +199,19 @@ impl Past {
     }
 }
 
-impl Neighbours {
+impl Neighbours<'_> {
+    fn of_owner(&mut self, owner: MemberIndex) -> &mut Option<Timestamp> {
+        let index = owner.index();
+        if self.owners.len() <= index {
+            self.owners.resize(index + 1, None);
+        }
+        &mut self.owners[index]
+    }
+
     /// Returns when whoever reads the partition was last seen to commit anything.
     fn newest(&self, partition: &PartitionRow) -> Option<Timestamp> {
         match partition.owner {
-            Some(owner) => self.owners.get(&owner).copied(),
+            Some(owner) => self.owners.get(owner.index()).copied().flatten(),
             None => self.topics.get(&partition.id.topic).copied(),
         }
     }

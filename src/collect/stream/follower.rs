@@ -259,7 +259,6 @@ impl Follower {
             description,
             committed: Ok(group.commits()),
             seen: Seen::Compared,
-            stands_still: false,
         })
     }
 

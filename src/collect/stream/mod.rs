@@ -267,7 +267,9 @@ impl Stream {
             follower.take_in(found, config);
         }
         let settled = Instant::now() + SETTLING;
-        let due = self.changed.map_or(settled, |last| settled.max(last + PAUSE));
+        let due = self
+            .changed
+            .map_or(settled, |last| settled.max(last + PAUSE));
         while let Ok(found) = tokio::time::timeout_at(due, follower.next()).await {
             follower.take_in(found, config);
             // There may always be more.

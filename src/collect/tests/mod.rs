@@ -11,6 +11,7 @@ mod renewal;
 mod running;
 mod sharing;
 mod standing;
+mod taking_over;
 mod world;
 
 use std::sync::Arc;

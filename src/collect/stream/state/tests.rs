@@ -36,7 +36,6 @@ fn answer(commits: &[(i32, i64)]) -> GroupAnswer {
         description: Described::NotFound,
         committed: Ok(commits.collect()),
         seen: Seen::Compared,
-        stands_still: false,
     }
 }
 

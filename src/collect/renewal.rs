@@ -1,0 +1,187 @@
+//! How much of a group's row is made anew: what differs from the newest snapshot, and what waits. The rest is taken over.
+//!
+//! Most partitions of a large cluster stand still, most of the time: a cycle costs what has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::fetch::groups::{Commits, Described, GroupAnswer};
+use super::fetch::marks::Marks;
+use super::places::Map;
+use crate::lag::{Committed, GroupId, TopicPartition};
+use crate::snapshot::{ClusterSnapshot, GroupRow, Membership, PartitionRow};
+
+/// How much of each group's row is made anew.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Renewals(Map<GroupId, Renewal>);
+
+/// How much of a group's row is made anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Renewal {
+    /// All of it.
+    Whole,
+    /// Its members and state are as they were, and so are all partitions but these, which are sorted.
+    Only(Vec<Touched>),
+}
+
+/// A partition that moved, or on which something waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Touched {
+    /// Its place among the partitions of the group's row.
+    pub(super) place: usize,
+    pub(super) committed: Committed,
+}
+
+impl Renewal {
+    /// Returns the commits that were read of what is made anew.
+    pub(super) fn commits<'a>(
+        &self,
+        before: Option<&'a GroupRow>,
+        answer: &'a GroupAnswer,
+    ) -> Vec<(&'a TopicPartition, Committed)> {
+        match (self, before) {
+            (Self::Only(touched), Some(before)) => touched
+                .iter()
+                // An answer leaves them out.
+                .filter(|touched| touched.committed != Committed::Never)
+                .map(|touched| (&before.partitions[touched.place].id, touched.committed))
+                .collect(),
+            (Self::Only(_), None) | (Self::Whole, _) => {
+                let commits = answer.committed.iter().flatten();
+                commits
+                    .filter_map(|(id, commit)| Some((id, *commit.as_ref().ok()?)))
+                    .collect()
+            }
+        }
+    }
+}
+
+impl FromIterator<(GroupId, Renewal)> for Renewals {
+    fn from_iter<I: IntoIterator<Item = (GroupId, Renewal)>>(renewals: I) -> Self {
+        Self(renewals.into_iter().collect())
+    }
+}
+
+impl Renewals {
+    /// Compares what a cycle has read with the newest snapshot.
+    pub(super) fn of_cycle(
+        groups: &BTreeMap<GroupId, GroupAnswer>,
+        marks: &Marks,
+        previous: &ClusterSnapshot,
+    ) -> Self {
+        let renewals = groups.iter().map(|(id, answer)| {
+            let renewal = previous
+                .group(id)
+                .and_then(|before| touched(before, answer, marks));
+            (id.clone(), renewal.map_or(Renewal::Whole, Renewal::Only))
+        });
+        renewals.collect()
+    }
+
+    /// Compares what was read between two cycles, of each group's `partitions` alone, with the newest snapshot.
+    pub(super) fn of_changes(
+        groups: &BTreeMap<GroupId, (GroupAnswer, BTreeSet<TopicPartition>)>,
+        marks: &Marks,
+        previous: &ClusterSnapshot,
+    ) -> Self {
+        let renewals = groups.iter().map(|(id, (answer, partitions))| {
+            let renewal = previous
+                .group(id)
+                .and_then(|before| touched_among(partitions, before, answer, marks));
+            (id.clone(), renewal.map_or(Renewal::Whole, Renewal::Only))
+        });
+        renewals.collect()
+    }
+
+    /// Returns how much of a group's row is made anew: all of it where nothing was compared.
+    pub(super) fn of(&self, group: &GroupId) -> &Renewal {
+        self.0.get(group).unwrap_or(&Renewal::Whole)
+    }
+
+    /// Returns what was compared, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&GroupId, &Renewal)> {
+        self.0.iter()
+    }
+}
+
+/// Returns the partitions of a group that are made anew; nothing where its row has others than it had, or may have.
+fn touched(before: &GroupRow, answer: &GroupAnswer, marks: &Marks) -> Option<Vec<Touched>> {
+    let commits = comparable_commits(before, answer)?;
+    let mut commits = commits.iter().peekable();
+    let mut touched = Vec::new();
+    for (place, row) in before.partitions.iter().enumerate() {
+        let committed = match commits.next_if(|(id, _)| *id == row.id) {
+            Some((_, committed)) => *committed.as_ref().ok()?,
+            // It is the group's by assignment.
+            None if before.membership.is_some() => Committed::Never,
+            None => return None,
+        };
+        let marks = marks.get(&row.id)?;
+        let stands_still = row.stands_still()
+            && row.reading.as_ref().is_some_and(|reading| {
+                reading.committed == committed && *marks == Ok(reading.marks)
+            });
+        if !stands_still {
+            touched.push(comparable(row, place, committed)?);
+        }
+    }
+    commits.next().is_none().then_some(touched)
+}
+
+/// Returns the `partitions` of a group as those that are made anew; nothing where its row may have others than it had.
+fn touched_among(
+    partitions: &BTreeSet<TopicPartition>,
+    before: &GroupRow,
+    answer: &GroupAnswer,
+    marks: &Marks,
+) -> Option<Vec<Touched>> {
+    let commits = comparable_commits(before, answer)?;
+    let touched = partitions.iter().map(|id| {
+        let rows = &before.partitions;
+        let place = rows.binary_search_by(|row| row.id.cmp(id)).ok()?;
+        let commit = commits.binary_search_by(|(known, _)| known.cmp(id)).ok()?;
+        let committed = *commits[commit].1.as_ref().ok()?;
+        marks.get(id)?;
+        comparable(&rows[place], place, committed)
+    });
+    touched.collect()
+}
+
+/// Returns the commits, where the row can be compared with them.
+fn comparable_commits<'a>(before: &GroupRow, answer: &'a GroupAnswer) -> Option<&'a Commits> {
+    let commits = answer.committed.as_ref().ok()?;
+    let has_something = before.membership.is_some() || !before.partitions.is_empty();
+    let is_comparable = has_something
+        && before.failures.is_empty()
+        && is_same_membership(before.membership.as_deref(), &answer.description);
+    is_comparable.then_some(commits)
+}
+
+/// Whether a partition is the group's may depend on whether it has a commit.
+fn comparable(row: &PartitionRow, place: usize, committed: Committed) -> Option<Touched> {
+    let known = row.reading.as_ref()?.committed;
+    let is_comparable = (known == Committed::Never) == (committed == Committed::Never);
+    is_comparable.then_some(Touched { place, committed })
+}
+
+/// Tells whether the group is described as it was.
+fn is_same_membership(before: Option<&Membership>, description: &Described) -> bool {
+    match (before, description) {
+        (None, Described::Unsupported) => true,
+        (Some(before), Described::Answered(now)) => {
+            before.state == now.state
+                && before.group_type == now.group_type
+                && before.assignor == now.assignor
+                // Records do not tell it.
+                && (now.coordinator.is_none() || before.coordinator == now.coordinator)
+                && *before.members == *now.members
+        }
+        (Some(before), Described::Memberless(now)) => {
+            before.state == now.state
+                && before.group_type == now.group_type
+                && before.assignor.is_empty()
+                && before.coordinator == Some(now.coordinator)
+                && before.members.is_empty()
+        }
+        (Some(_) | None, _) => false,
+    }
+}
