@@ -15,8 +15,8 @@ const COARSE = 120;
 // Replicas that watch the same groups have the same series: each counts once.
 const statuses = (more = "") => `max by (${GROUPS}, status) (kafka_consumergroup_status{${OURS}${more}})`;
 const lag = `max by (${GROUP_TOPICS}) (kafka_consumergroup_lag_sum{${OURS}})`;
-const seconds = (by) => `max by (${by}) (kafka_consumergroup_lag_seconds{${OURS}})`;
-const headroom = (by) => `min by (${by}) (kafka_consumergroup_retention_headroom_seconds{${OURS}})`;
+const seconds = (by) => `max by (${by}) (kafka_consumergroup_lag_seconds_max{${OURS}})`;
+const headroom = (by) => `min by (${by}) (kafka_consumergroup_retention_headroom_seconds_min{${OURS}})`;
 
 // The gravest hundred groups that are not ok: no table gets longer, and no query of one costs more, on a larger fleet.
 const WORST = `topk(100, ${groupStatus(OURS, GROUPS)} > 0)`;
@@ -174,7 +174,7 @@ export const fleet = dashboard({
         table({
           title: "Longest waits",
           description: "The twenty groups and topics whose first unconsumed record is oldest, whatever their status.",
-          empty: "No time lag is known; it needs `granularity: partition`",
+          empty: "No time lag is known; it needs `granularity: topic` or finer",
           width: 12,
           sort: [{ name: "Waits", desc: true }],
           labels: [CLUSTER_COLUMN, GROUP_COLUMN, TOPIC_COLUMN],
@@ -232,7 +232,7 @@ export const fleet = dashboard({
           description: "Age of the oldest record of each cluster that some group has not consumed.",
           maxDataPoints: COARSE,
           unit: "s",
-          empty: "No time lag is known; it needs `granularity: partition`",
+          empty: "No time lag is known; it needs `granularity: topic` or finer",
           queries: [range("{{cluster}}", seconds("cluster"))],
         }),
       ],

@@ -21,8 +21,10 @@ const PARTITION = "cluster, topic, partition";
 
 // Replicas that watch the same group have the same series: each counts once.
 const lag = `max by (cluster, topic) (kafka_consumergroup_lag_sum{${GROUP_TOPICS}})`;
+const oldest = (by) => `max by (${by}) (kafka_consumergroup_lag_seconds_max{${GROUP_TOPICS}})`;
 const seconds = (by) => `max by (${by}) (kafka_consumergroup_lag_seconds{${GROUP_TOPICS}})`;
 const drain = (by) => `max by (${by}) (kafka_consumergroup_drain_seconds{${GROUP_TOPICS}})`;
+const nearest = (by) => `min by (${by}) (kafka_consumergroup_retention_headroom_seconds_min{${GROUP_TOPICS}})`;
 const headroom = (by) => `min by (${by}) (kafka_consumergroup_retention_headroom_seconds{${GROUP_TOPICS}})`;
 const perPartition = (metric) => `max by (${PARTITION}) (${metric}{${GROUP_TOPICS}})`;
 
@@ -84,7 +86,7 @@ export const group = dashboard({
           unit: "s",
           empty: "Unknown",
           color: fixed(SKY),
-          queries: [instant("seconds", seconds("consumergroup"))],
+          queries: [instant("seconds", oldest("consumergroup"))],
         }),
         stat({
           title: "Drain",
@@ -101,7 +103,7 @@ export const group = dashboard({
           unit: "s",
           empty: "Nothing to lose",
           thresholds: steps(VERMILLION, [3600, ORANGE], [86400, GREEN]),
-          queries: [instant("seconds", headroom("consumergroup"))],
+          queries: [instant("seconds", nearest("consumergroup"))],
         }),
         stat({
           title: "Members",
@@ -140,8 +142,8 @@ export const group = dashboard({
           title: "Time lag",
           description: "Age of the first record that the group has not consumed, by topic.",
           unit: "s",
-          empty: NEEDS_PARTITIONS,
-          queries: [range("{{topic}}", seconds("topic"))],
+          empty: "No time lag is known",
+          queries: [range("{{topic}}", oldest("topic"))],
         }),
         lines({
           title: "Records in and out",
@@ -171,7 +173,7 @@ export const group = dashboard({
           empty: "Cannot be told yet",
           overrides: coloured({ drain: SKY, headroom: VERMILLION }),
           style: { fillOpacity: 0 },
-          queries: [range("drain", `${drain("consumergroup")} < Inf`), range("headroom", headroom("consumergroup"))],
+          queries: [range("drain", `${drain("consumergroup")} < Inf`), range("headroom", nearest("consumergroup"))],
         }),
         lines({
           title: "Members",

@@ -301,13 +301,15 @@ consumer: {{ cluster: away, topics: [{TASKS}], group: task-reports }}
     serve
 }
 
-/// Makes groups that need somebody: one that loses records, one past the end, and one behind a transaction, which is
+/// Makes groups that need somebody: one that loses records of one partition, one past the end, and one behind a transaction, which is
 /// open while what this returns exists.
 fn trouble(kafka: &Kafka) -> BaseProducer {
     kafka.create_topic(ORDERS, 2);
     kafka.produce(ORDERS, 0, 20);
     kafka.produce(ORDERS, 1, 20);
     kafka.commit_for("losing", ORDERS, 0, 5);
+    // Nothing is lost here yet.
+    kafka.commit_for("losing", ORDERS, 1, 15);
     kafka.delete_records(ORDERS, 0, 10);
     kafka.commit_for("ahead", ORDERS, 0, 1000);
     kafka.commit_for("ledger", ORDERS, 1, 20);

@@ -185,8 +185,8 @@ async fn dropped_series_are_counted_once_for_each_snapshot() {
         ..uniform(1, 5, taken)
     };
     // Of one group that nobody could describe: its status, two sums, one count of uncommitted partitions, one of commits,
-    // one drain, and five series for each of ten partitions; and the number of brokers.
-    let dropped = 57 - 3;
+    // one drain, one greatest age, one least headroom, and five series for each of ten partitions; and the number of brokers.
+    let dropped = 59 - 3;
     let store = store(world(vec![limited(taken)]));
     let scrapes = Scrapes::new(Arc::clone(&store), own.clone());
     for (format, encoding) in [

@@ -1,11 +1,13 @@
 //! Samples of groups and of their topics.
 
+use std::time::Duration;
+
 use super::scene::Scene;
-use super::timestamp;
+use super::{seconds, timestamp};
 use crate::exposition::writer::{Labels, Value};
-use crate::lag::Drain;
 use crate::lag::group::TopicTotals;
-use crate::snapshot::{Activity, Commits, GroupRow, Membership, PartitionRow};
+use crate::lag::{Committed, Drain, Headroom, Method, Status};
+use crate::snapshot::{Activity, Commits, GroupRow, Membership, PartitionRow, Reading};
 
 /// A group as it is to be seen.
 pub(in crate::exposition) struct GroupView<'a> {
@@ -17,6 +19,9 @@ pub(in crate::exposition) struct GroupView<'a> {
 /// A group's partitions of one topic, added up.
 pub(in crate::exposition) struct GroupTopicView {
     totals: TopicTotals,
+    /// The age of the oldest record that waits, as far as it is known.
+    oldest: Option<Duration>,
+    headroom: Option<Duration>,
     drain: Option<Drain>,
     abandoned: u64,
     /// What was committed; nothing where no commit of the topic was read lately: a count that stands still says that
@@ -44,9 +49,10 @@ impl GroupTopicView {
     ) -> Self {
         let GroupView { row, is_judged, .. } = *group;
         let snapshot = scene.snapshot;
-        let counted = rows.iter().filter(|partition| snapshot.counts(partition));
-        let readings = counted.map(|partition| {
-            let reading = scene.reading(row, partition)?;
+        let counted = || rows.iter().filter(|partition| snapshot.counts(partition));
+        let readings = || counted().map(|partition| scene.reading(row, partition));
+        let lags = readings().map(|reading| {
+            let reading = reading?;
             Some((reading.committed, reading.lag()))
         });
         let drain = || Drain::of_topic(rows.iter().filter_map(PartitionRow::drain));
@@ -55,7 +61,9 @@ impl GroupTopicView {
         let commits = rows.iter().any(has_reading);
         let commits = commits.then(|| row.activity.commits.get(topic).copied());
         Self {
-            totals: TopicTotals::of(readings, snapshot.uncommitted),
+            totals: TopicTotals::of(lags, snapshot.uncommitted),
+            oldest: oldest(readings()),
+            headroom: is_judged.then(|| least_headroom(counted())).flatten(),
             drain: is_judged.then(drain).flatten(),
             abandoned: rows
                 .iter()
@@ -64,6 +72,40 @@ impl GroupTopicView {
             commits: commits.map(Option::unwrap_or_default),
         }
     }
+}
+
+/// Returns the greatest age of records that wait.
+///
+/// Where some are unknown it is at least that of the others; 0 would look like a group that is caught up.
+fn oldest<'a>(readings: impl Iterator<Item = Option<&'a Reading>>) -> Option<Duration> {
+    let mut oldest = None;
+    let mut are_all_known = true;
+    for reading in readings {
+        let age = match reading {
+            Some(reading) if reading.committed == Committed::Never => continue,
+            Some(reading) => reading.age(),
+            None => None,
+        };
+        let least = age.map(|age| match age.method {
+            Method::Bound => age.at_least,
+            Method::History | Method::Index => age.estimate,
+        });
+        are_all_known &= age.is_some_and(|age| age.method != Method::Bound);
+        oldest = oldest.max(least);
+    }
+    oldest.filter(|age| are_all_known || !age.is_zero())
+}
+
+/// Returns the least time until a first record is lost.
+fn least_headroom<'a>(rows: impl Iterator<Item = &'a PartitionRow>) -> Option<Duration> {
+    rows.filter(|row| !row.is_quiet())
+        .map(PartitionRow::judgement)
+        .filter(|judgement| judgement.finding.status() != Status::Losing)
+        .filter_map(|judgement| match judgement.headroom {
+            Headroom::Left { time, limit: _ } => Some(time),
+            Headroom::NothingUnread | Headroom::Unlimited | Headroom::Unknown => None,
+        })
+        .min()
 }
 
 pub(super) fn members(view: &GroupView<'_>, _: &mut Labels) -> Option<Value> {
@@ -123,6 +165,14 @@ pub(super) fn uncommitted(view: &GroupTopicView, _: &mut Labels) -> Option<Value
     view.totals.uncommitted_partitions.map(Value::from)
 }
 
+pub(super) fn lag_seconds_max(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
+    view.oldest.map(seconds)
+}
+
+pub(super) fn headroom_min(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
+    view.headroom.map(seconds)
+}
+
 pub(super) fn drain(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
     view.drain?.seconds().map(Value::Float)
 }
@@ -137,4 +187,110 @@ pub(super) fn commits(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
 
 pub(super) fn last_commit(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
     view.commits?.last_ms.map(timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lag::{
+        Age, Finding, Isolation, Limit, Offset, Ownership, TopicPartition, Watermarks,
+    };
+    use crate::snapshot::Judgement;
+
+    fn waiting(committed: Committed, end: i64, age: Option<(u64, Method)>) -> Reading {
+        let offset = |raw| Offset::new(raw).expect("the tests use offsets from 0");
+        let marks = Watermarks {
+            log_start: None,
+            log_end: offset(end),
+            last_stable: None,
+        };
+        let age = age.map(|(seconds, method)| Age {
+            estimate: Duration::from_secs(seconds),
+            at_least: Duration::from_secs(seconds),
+            at_most: None,
+            method,
+        });
+        Reading::new(committed, marks, Isolation::ReadUncommitted, age)
+    }
+
+    #[test]
+    fn a_group_that_is_not_known_to_be_caught_up_does_not_look_so() {
+        let at = Committed::At(Offset::ZERO);
+        let caught_up = || Some(waiting(at, 0, None));
+        let uncommitted = || Some(waiting(Committed::Never, 5, None));
+        let aged = |seconds, method| Some(waiting(at, 5, Some((seconds, method))));
+        for (case, readings, expected) in [
+            ("caught up", vec![caught_up(), caught_up()], Some(0)),
+            (
+                "the greatest",
+                vec![
+                    aged(3, Method::History),
+                    caught_up(),
+                    aged(9, Method::Index),
+                ],
+                Some(9),
+            ),
+            ("no commit", vec![uncommitted()], None),
+            (
+                "no commit on one",
+                vec![uncommitted(), caught_up()],
+                Some(0),
+            ),
+            (
+                "one unread, the other caught up",
+                vec![None, caught_up()],
+                None,
+            ),
+            (
+                "one unread, the other waits",
+                vec![None, aged(3, Method::History)],
+                Some(3),
+            ),
+            (
+                "no age",
+                vec![Some(waiting(at, 5, None)), caught_up()],
+                None,
+            ),
+            (
+                "a bound",
+                vec![aged(8, Method::Bound), caught_up()],
+                Some(8),
+            ),
+            (
+                "a bound of 0",
+                vec![aged(0, Method::Bound), caught_up()],
+                None,
+            ),
+        ] {
+            let told = oldest(readings.iter().map(Option::as_ref));
+            assert_eq!(told, expected.map(Duration::from_secs), "{case}");
+        }
+    }
+
+    #[test]
+    fn what_is_lost_already_is_not_ahead() {
+        let row = |finding, seconds| {
+            let age = Some((1, Method::History));
+            let reading = waiting(Committed::At(Offset::ZERO), 5, age);
+            PartitionRow::new(TopicPartition::new("orders", 0), Ok(reading), None).judged(
+                Judgement {
+                    finding,
+                    drain: Drain::Never,
+                    headroom: Headroom::Left {
+                        time: Duration::from_secs(seconds),
+                        limit: Limit::Time,
+                    },
+                    ownership: Ownership::Unknown,
+                },
+            )
+        };
+        let lagging = Finding::Lagging {
+            lag: 5,
+            lasting: Duration::ZERO,
+        };
+        let losing = Finding::Losing { lost: 1 };
+        let rows = [row(losing, 0), row(lagging, 70), row(lagging, 60)];
+        assert_eq!(least_headroom(rows.iter()), Some(Duration::from_secs(60)));
+        assert_eq!(least_headroom(rows[..1].iter()), None);
+    }
 }

@@ -50,6 +50,14 @@ pub(super) static FAMILIES: &[(&Metric, Rows)] = &[
     (&table::GROUP_STATUS, Rows::Group(groups::status)),
     (&table::GROUP_INFO, Rows::Group(groups::info)),
     (&table::GROUP_LAG_SUM, Rows::GroupTopic(groups::lag_sum)),
+    (
+        &table::GROUP_LAG_SECONDS_MAX,
+        Rows::GroupTopic(groups::lag_seconds_max),
+    ),
+    (
+        &table::GROUP_HEADROOM_MIN,
+        Rows::GroupTopic(groups::headroom_min),
+    ),
     (&table::GROUP_DRAIN, Rows::GroupTopic(groups::drain)),
     (
         &table::GROUP_CURRENT_OFFSET_SUM,
