@@ -126,7 +126,7 @@ impl Watch {
             next.push((config.clone(), admin));
         }
         let (mut kept, ending): (Vec<_>, Vec<_>) = self.clusters.drain(..).partition(is_kept);
-        let mut remembered = Vec::new();
+        let (mut remembered, mut removed) = (Vec::new(), Vec::new());
         for Watched {
             config,
             admin,
@@ -141,6 +141,7 @@ impl Watch {
                 remembered.push((config.name().cloned(), left));
             } else {
                 info!("{} is watched no more", described(config.name()));
+                removed.push(config.name().cloned());
             }
             // Ends by itself in bounded time; a client that goes on is held by `next` as well.
             self.stage.spawn(async move {
@@ -149,6 +150,9 @@ impl Watch {
             });
         }
         self.store.set_clusters(names);
+        for cluster in &removed {
+            self.own.forget_cluster(cluster.as_ref());
+        }
         for (config, admin) in next {
             let place = remembered
                 .iter()

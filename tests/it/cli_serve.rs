@@ -144,8 +144,14 @@ fn a_reload_changes_clusters_and_keeps_what_stays() {
     });
     config.rewrite(&format!("clusters:\n{}", entry("two", &other)));
     running.signal(Signal::HangUp);
-    eventually("the end of cluster one", LIMIT, || up("one").is_none());
+    // Its own series with the others: also what its client counts while it ends.
+    let is_there = |name: &str| {
+        let label = format!("cluster=\"{name}\"");
+        running.get("/metrics").text().contains(&label)
+    };
+    eventually("the end of cluster one", LIMIT, || !is_there("one"));
     assert_eq!(up("two"), Some(1.0));
+    assert!(!is_there("one"));
     running.stop().expect_success();
 }
 
