@@ -235,9 +235,7 @@ impl Watched {
     }
 }
 
-/// Closes the clients that nobody else holds, all at once, and waits for their end.
-///
-/// OpenSSL cleans up when the process exits: a client that still talks to a broker then may crash it.
+/// Closes the clients that nobody else holds, all at once, and waits for their end, but not for brokers that are away.
 async fn close(admins: impl IntoIterator<Item = Arc<KafkaAdmin>>) {
     let admins = admins.into_iter().filter_map(Arc::into_inner);
     join_all(admins.map(|admin| admin.close(CLOSE_LIMIT))).await;

@@ -28,7 +28,7 @@ pub use exit::Failure;
 
 use self::args::LogArgs;
 use self::exit::Outcome;
-use crate::app::share_heaps;
+use crate::app::{share_heaps, skip_tls_cleanup};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,6 +83,7 @@ pub fn main() -> ExitCode {
 
 fn run(log: &LogArgs, command: Command) -> Outcome {
     share_heaps();
+    skip_tls_cleanup();
     let runtime = Runtime::new().map_err(|error| Failure::running(error.into()))?;
     let outcome = runtime.block_on(async {
         match command {

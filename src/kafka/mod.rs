@@ -26,7 +26,7 @@ pub use consumer::{
 pub use embedded::{Api, EmbeddedCluster, TrackedRequest};
 pub use error::{ErrorCode, KafkaError};
 pub use log_reader::{Found, Log, LogReader, LogRecord};
-pub use native::{librdkafka_version, share_heaps};
+pub use native::{librdkafka_version, share_heaps, skip_tls_cleanup};
 pub use producer::{Delivery, OutgoingRecord, Producer, ProducerConfig, ProducerError, WriteOrder};
 pub use requests::RequestObserver;
 pub use shard::{GroupShardMember, Hold, ShardEvent, ShardMember};

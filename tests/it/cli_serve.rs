@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lagwatch::kafka::EmbeddedCluster;
+use lagwatch::lag::BrokerId;
 
 use crate::support::{Lagwatch, Running, Scratch, Signal, eventually};
 
@@ -108,6 +109,47 @@ fn without_a_broker_it_stays_up_and_tells_the_truth() {
         (Some(200), Some(503))
     );
     running.stop().expect_success();
+}
+
+/// A request that nobody answers ends no sooner than its deadline.
+const PATIENT: &str = "poll-interval: 200ms, request-timeout: 30s";
+
+fn assert_ends_at_once(running: Running) {
+    running.signal(Signal::Terminate);
+    let told = Instant::now();
+    running.finish(LIMIT).expect_success();
+    // A second, and what a busy machine adds.
+    assert!(
+        told.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        told.elapsed()
+    );
+}
+
+#[test]
+fn it_ends_at_once_where_nobody_listens() {
+    let config = ConfigFile::new(&format!(
+        "clusters: [{{ bootstrap-servers: [\"127.0.0.1:1\"], {PATIENT} }}]\n"
+    ));
+    let running = serve(&config);
+    running.wait_for_log("brokers are down");
+    assert_ends_at_once(running);
+}
+
+#[test]
+fn it_ends_at_once_while_a_broker_owes_an_answer() {
+    let cluster = cluster();
+    let servers = cluster.bootstrap_servers();
+    let config = ConfigFile::new(&format!(
+        "clusters: [{{ bootstrap-servers: [\"{servers}\"], {PATIENT}, groups: {{ names: [{GROUP}] }}, topics: {{ names: [{TOPIC}] }} }}]\n"
+    ));
+    let running = serve(&config);
+    running.wait_until_ready();
+    let slow = cluster.set_round_trip(BrokerId(1), Duration::from_secs(60));
+    slow.expect("it exists");
+    cluster.start_tracking();
+    eventually("a request", LIMIT, || !cluster.requests().is_empty());
+    assert_ends_at_once(running);
 }
 
 #[test]

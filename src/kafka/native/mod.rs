@@ -22,9 +22,11 @@ mod options;
 mod partitions;
 mod pause;
 mod text;
+mod tls;
 mod topics;
 
 pub use heaps::share_heaps;
+pub use tls::skip_tls_cleanup;
 
 /// Returns the version of the librdkafka that is linked in, such as `2.12.1`.
 pub fn librdkafka_version() -> String {
