@@ -1,7 +1,8 @@
 //! Which broker coordinates which group, as far as answers have told.
 //!
 //! A group's requests go to its coordinator. A listing tells it for every group at no cost; for a group that was not
-//! listed, brokers are asked in turn until one does not send us away. It is remembered, so a group costs one request.
+//! listed, brokers are asked in turn until one does not send us away. It is remembered, so a group costs one request, and
+//! forgotten when the group was neither listed nor asked about for long: a reload may name others.
 //!
 //! librdkafka's own lookup is not used: it costs a request for nearly every call, because it remembers ten groups, and
 //! a lookup that fails may end the process (librdkafka#4605, #5397).
@@ -11,6 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::lag::{BrokerId, GroupId};
 
+/// An epoch is as many answers about the brokers: some minutes, as there are one or two a poll cycle.
+const EPOCH: usize = 100;
+
 /// What is known of groups' coordinators.
 #[derive(Debug, Default)]
 pub(super) struct Coordinators {
@@ -19,26 +23,38 @@ pub(super) struct Coordinators {
 
 #[derive(Debug, Default)]
 struct Known {
-    coordinators: HashMap<GroupId, BrokerId>,
+    coordinators: HashMap<GroupId, Place>,
     /// The brokers that were alive in the newest metadata.
     brokers: Vec<BrokerId>,
     /// Brokers that did not answer when they were last asked; they are asked last.
     silent: HashSet<BrokerId>,
     /// Whose turn it is to be asked first.
     turn: usize,
+    /// Answers about the brokers, ever.
+    answers: usize,
+}
+
+/// Where a group is coordinated.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    broker: BrokerId,
+    /// The epoch in which the group was last listed or asked about.
+    epoch: usize,
 }
 
 impl Coordinators {
-    /// Takes over the brokers that are alive; groups of others have to be found again.
+    /// Takes over the brokers that are alive; groups of others have to be found again, and so have groups that were neither
+    /// listed nor asked about for a whole epoch.
     pub(super) fn set_brokers(&self, mut brokers: Vec<BrokerId>) {
         brokers.sort_unstable();
         let mut known = self.lock();
+        known.count_answer();
         if known.brokers == brokers {
             return;
         }
         known
             .coordinators
-            .retain(|_, broker| brokers.binary_search(broker).is_ok());
+            .retain(|_, place| brokers.binary_search(&place.broker).is_ok());
         known
             .silent
             .retain(|broker| brokers.binary_search(broker).is_ok());
@@ -53,25 +69,30 @@ impl Coordinators {
     ) {
         let mut known = self.lock();
         known.silent.remove(&broker);
-        known.coordinators.retain(|_, other| *other != broker);
+        known.forget_all_of(broker);
+        let place = known.place(broker);
         known
             .coordinators
-            .extend(groups.map(|group| (group.clone(), broker)));
+            .extend(groups.map(|group| (group.clone(), place)));
     }
 
     /// Remembers a group's coordinator.
     pub(super) fn remember(&self, group: &GroupId, broker: BrokerId) {
         let mut known = self.lock();
         known.silent.remove(&broker);
-        if known.coordinators.get(group) != Some(&broker) {
-            known.coordinators.insert(group.clone(), broker);
+        let place = known.place(broker);
+        match known.coordinators.get_mut(group) {
+            Some(former) => *former = place,
+            None => {
+                known.coordinators.insert(group.clone(), place);
+            }
         }
     }
 
     /// Forgets a group's coordinator, if it still is `broker`.
     pub(super) fn forget(&self, group: &GroupId, broker: BrokerId) {
         let mut known = self.lock();
-        if known.coordinators.get(group) == Some(&broker) {
+        if known.coordinator(group) == Some(broker) {
             known.coordinators.remove(group);
         }
     }
@@ -79,14 +100,14 @@ impl Coordinators {
     /// Forgets every group of a broker that does not answer.
     pub(super) fn forget_broker(&self, broker: BrokerId) {
         let mut known = self.lock();
-        known.coordinators.retain(|_, other| *other != broker);
+        known.forget_all_of(broker);
         known.silent.insert(broker);
     }
 
     /// Returns the brokers to ask for a group, in order: its coordinator first, where it is known, then every other.
     pub(super) fn candidates(&self, group: &GroupId) -> Vec<BrokerId> {
         let mut known = self.lock();
-        let coordinator = known.coordinators.get(group).copied();
+        let coordinator = known.coordinator(group);
         let mut candidates: Vec<_> = coordinator.into_iter().collect();
         // Only a group that has to be found takes a turn: the order of the others hardly ever matters.
         let others = if coordinator.is_some() {
@@ -111,6 +132,28 @@ impl Coordinators {
 }
 
 impl Known {
+    fn coordinator(&self, group: &GroupId) -> Option<BrokerId> {
+        self.coordinators.get(group).map(|place| place.broker)
+    }
+
+    fn place(&self, broker: BrokerId) -> Place {
+        let epoch = self.answers / EPOCH;
+        Place { broker, epoch }
+    }
+
+    fn forget_all_of(&mut self, broker: BrokerId) {
+        self.coordinators.retain(|_, place| place.broker != broker);
+    }
+
+    /// Begins an epoch where the time for it has come, without the groups that the one before did not need.
+    fn count_answer(&mut self) {
+        let before = self.answers / EPOCH;
+        self.answers += 1;
+        if self.answers / EPOCH > before {
+            self.coordinators.retain(|_, place| place.epoch == before);
+        }
+    }
+
     fn next_turn(&mut self) -> Vec<BrokerId> {
         let mut brokers = self.brokers.clone();
         if !brokers.is_empty() {
@@ -174,6 +217,25 @@ mod tests {
         }
         coordinators.set_groups(BrokerId(2), [].into_iter());
         assert_eq!(coordinators.candidates(&group), brokers([2, 3, 1]));
+    }
+
+    #[test]
+    fn a_group_that_is_neither_listed_nor_asked_about_is_forgotten_after_an_epoch() {
+        let coordinators = Coordinators::default();
+        let [asked, listed, former] = ["asked", "listed", "former"].map(GroupId::from);
+        coordinators.set_brokers(brokers([1, 2]));
+        for group in [&asked, &former] {
+            coordinators.remember(group, BrokerId(2));
+        }
+        for _ in 0..2 * EPOCH {
+            coordinators.set_brokers(brokers([1, 2]));
+            coordinators.set_groups(BrokerId(1), [&listed].into_iter());
+            coordinators.remember(&asked, BrokerId(2));
+        }
+        let known = coordinators.lock();
+        assert_eq!(known.coordinator(&asked), Some(BrokerId(2)));
+        assert_eq!(known.coordinator(&listed), Some(BrokerId(1)));
+        assert_eq!(known.coordinator(&former), None);
     }
 
     #[test]
