@@ -30,6 +30,7 @@ impl RequestObserver for ClusterMetrics {
 /// Turns the running totals of the statistics into increments.
 #[derive(Debug, Default)]
 pub(super) struct RequestTotals {
+    /// The newest totals, by address and API. A broker that they do not name has left, and begins anew if it comes back.
     seen: HashMap<(String, String), u64>,
 }
 
@@ -62,13 +63,13 @@ impl RequestTotals {
                 *now.entry((nodename.clone(), api)).or_default() += count;
             }
         }
-        for ((nodename, api), count) in now {
-            let key = (nodename, api);
-            let before = self.seen.get(&key).copied().unwrap_or_default();
-            if count > before {
-                observer.sent(&key.1, count - before);
+        let before = std::mem::replace(&mut self.seen, now);
+        for (key, count) in &self.seen {
+            let increment = count.saturating_sub(before.get(key).copied().unwrap_or_default());
+            if increment > 0 {
+                let (_, api) = key;
+                observer.sent(api, increment);
             }
-            self.seen.insert(key, count);
         }
     }
 }
@@ -124,6 +125,26 @@ mod tests {
         totals.read(&statistics(&[("a:1/bootstrap", "a:1", 3)]), &seen);
         totals.read(&statistics(&[("a:1/1", "a:1", 4)]), &seen);
         assert_eq!(seen.of("Metadata"), 4);
+    }
+
+    #[test]
+    fn brokers_that_left_are_forgotten_and_count_from_0_when_they_are_back() {
+        let (mut totals, seen) = (RequestTotals::default(), Totals::default());
+        for id in 0..100 {
+            let name = format!("pod-{id}:1");
+            totals.read(
+                &statistics(&[("a:1/1", "a:1", 3), (&name, &name, 2)]),
+                &seen,
+            );
+        }
+        assert_eq!(seen.of("Metadata"), 3 + 100 * 2);
+        assert_eq!(totals.seen.len(), 2);
+        totals.read(&statistics(&[("a:1/1", "a:1", 3)]), &seen);
+        totals.read(
+            &statistics(&[("a:1/1", "a:1", 3), ("pod-99:1/2", "pod-99:1", 1)]),
+            &seen,
+        );
+        assert_eq!(seen.of("Metadata"), 3 + 100 * 2 + 1);
     }
 
     #[test]
