@@ -69,10 +69,12 @@ impl Poller {
         slot: Arc<SnapshotSlot>,
         metrics: ClusterMetrics,
     ) -> Self {
+        // They begin at 0: `increase` does not see the first event of a counter that begins with it.
         for outcome in CycleOutcome::ALL {
             metrics.polls(outcome.as_str());
         }
         metrics.polls(schedule::SKIPPED);
+        metrics.group_collection_errors();
         let previous = slot
             .load()
             .unwrap_or_else(|| Arc::new(build::blank(&config, now())));

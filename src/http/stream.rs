@@ -111,6 +111,10 @@ impl Streams {
         metrics: HttpMetrics,
         shutdown: CancellationToken,
     ) -> Self {
+        // They begin at 0: `increase` does not see the first event of a counter that begins with it.
+        for reason in [TOO_SLOW, STALLED] {
+            metrics.event_streams_dropped.with_label_values(&[reason]);
+        }
         Self {
             log,
             seats: Arc::new(Semaphore::new(limits.max_event_streams)),

@@ -89,25 +89,15 @@ const UNTOLD_BY_THE_DEMO: Untold = &[
     ("lagwatch_stream_", "its cluster has no __consumer_offsets"),
     ("lagwatch_shard_", "nothing shares the cluster with it"),
     ("lagwatch_errors_total", "nothing fails in it"),
-    (
-        "event_streams_dropped_total",
-        "a reader has to stall for half a minute",
-    ),
 ];
 
 /// What the demo may or may not show, whoever looks: only its members' luck in a rebalance decides.
 const BY_CHANCE: &str = "lagwatch_task_errors_total";
 
-const UNTOLD_BY_KAFKA: Untold = &[
-    (
-        "kafka_consumergroup_abandoned_partitions",
-        "it takes ten minutes",
-    ),
-    (
-        "event_streams_dropped_total",
-        "a reader has to stall for half a minute",
-    ),
-];
+const UNTOLD_BY_KAFKA: Untold = &[(
+    "kafka_consumergroup_abandoned_partitions",
+    "it takes ten minutes",
+)];
 
 /// The queries of kafka_exporter's public dashboard, 7589 on grafana.com, as they are there: title, expression.
 const PUBLIC_QUERIES: [(&str, &str); 5] = [

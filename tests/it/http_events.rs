@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::http_event_reader::{Reader, commit, rebalance};
 use crate::http_server::{LIMIT, Server};
 use crate::http_world::rich;
-use crate::support::eventually;
+use crate::support::{Samples, eventually};
 
 /// Long enough not to be reached by a loaded machine that works, short enough to be waited for.
 const SHORT: Duration = Duration::from_millis(700);
@@ -230,6 +230,15 @@ fn a_reader_that_falls_behind_is_told_how_much_it_missed_and_goes_on() {
     writer.append_all((350..700).map(|offset| commit("billing", offset)));
     assert_eq!(stream.event().name, "gap");
     assert_eq!(stream.offset(), 400);
+}
+
+#[test]
+fn readers_that_were_dropped_are_counted_from_0() {
+    let samples = Samples::parse(server().get("/metrics").text());
+    let dropped = "lagwatch_http_event_streams_dropped_total";
+    for reason in ["too_slow", "stalled"] {
+        assert_eq!(samples.value(dropped, &[("reason", reason)]), Some(0.0));
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::world::Fault;
 use super::*;
 use crate::kafka::ErrorCode;
 use crate::lag::Method;
+use crate::metrics::table;
 
 fn cycles(cluster: &FakeCluster) -> usize {
     let calls = cluster.take_calls();
@@ -44,6 +45,19 @@ async fn pass(seconds: u64) {
     for _ in 0..seconds * 10 {
         advance(Duration::from_millis(100)).await;
         tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_that_are_counted_over_cycles_are_counted_from_0() {
+    let own = OwnMetrics::new("test");
+    let slot = Arc::clone(&SnapshotStore::new([None]).slots()[0]);
+    let cluster = Arc::new(FakeCluster::new());
+    Poller::new(PollConfig::default(), cluster, slot, own.cluster(None));
+    let families = own.registry().gather();
+    for metric in [&table::POLLS, &table::GROUP_COLLECTION_ERRORS] {
+        let is_there = families.iter().any(|family| family.name() == metric.name);
+        assert!(is_there, "{}", metric.name);
     }
 }
 
