@@ -12,7 +12,7 @@ use crate::app::describe::escape;
 use crate::app::logging;
 
 const AFTER_HELP: &str = "\
-One line for each thing: ok, note, missing (with the ACL that grants it) or unreachable.
+One line for each thing: ok, note, missing (with the command that grants it) or unreachable.
 
 Exit code 0: all is well. 1: something is missing. 2: the configuration is wrong, or nobody answers.";
 

@@ -1,6 +1,7 @@
 //! The questions of [`Admin`], answered by librdkafka.
 
 mod observer;
+mod rights;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use futures_util::future::join_all;
 use tracing::debug;
 
 use self::observer::{ClientObserver, LastError};
+pub use self::rights::ReadRight;
 use super::admin::{
     Admin, GroupDescription, ListedGroup, ListedOffset, Metadata, OffsetQuery, OffsetSpec,
     TopicSelection,

@@ -18,7 +18,7 @@ pub use admin::{
     Admin, Broker, GroupDescription, ListedGroup, ListedOffset, Metadata, OffsetQuery, OffsetSpec,
     PartitionMetadata, TopicSelection,
 };
-pub use client::KafkaAdmin;
+pub use client::{KafkaAdmin, ReadRight};
 pub use connection::{Connection, ConnectionError};
 pub use consumer::{
     AutoCommit, Consumer, ConsumerConfig, ConsumerError, Header, Intake, OffsetReset, Record,

@@ -1,5 +1,7 @@
 //! What a configuration's credentials may see: every kind of call that is made, tried once.
 
+mod configs;
+mod grant;
 mod shard;
 mod stream;
 
@@ -9,10 +11,11 @@ use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use self::grant::word;
 use super::CLOSE_LIMIT;
 use super::config::{ClusterConfig, Config};
 use crate::kafka::{
-    Admin, Connection, KafkaAdmin, KafkaError, Metadata, OffsetQuery, OffsetSpec, TopicSelection,
+    Admin, KafkaAdmin, KafkaError, Metadata, OffsetQuery, OffsetSpec, TopicSelection,
 };
 use crate::lag::{BrokerId, GroupId, Isolation, TopicName, TopicPartition};
 
@@ -122,7 +125,11 @@ impl Look<'_> {
                 .await;
         }
         match partition {
-            Some(query) => self.at_log(query).await,
+            Some(query) => {
+                let topic = query.partition.topic.clone();
+                self.at_log(query).await;
+                self.at_configs(&metadata, topic).await;
+            }
             None => self.find(
                 Verdict::Note,
                 "log ends: not tried, as no topic can be seen".to_owned(),
@@ -175,7 +182,7 @@ impl Look<'_> {
             self.failed(
                 &format!("topic `{topic}`"),
                 &error,
-                &format!("Describe on topic `{topic}`"),
+                &format!("--operation Describe --topic {}", word(topic.as_str())),
             );
         }
         query
@@ -198,7 +205,7 @@ impl Look<'_> {
                 Err(error) => self.failed(
                     &format!("listing the groups of broker {broker}"),
                     &error,
-                    "Describe on the cluster, or on each group",
+                    "--operation Describe --group '*'",
                 ),
             }
         }
@@ -219,7 +226,7 @@ impl Look<'_> {
     }
 
     async fn at_group(&mut self, group: &GroupId, partition: Option<&TopicPartition>) {
-        let grant = format!("Describe on group `{group}`");
+        let right = format!("--operation Describe --group {}", word(group.as_str()));
         match self.admin.describe_group(group, self.limit).await {
             Ok(description) => {
                 let members = description.members.len();
@@ -236,7 +243,7 @@ impl Look<'_> {
                 "the cluster cannot describe groups: members and states will not be shown"
                     .to_owned(),
             ),
-            Err(error) => self.failed(&format!("describing group `{group}`"), &error, &grant),
+            Err(error) => self.failed(&format!("describing group `{group}`"), &error, &right),
         }
         let named: Option<&[TopicPartition]> =
             match (self.cluster.poll.topic_names.is_empty(), partition) {
@@ -251,7 +258,7 @@ impl Look<'_> {
             Err(error) => self.failed(
                 &format!("reading the committed offsets of group `{group}`"),
                 &error,
-                &grant,
+                &right,
             ),
         }
     }
@@ -270,31 +277,35 @@ impl Look<'_> {
             Some((_, Err(error))) => self.failed(
                 &format!("reading the log end of topic `{topic}`"),
                 &error,
-                &format!("Describe on topic `{topic}`"),
+                &format!("--operation Describe --topic {}", word(topic.as_str())),
             ),
             None => {}
         }
     }
 
-    fn failed(&mut self, what: &str, error: &KafkaError, grant: &str) {
-        let hint = if error.code.is_authorization() {
-            format!("; grant {grant}")
+    /// Tells what cannot be done, and where it is not granted, the command that grants `right`.
+    fn failed(&mut self, what: &str, error: &KafkaError, right: &str) {
+        let hint = self.hint(error, right);
+        self.find(Verdict::Missing, format!("{what}: {error}{hint}"));
+    }
+
+    /// Returns the command that grants `right`, where that is what is wrong.
+    fn hint(&self, error: &KafkaError, right: &str) -> String {
+        if error.code.is_authorization() {
+            format!("; grant it with {}", self.grant(right))
         } else {
             String::new()
-        };
-        self.find(Verdict::Missing, format!("{what}: {error}{hint}"));
+        }
+    }
+
+    fn grant(&self, right: &str) -> String {
+        grant::command(&self.cluster.connection, right)
     }
 
     fn find(&mut self, verdict: Verdict, text: String) {
         let text = format!("{}{text}", self.prefix);
         self.findings.push(Finding { verdict, text });
     }
-}
-
-/// Returns the user that commands are to name.
-fn principal(connection: &Connection) -> &str {
-    let user = connection.properties.get("sasl.username");
-    user.map_or("NAME", String::as_str)
 }
 
 /// Opens a connection to `server` and closes it again.

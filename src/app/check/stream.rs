@@ -2,7 +2,7 @@
 
 use tokio::time::timeout;
 
-use super::{Look, Verdict, principal};
+use super::{Look, Verdict};
 use crate::collect::{Mode, OFFSETS_TOPIC};
 use crate::kafka::{
     Admin, Connection, ErrorCode, Found, KafkaError, Log, LogReader, OffsetQuery, OffsetSpec,
@@ -47,11 +47,9 @@ impl Look<'_> {
                     Mode::Stream => Verdict::Missing,
                     Mode::Auto | Mode::Poll => Verdict::Note,
                 };
-                let hint = if error.code.is_authorization() {
-                    format!("; grant it with {}", grant(&self.cluster.connection))
-                } else {
-                    String::new()
-                };
+                let right =
+                    format!("--operation Read --operation Describe --topic {OFFSETS_TOPIC}");
+                let hint = self.hint(&error, &right);
                 let text = format!(
                     "`{OFFSETS_TOPIC}` cannot be read, so the cluster is polled: {error}{hint}"
                 );
@@ -132,30 +130,4 @@ async fn read(
         }
     }
     Err(failure)
-}
-
-/// Returns the command that grants what is missing.
-fn grant(connection: &Connection) -> String {
-    let server = connection.bootstrap_servers.join(",");
-    let principal = principal(connection);
-    format!(
-        "`kafka-acls.sh --bootstrap-server {server} --add --allow-principal User:{principal} --operation Read --operation Describe --topic {OFFSETS_TOPIC}`"
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_grant_names_the_user_and_no_secret() {
-        let mut connection = Connection::plain(["kafka-1:9092"]);
-        let secret = ("sasl.password".to_owned(), "hunter2".to_owned());
-        let user = ("sasl.username".to_owned(), "lagwatch".to_owned());
-        connection.properties.extend([secret, user]);
-        assert_eq!(
-            grant(&connection),
-            "`kafka-acls.sh --bootstrap-server kafka-1:9092 --add --allow-principal User:lagwatch --operation Read --operation Describe --topic __consumer_offsets`"
-        );
-    }
 }

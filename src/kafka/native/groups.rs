@@ -42,8 +42,11 @@ impl Client {
         broker: BrokerId,
         timeout: Duration,
     ) -> Result<GroupDescription, KafkaError> {
-        let call = self.send_describe_group(group, broker, timeout)?;
-        call.answer().await
+        let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
+        let options = Options::new(self, kind, timeout)?.at_broker(broker)?;
+        self.send_describe(group, &options, copy_description)?
+            .answer()
+            .await
     }
 
     /// Returns what a group has committed, as `broker`, its coordinator, tells it.
@@ -90,16 +93,15 @@ impl Client {
         })
     }
 
-    fn send_describe_group(
+    /// Has a group described; `copy` gets the answer.
+    pub(super) fn send_describe<T: Send + 'static>(
         &self,
         group: &GroupId,
-        broker: BrokerId,
-        timeout: Duration,
-    ) -> Result<Call<GroupDescription>, KafkaError> {
-        let kind = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
-        let options = Options::new(self, kind, timeout)?.at_broker(broker)?;
+        options: &Options,
+        copy: fn(&Event) -> Result<T, KafkaError>,
+    ) -> Result<Call<T>, KafkaError> {
         let group = text::c_string(group.as_str());
-        self.call(&options, copy_description, |live, options| {
+        self.call(options, copy, |live, options| {
             let mut groups = [group.as_ptr()];
             // SAFETY: client, options and queue are live; options, array and string are copied.
             unsafe {
@@ -222,6 +224,15 @@ unsafe fn copy_listed_group(group: *const sys::rd_kafka_ConsumerGroupListing_t) 
 }
 
 fn copy_description(event: &Event) -> Result<GroupDescription, KafkaError> {
+    let group = described(event)?;
+    // SAFETY: the description lives as long as its event.
+    Ok(unsafe { copy_group(group) })
+}
+
+/// Returns the one group that an event describes; it lives as long as the event.
+pub(super) fn described(
+    event: &Event,
+) -> Result<*const sys::rd_kafka_ConsumerGroupDescription_t, KafkaError> {
     event.error()?;
     // SAFETY: the event is live; null if it is of another type.
     let result = unsafe { sys::rd_kafka_event_DescribeConsumerGroups_result(event.as_ptr()) };
@@ -241,8 +252,7 @@ fn copy_description(event: &Event) -> Result<GroupDescription, KafkaError> {
     let error = unsafe { sys::rd_kafka_ConsumerGroupDescription_error(group) };
     // SAFETY: null or an error owned by the description.
     unsafe { codes::of_error(error) }?;
-    // SAFETY: an element of the result is live.
-    Ok(unsafe { copy_group(group) })
+    Ok(group)
 }
 
 /// # Safety

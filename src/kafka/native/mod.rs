@@ -21,6 +21,7 @@ mod offsets;
 mod options;
 mod partitions;
 mod pause;
+mod rights;
 mod text;
 mod tls;
 mod topics;

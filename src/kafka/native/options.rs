@@ -105,6 +105,16 @@ impl Options {
         Ok(self)
     }
 
+    /// Has a described group tell what may be done with it.
+    pub(super) fn telling_rights(self) -> Result<Self, KafkaError> {
+        // SAFETY: the options are live.
+        let error = unsafe {
+            sys::rd_kafka_AdminOptions_set_include_authorized_operations(self.options.as_ptr(), 1)
+        };
+        consumed(error)?;
+        Ok(self)
+    }
+
     /// Lists only groups in these states; all where there are none.
     pub(super) fn in_states(
         self,
