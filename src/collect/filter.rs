@@ -17,6 +17,8 @@ pub struct Patterns(RegexSet);
 pub struct Filter {
     include: Patterns,
     exclude: Patterns,
+    /// One name that is excluded as it is.
+    without: Option<String>,
 }
 
 /// A pattern that is no regular expression.
@@ -113,12 +115,22 @@ impl Filter {
         Ok(Self {
             include: Patterns::new(PatternList::Include, include)?,
             exclude: Patterns::new(PatternList::Exclude, exclude)?,
+            without: None,
         })
+    }
+
+    /// Returns this filter without `name`, whatever its patterns say.
+    #[must_use]
+    pub fn without(self, name: &str) -> Self {
+        let without = Some(name.to_owned());
+        Self { without, ..self }
     }
 
     /// Tells whether `name` is watched.
     pub fn admits(&self, name: &str) -> bool {
-        (self.include.is_empty() || self.include.matches(name)) && !self.exclude.matches(name)
+        (self.include.is_empty() || self.include.matches(name))
+            && !self.exclude.matches(name)
+            && self.without.as_deref() != Some(name)
     }
 }
 
@@ -159,6 +171,18 @@ mod tests {
             ("anchored", filter(&["^order$"], &[]), "my-orders-2", false),
             ("second pattern", filter(&["^a$", "^b$"], &[]), "b", true),
             ("exclusion wins", filter(&["^a"], &["^ab"]), "abc", false),
+            (
+                "one name, which is no pattern",
+                filter(&["^a.b$"], &[]).without("a.b"),
+                "a.b",
+                false,
+            ),
+            (
+                "one name alone",
+                filter(&[], &[]).without("a.b"),
+                "a-b",
+                true,
+            ),
             (
                 "unicode and quotes",
                 filter(&["^gr\u{fc}n \"x\"$"], &[]),

@@ -100,7 +100,11 @@ impl Resolver<'_> {
             stale_after: self.stale_after(file.stale_after.as_ref(), poll_interval)?,
             poll_interval,
             request_timeout,
-            groups: groups.filter,
+            groups: match &sharding {
+                // Its members commit nothing: there is no lag to be watched.
+                Sharding::Group(group) => groups.filter.without(group.as_str()),
+                Sharding::Off | Sharding::Fixed(_) => groups.filter,
+            },
             group_names: groups.names.into_iter().map(Into::into).collect(),
             topics: topics.filter,
             topic_names: topics.names.into_iter().map(Into::into).collect(),

@@ -388,6 +388,21 @@ fn a_sidecar_watches_its_own_group_unless_told_otherwise() {
 }
 
 #[test]
+fn the_shard_group_is_not_watched_unless_it_is_named() {
+    let watched = |groups: &str| {
+        let cluster = format!("bootstrap-servers: [a:1], shard: {{ group: lagwatch }}{groups}");
+        let config = load(&format!("clusters: [{{ {cluster} }}]")).expect("it is complete");
+        config.clusters[0].poll.clone()
+    };
+    let listed = watched("");
+    assert!(!listed.groups.admits("lagwatch") && listed.groups.admits("lagwatch-2"));
+    let included = watched(", groups: { include: [\"^lag\"] }");
+    assert!(!included.groups.admits("lagwatch"));
+    let named = watched(", groups: { names: [lagwatch] }");
+    assert_eq!(named.group_names, ["lagwatch".into()]);
+}
+
+#[test]
 fn a_preset_is_the_ground_for_single_settings() {
     let yaml = "clusters: [{ bootstrap-servers: [a:1] }]\nconsumer: { preset: audit, group: mine }";
     let task = load(yaml)
