@@ -58,6 +58,7 @@ mod rule_files;
 mod scale_kafka;
 mod secured_kafka;
 mod sharding_kafka;
+mod soak_course;
 mod soak_embedded;
 mod soak_topics_kafka;
 mod soak_world;

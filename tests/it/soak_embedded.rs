@@ -8,13 +8,11 @@
 //! LAGWATCH_SOAK_CYCLES=3600 cargo test --test it -- --ignored --nocapture soak_embedded
 //! ```
 
-use std::collections::BTreeMap;
 use std::env;
 
-use lagwatch::metrics::{Kind, table};
-
-use crate::soak_world::{LIMIT, Quarters, TASK_GROUP, World, least};
-use crate::support::{Running, Samples, Vitals, eventually};
+use crate::soak_course::{Counters, Quarters, assert_names_are_not_remembered};
+use crate::soak_world::{LIMIT, TASK_GROUP, World};
+use crate::support::{Running, Samples, eventually};
 
 /// Cycles from one wave to the next.
 const CYCLES: usize = 5;
@@ -23,8 +21,6 @@ const PASSING: [&str; 4] = ["group-", "topic-", "nobody-", "no-such-page"];
 /// By how much the mean of memory may grow, in KiB. Measured: 0.6 MiB with 120 cycles, 0.9 with 1,500, 1.1 with 2,000, ever more
 /// slowly and not all explained. A kilobyte kept for each name that comes would add 2.4 MiB with 2,000.
 const MOST_KIB: f64 = 2_048.0;
-/// How many more descriptors and threads there may be: a client that connects anew, a worker that is not gone yet.
-const SLACK: u64 = 2;
 
 #[test]
 #[ignore = "takes minutes; alone, as it measures"]
@@ -55,14 +51,17 @@ fn nothing_grows_while_groups_topics_members_and_clusters_come_and_go() {
             course.push(serve.vitals());
         }
     }
-    assert_names_are_not_remembered(&serve.scrape());
+    assert_names_are_not_remembered(&serve.scrape(), &PASSING);
     for moved in [
         "kafka_consumergroup_commits_total",
         "lagwatch_task_rebalances_total",
     ] {
-        assert!(counters.has_grown(moved), "{moved} stood still");
+        counters.assert_moved(moved);
     }
-    judge(&course);
+    let quarters = Quarters::of(&course);
+    quarters.report();
+    quarters.assert_memory_is_flat(MOST_KIB);
+    quarters.assert_handles_are_given_back();
     serve.stop().expect_success();
 }
 
@@ -110,79 +109,4 @@ fn disturb(serve: &Running, wave: usize) {
     ] {
         assert_eq!(serve.get(&path).status, status, "{path}");
     }
-}
-
-/// Panics where the process's own series name what came with a wave or was made up by a client.
-fn assert_names_are_not_remembered(samples: &Samples) {
-    let own = samples
-        .iter()
-        .filter(|sample| sample.name.starts_with("lagwatch_"));
-    for sample in own {
-        let mut values = sample.labels.values();
-        let is_passing = |value: &String| PASSING.iter().any(|name| value.contains(name));
-        assert!(!values.any(is_passing), "{sample:?}");
-    }
-}
-
-/// Holds the last quarter against the second.
-fn judge(course: &[Vitals]) {
-    let quarters = Quarters::of(course);
-    quarters.report();
-    let growth = quarters.growth_kib();
-    assert!(growth < MOST_KIB, "memory has grown by {growth:.0} KiB");
-    for held in [
-        |moment: &Vitals| moment.descriptors,
-        |moment: &Vitals| moment.threads,
-    ] {
-        let (before, after) = (least(quarters.second, held), least(quarters.last, held));
-        assert!(after <= before + SLACK, "{quarters:?}");
-    }
-}
-
-/// The counters of every scrape so far.
-#[derive(Default)]
-struct Counters {
-    /// What each was when it was first seen, and last.
-    seen: BTreeMap<String, (f64, f64)>,
-}
-
-impl Counters {
-    /// Takes in a scrape; panics where a counter went back, or where one of the process itself is gone.
-    fn see(&mut self, samples: &Samples) {
-        let now: BTreeMap<String, f64> = samples
-            .iter()
-            .filter(|sample| is_counted(&sample.name))
-            .map(|sample| (format!("{}{:?}", sample.name, sample.labels), sample.value))
-            .collect();
-        for (series, (_, last)) in &self.seen {
-            match now.get(series) {
-                Some(value) => assert!(value >= last, "{series} went from {last} back to {value}"),
-                None => assert!(series.starts_with("kafka_"), "{series} is gone"),
-            }
-        }
-        // A group that comes back later may begin anew.
-        self.seen.retain(|series, _| now.contains_key(series));
-        for (series, value) in now {
-            let seen = self.seen.entry(series).or_insert((value, value));
-            seen.1 = value;
-        }
-    }
-
-    /// Tells whether a series of that name has grown since it was first seen.
-    fn has_grown(&self, name: &str) -> bool {
-        let mut series = self.seen.iter();
-        series.any(|(series, (first, last))| series.starts_with(name) && last > first)
-    }
-}
-
-/// Tells whether a sample only ever grows: a counter, or part of a histogram.
-fn is_counted(name: &str) -> bool {
-    let kind = |family: &str| table::find(family).map(|metric| metric.kind);
-    let histogram = ["_bucket", "_sum", "_count"]
-        .iter()
-        .find_map(|ending| name.strip_suffix(ending))
-        .and_then(kind);
-    name == "process_cpu_seconds_total"
-        || kind(name) == Some(Kind::Counter)
-        || histogram == Some(Kind::Histogram)
 }

@@ -10,7 +10,8 @@
 use std::env;
 use std::thread;
 
-use crate::soak_world::{LIMIT, Quarters};
+use crate::soak_course::Quarters;
+use crate::soak_world::LIMIT;
 use crate::support::{Kafka, Lagwatch, Running, eventually};
 
 /// How many topics there are at once.
@@ -56,8 +57,7 @@ fn memory_does_not_grow_with_topics_ever_seen() {
     }
     let quarters = Quarters::of(&course);
     quarters.report();
-    let growth = quarters.growth_kib();
-    assert!(growth < MOST_KIB, "memory has grown by {growth:.0} KiB");
+    quarters.assert_memory_is_flat(MOST_KIB);
     serve.stop().expect_success();
 }
 

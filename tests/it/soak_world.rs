@@ -12,7 +12,7 @@ use lagwatch::kafka::EmbeddedCluster;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use crate::support::{Lagwatch, Running, Scratch, Signal, Vitals, eventually};
+use crate::support::{Lagwatch, Running, Scratch, Signal, eventually};
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) const STAYING_GROUP: &str = "stays";
@@ -232,52 +232,4 @@ fn names(kind: &str, waves: Range<usize>, count: usize) -> Vec<String> {
     waves
         .flat_map(|wave| (0..count).map(move |number| format!("{kind}-{wave}-{number}")))
         .collect()
-}
-
-/// What was held in the second quarter of a soak, and in the last.
-///
-/// Before that caches fill, and the allocator finds its size.
-#[derive(Debug)]
-pub(crate) struct Quarters<'a> {
-    pub(crate) second: &'a [Vitals],
-    pub(crate) last: &'a [Vitals],
-}
-
-impl<'a> Quarters<'a> {
-    pub(crate) fn of(course: &'a [Vitals]) -> Self {
-        let quarter = course.len() / 4;
-        assert!(quarter > 0, "too short to tell anything");
-        Self {
-            second: &course[quarter..2 * quarter],
-            last: &course[course.len() - quarter..],
-        }
-    }
-
-    /// Returns by how much the mean of the resident memory has grown, in KiB.
-    pub(crate) fn growth_kib(&self) -> f64 {
-        mean_kib(self.last) - mean_kib(self.second)
-    }
-
-    #[expect(clippy::print_stdout, reason = "the figures are what it is run for")]
-    pub(crate) fn report(&self) {
-        for (quarter, moments) in [("second", self.second), ("last", self.last)] {
-            println!(
-                "{quarter} quarter: {:.0} KiB resident, {} descriptors, {} threads",
-                mean_kib(moments),
-                least(moments, |moment| moment.descriptors),
-                least(moments, |moment| moment.threads),
-            );
-        }
-    }
-}
-
-/// Returns what is always held; more than that comes and goes with requests.
-pub(crate) fn least(moments: &[Vitals], held: impl Fn(&Vitals) -> u64) -> u64 {
-    let least = moments.iter().map(held).min();
-    least.expect("a quarter is not empty")
-}
-
-fn mean_kib(moments: &[Vitals]) -> f64 {
-    let sum: u64 = moments.iter().map(|moment| moment.resident_kib).sum();
-    sum as f64 / moments.len() as f64
 }
