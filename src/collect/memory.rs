@@ -79,6 +79,9 @@ impl Poller {
             self.incarnations.retain(topology);
             self.ages.retain_partitions(topology, snapshot);
             self.judging.retain_partitions(snapshot);
+            if let Some(follower) = self.stream.follower_mut() {
+                follower.forget_names(|topic| topology.topics.contains_key(topic));
+            }
             for row in &mut snapshot.groups {
                 forget_commits(row, topology, self.stream.follower_mut());
             }

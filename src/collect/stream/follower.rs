@@ -396,6 +396,11 @@ impl Follower {
         self.state.retain(is_shown);
     }
 
+    /// Forgets the names of topics that are not left, and those that are not watched.
+    pub(in crate::collect) fn forget_names(&mut self, is_left: impl Fn(&TopicName) -> bool) {
+        self.state.forget_names(is_left);
+    }
+
     /// Forgets what a group was seen to do on topics that are not left.
     pub(in crate::collect) fn retain_topics(
         &mut self,

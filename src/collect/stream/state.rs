@@ -19,7 +19,7 @@ use crate::lag::{Committed, GroupId, Offset, TopicName, TopicPartition};
 use crate::offsets_topic::{OffsetCommit, Record};
 use crate::snapshot::{Activity, EventKind};
 
-/// The most names that are remembered with what the patterns say of them; groups and topics may come and go for ever.
+/// The most names that are remembered with what the patterns say of them, until names are forgotten again.
 const REMEMBERED: usize = 100_000;
 
 /// What is known of the groups of a cluster.
@@ -253,6 +253,13 @@ impl State {
     /// Forgets the groups that are watched no more, and what was not watched before.
     pub(super) fn forget(&mut self, is_watched_no_more: impl Fn(&GroupId) -> bool) {
         self.groups.retain(|id, _| !is_watched_no_more(id));
+        self.ignored.clear();
+    }
+
+    /// Forgets the names that may never be heard of again: groups and topics come and go for ever. The patterns are asked
+    /// anew about those that are.
+    pub(super) fn forget_names(&mut self, is_left: impl Fn(&TopicName) -> bool) {
+        self.topics.retain(|topic, _| is_left(topic));
         self.ignored.clear();
     }
 

@@ -247,3 +247,21 @@ fn commits_on_topics_that_are_not_left_are_forgotten_and_others_go_on() {
     apply(&mut state, &commit("g", 0, Some(3)), 3);
     assert_eq!(commits_of(&mut state, None), 1);
 }
+
+#[test]
+fn names_that_come_and_go_are_not_remembered() {
+    let config = PollConfig {
+        group_names: vec!["g".into()],
+        ..PollConfig::default()
+    };
+    let mut state = State::default();
+    for record in [commit("g", 0, Some(1)), commit("other", 0, Some(1))] {
+        apply_to(&mut state, &record, 1, &config);
+    }
+    state.forget_names(|topic| topic.as_str() == "t");
+    assert_eq!((state.topics.len(), state.ignored.len()), (1, 0));
+    state.forget_names(|_| false);
+    assert_eq!(state.topics.len(), 0);
+    let touched = apply_to(&mut state, &commit("g", 0, Some(2)), 2, &config);
+    assert!(touched.is_some(), "it is judged anew");
+}
