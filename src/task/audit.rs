@@ -3,6 +3,8 @@
 //! It is what makes redelivery harmless: an event that has a row is a duplicate. A row is in the operating system's
 //! hands before its answer is given, so it survives `kill -9`; a loss of power may cost the newest rows, whose records
 //! are gone from the log only if their offsets were committed (`synchronous=NORMAL`).
+//!
+//! In memory are the pages that were used last, 2 MB of them at most: SQLite's own default.
 
 use std::fs::OpenOptions;
 use std::io;

@@ -4,6 +4,9 @@
 //! and groups comes, the one before the last goes by a reload, a member joins or leaves the task consumer's group,
 //! and a second cluster comes or goes. What is held is looked at while the second cluster is away.
 //!
+//! SQLite keeps pages of the audit log in memory, up to 2 MB of them, so that log is filled first. It was found by
+//! heaptrack to be all that grows: 720 cycles added 463 KiB before, and add 13 KiB since.
+//!
 //! ```text
 //! LAGWATCH_SOAK_CYCLES=3600 cargo test --test it -- --ignored --nocapture soak_embedded
 //! ```
@@ -18,9 +21,8 @@ use crate::support::{Running, Samples, eventually};
 const CYCLES: usize = 5;
 /// What names that come and go begin with.
 const PASSING: [&str; 4] = ["group-", "topic-", "nobody-", "no-such-page"];
-/// By how much the mean of memory may grow, in KiB. Measured: 0.6 MiB with 120 cycles, 0.9 with 1,500, 1.1 with 2,000, ever more
-/// slowly and not all explained. A kilobyte kept for each name that comes would add 2.4 MiB with 2,000.
-const MOST_KIB: f64 = 2_048.0;
+/// By how much the mean of memory may grow, in KiB.
+const MOST_KIB: f64 = 1_024.0;
 
 #[test]
 #[ignore = "takes minutes; alone, as it measures"]
@@ -28,7 +30,6 @@ fn nothing_grows_while_groups_topics_members_and_clusters_come_and_go() {
     let waves = cycles() / CYCLES;
     let mut world = World::start();
     let serve = world.serve();
-    serve.wait_until_ready();
     let mut counters = Counters::default();
     let mut course = Vec::new();
     for wave in 1..=waves {
