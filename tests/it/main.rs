@@ -60,6 +60,7 @@ mod secured_kafka;
 mod sharding_kafka;
 mod soak_course;
 mod soak_embedded;
+mod soak_stream_kafka;
 mod soak_topics_kafka;
 mod soak_world;
 mod stream_faults_kafka;
