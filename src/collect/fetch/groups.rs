@@ -36,7 +36,7 @@ pub(in crate::collect) enum Seen {
     Told(Arc<Activity>),
 }
 
-/// Committed offsets as the coordinator answered them.
+/// Committed offsets as the coordinator answered them, sorted by partition.
 pub(in crate::collect) type Commits = Vec<(TopicPartition, Result<Committed, KafkaError>)>;
 
 /// What is known of a group's members.
@@ -164,7 +164,12 @@ impl GroupPhase<'_> {
             .committed_offsets(group, self.named_partitions, limit);
         match within(limit, call).await.and_then(|answer| answer) {
             Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => Ok(Vec::new()),
-            answer => answer,
+            Err(error) => Err(error),
+            Ok(mut commits) => {
+                // Coordinators tell them in no order.
+                commits.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+                Ok(commits)
+            }
         }
     }
 
