@@ -10,6 +10,9 @@
 //! parses and commits by the same strategy; "with audit" also writes the same rows on the polling thread, in one
 //! transaction per commit (500 records where librdkafka commits by itself): the work that the task consumer has to do,
 //! without its guarantees. The ratios are the task consumer's records a second by theirs.
+//!
+//! A commit for each record costs a round trip to the broker, so what the task consumer adds to each record is told in
+//! round trips: the time that the bare loop's commits take.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -136,8 +139,8 @@ fn compare(runtime: &Runtime, place: &Place, records: u64) -> Vec<String> {
             groups.push(group.clone());
             group
         };
-        let bare_rate = bare(place, &case, &group("bare"), Work::Nothing);
-        let audited_rate = bare(place, &case, &group("audited"), Work::Audit);
+        let (bare_rate, round_trip) = bare(place, &case, &group("bare"), Work::Nothing);
+        let (audited_rate, _) = bare(place, &case, &group("audited"), Work::Audit);
         let rate = runtime.block_on(consume(place, &case, &group("task")));
         print(&format!(
             "{:<16} {:>8} {rate:>10.0} {bare_rate:>10.0} {:>6.2} {audited_rate:>10.0} {:>6.2}",
@@ -146,6 +149,13 @@ fn compare(runtime: &Runtime, place: &Place, records: u64) -> Vec<String> {
             rate / bare_rate,
             rate / audited_rate
         ));
+        if case.commit == CommitStrategy::PerMessage {
+            let added = (1.0 / rate - 1.0 / audited_rate) / round_trip.as_secs_f64();
+            print(&format!(
+                "{:<16} a commit's round trip takes {round_trip:.0?}; the task consumer adds {added:.2} of one to each record",
+                case.name
+            ));
+        }
     }
     groups
 }
@@ -209,8 +219,8 @@ async fn consume(place: &Place, case: &Case, group: &str) -> f64 {
     rate
 }
 
-/// Returns the records a second of a bare loop.
-fn bare(place: &Place, case: &Case, group: &str, work: Work) -> f64 {
+/// Returns the records a second of a bare loop, and how long one of its commits takes.
+fn bare(place: &Place, case: &Case, group: &str, work: Work) -> (f64, Duration) {
     let consumer = bare_consumer(place, case.commit, group);
     let mut database = match work {
         Work::Nothing => None,
@@ -223,6 +233,7 @@ fn bare(place: &Place, case: &Case, group: &str, work: Work) -> f64 {
     let mut batch: Vec<TaskCreated> = Vec::with_capacity(size);
     let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
     let (mut done, mut begun) = (0, None);
+    let (mut commits, mut committing) = (0, Duration::ZERO);
     while done < case.records {
         let Some(message) = consumer.poll(Duration::from_secs(1)) else {
             continue;
@@ -237,12 +248,16 @@ fn bare(place: &Place, case: &Case, group: &str, work: Work) -> f64 {
                 insert(database, &batch);
             }
             batch.clear();
+            let sent = Instant::now();
             commit(&consumer, case.commit, place.topic.as_str(), &ends);
+            committing += sent.elapsed();
+            commits += 1;
             ends.clear();
         }
     }
     let begun = begun.expect("at least one record");
-    case.records as f64 / begun.elapsed().as_secs_f64()
+    let rate = case.records as f64 / begun.elapsed().as_secs_f64();
+    (rate, committing / commits)
 }
 
 fn bare_consumer(place: &Place, commit: CommitStrategy, group: &str) -> BaseConsumer {
