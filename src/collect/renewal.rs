@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::fetch::groups::{Commits, Described, GroupAnswer};
 use super::fetch::marks::Marks;
 use super::places::Map;
+use crate::kafka::KafkaError;
 use crate::lag::{Committed, GroupId, TopicPartition};
 use crate::snapshot::{ClusterSnapshot, GroupRow, Membership, PartitionRow};
 
@@ -46,7 +47,7 @@ impl Renewal {
                 .map(|touched| (&before.partitions[touched.place].id, touched.committed))
                 .collect(),
             (Self::Only(_), None) | (Self::Whole, _) => {
-                let commits = answer.committed.iter().flatten();
+                let commits = answer.committed.iter().flat_map(|commits| commits.iter());
                 commits
                     .filter_map(|(id, commit)| Some((id, *commit.as_ref().ok()?)))
                     .collect()
@@ -109,6 +110,7 @@ fn touched(before: &GroupRow, answer: &GroupAnswer, marks: &Marks) -> Option<Vec
     let mut commits = commits.iter().peekable();
     let mut touched = Vec::new();
     for (place, row) in before.partitions.iter().enumerate() {
+        while commits.next_if(|commit| is_gone(commit, row)).is_some() {}
         let committed = match commits.next_if(|(id, _)| *id == row.id) {
             Some((_, committed)) => *committed.as_ref().ok()?,
             // It is the group's by assignment.
@@ -124,7 +126,16 @@ fn touched(before: &GroupRow, answer: &GroupAnswer, marks: &Marks) -> Option<Vec
             touched.push(comparable(row, place, committed)?);
         }
     }
-    commits.next().is_none().then_some(touched)
+    commits.all(is_never).then_some(touched)
+}
+
+/// Tells whether it is no commit of a partition before that of the row: the group has none there.
+fn is_gone(commit: &(TopicPartition, Result<Committed, KafkaError>), row: &PartitionRow) -> bool {
+    is_never(commit) && commit.0 < row.id
+}
+
+fn is_never((_, commit): &(TopicPartition, Result<Committed, KafkaError>)) -> bool {
+    matches!(commit, Ok(Committed::Never))
 }
 
 /// Returns the `partitions` of a group as those that are made anew; nothing where its row may have others than it had.

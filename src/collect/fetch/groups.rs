@@ -23,7 +23,7 @@ pub(in crate::collect) struct GroupAnswer {
     /// What the listing says of the group; nothing where it was not listed.
     pub(in crate::collect) listed: Option<Listed>,
     pub(in crate::collect) description: Described,
-    pub(in crate::collect) committed: Result<Commits, KafkaError>,
+    pub(in crate::collect) committed: Result<Arc<Commits>, KafkaError>,
     pub(in crate::collect) seen: Seen,
 }
 
@@ -122,7 +122,10 @@ impl GroupPhase<'_> {
                         .remove(&id)
                         .unwrap_or_else(|| Described::Failed(out_of_time())),
                 },
-                committed: commits.remove(&id).unwrap_or_else(|| Err(out_of_time())),
+                committed: commits
+                    .remove(&id)
+                    .unwrap_or_else(|| Err(out_of_time()))
+                    .map(Arc::new),
                 seen: Seen::Compared,
             };
             answer.failures.extend(group.failures(&id));
@@ -228,7 +231,7 @@ impl GroupAnswer {
     pub(in crate::collect) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
         // Where nobody tells the members, a partition that was asked for by name may be theirs without a commit.
         let may_be_assigned = matches!(self.description, Described::Unsupported);
-        let read = self.committed.iter().flatten();
+        let read = self.committed.iter().flat_map(|commits| commits.iter());
         let committed = read
             .filter(move |(_, commit)| may_be_assigned || !matches!(commit, Ok(Committed::Never)));
         let members = match &self.description {

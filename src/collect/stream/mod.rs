@@ -5,6 +5,7 @@
 //! its coordinator answered; until then, and whenever its partition cannot be followed, its coordinator goes on being
 //! asked.
 
+mod commits;
 mod follower;
 mod members;
 mod progress;

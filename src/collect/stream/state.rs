@@ -7,9 +7,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::commits::CommitTable;
 use super::members::{Change, Members, Place, Said};
 use crate::collect::config::PollConfig;
 use crate::collect::fetch::groups::{Commits, Described, GroupAnswer};
@@ -42,7 +43,7 @@ enum Watched {
 #[derive(Debug, Default)]
 pub(super) struct Group {
     knowledge: Knowledge,
-    commits: BTreeMap<TopicPartition, Entry>,
+    commits: CommitTable,
     members: Members,
     /// What it was seen to do and is not in `activity` yet.
     news: News,
@@ -67,14 +68,6 @@ enum Knowledge {
     Partial,
     /// Its coordinator was asked; records before this offset may be older than the answer.
     FromAnswer { until: Offset },
-}
-
-/// A commit and where it was read. One that was taken back stays as [`Committed::Never`] for a while.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    committed: Committed,
-    /// The offset of its record; nothing where the coordinator's answer told it.
-    at: Option<Offset>,
 }
 
 /// What a record changed, so that it can be shown.
@@ -159,7 +152,10 @@ impl State {
         novelty: Novelty,
     ) {
         let is_absent = matches!(answer.description, Described::NotFound)
-            && answer.committed.as_ref().is_ok_and(Vec::is_empty);
+            && answer
+                .committed
+                .as_ref()
+                .is_ok_and(|commits| commits.is_empty());
         if is_absent && !self.groups.contains_key(id) {
             return;
         }
@@ -177,7 +173,7 @@ impl State {
             return;
         }
         group.knowledge = Knowledge::FromAnswer { until };
-        group.commits = entries(commits).collect();
+        group.commits = CommitTable::of_answer(commits);
         group.members.seed(&answer.description, until);
     }
 
@@ -274,7 +270,7 @@ impl State {
         let Some(group) = self.groups.get_mut(id) else {
             return Vec::new();
         };
-        group.reconcile(commits, from)
+        group.commits.reconcile(commits, from)
     }
 
     /// Returns the id of a group that is watched.
@@ -320,12 +316,8 @@ impl State {
 
 impl Group {
     /// Returns the commits as the coordinator would answer them.
-    pub(super) fn commits(&self) -> Commits {
-        let commits = self.commits.iter();
-        commits
-            .filter(|(_, entry)| entry.committed != Committed::Never)
-            .map(|(partition, entry)| (partition.clone(), Ok(entry.committed)))
-            .collect()
+    pub(super) fn commits(&self) -> Arc<Commits> {
+        self.commits.told()
     }
 
     pub(super) fn members(&self) -> &Members {
@@ -333,8 +325,7 @@ impl Group {
     }
 
     fn is_empty(&self) -> bool {
-        let has_commit = |entry: &Entry| entry.committed != Committed::Never;
-        !self.commits.values().any(has_commit) && self.members.is_empty()
+        self.commits.is_empty() && self.members.is_empty()
     }
 
     /// Takes over a commit, or its end, and returns what was committed before.
@@ -352,41 +343,7 @@ impl Group {
             }
             None => Committed::Never,
         };
-        let entry = Entry {
-            committed,
-            at: Some(at),
-        };
-        match self.commits.get_mut(partition) {
-            Some(known) => offset(std::mem::replace(known, entry).committed),
-            None => {
-                self.commits.insert(partition.clone(), entry);
-                None
-            }
-        }
-    }
-
-    fn reconcile(&mut self, commits: &Commits, from: Offset) -> Vec<TopicPartition> {
-        let answered: BTreeMap<TopicPartition, Entry> = entries(commits).collect();
-        // What was written since may be newer than the answer.
-        let (newer, comparable): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            std::mem::take(&mut self.commits)
-                .into_iter()
-                .partition(|(_, entry)| entry.at.is_some_and(|at| at >= from));
-        let committed = |entries: &BTreeMap<TopicPartition, Entry>, id: &TopicPartition| {
-            entries
-                .get(id)
-                .map_or(Committed::Never, |entry| entry.committed)
-        };
-        let ids: BTreeSet<&TopicPartition> = comparable.keys().chain(answered.keys()).collect();
-        let differing = ids
-            .into_iter()
-            .filter(|id| !newer.contains_key(*id))
-            .filter(|id| committed(&comparable, id) != committed(&answered, id))
-            .cloned()
-            .collect();
-        self.commits = answered;
-        self.commits.extend(newer);
-        differing
+        offset(self.commits.set(partition, committed, at))
     }
 }
 
@@ -395,17 +352,6 @@ fn offset(committed: Committed) -> Option<Offset> {
         Committed::At(offset) => Some(offset),
         Committed::Never => None,
     }
-}
-
-fn entries(commits: &Commits) -> impl Iterator<Item = (TopicPartition, Entry)> {
-    commits.iter().filter_map(|(partition, commit)| {
-        let committed = *commit.as_ref().ok()?;
-        let entry = Entry {
-            committed,
-            at: None,
-        };
-        (committed != Committed::Never).then(|| (partition.clone(), entry))
-    })
 }
 
 /// Returns the group a record is about; nothing where it cannot be read or says nothing that is shown.

@@ -153,14 +153,16 @@ impl Scene {
         }
     }
 
-    /// Returns what the coordinator answers; what is followed tells the same, and never fails.
+    /// Returns what the coordinator answers; what is followed tells the same and also what was taken back, and never fails.
     fn answer(&self, is_followed: bool) -> GroupAnswer {
         let error = || KafkaError::of(ErrorCode::TIMED_OUT);
         let commits = places().filter_map(|place| {
             let fails = self.commit_fails[place] && !is_followed;
             let commit = match (fails, self.commits[place]) {
                 (true, _) => Err(error()),
-                (false, commit) => Ok(Committed::At(offset(commit?))),
+                (false, Some(commit)) => Ok(Committed::At(offset(commit))),
+                (false, None) if is_followed => Ok(Committed::Never),
+                (false, None) => return None,
             };
             Some((id(place), commit))
         });
@@ -190,7 +192,7 @@ impl Scene {
             committed: if self.fails && !is_followed {
                 Err(error())
             } else {
-                Ok(commits.collect())
+                Ok(Arc::new(commits.collect()))
             },
             seen: Seen::Compared,
         }
@@ -230,7 +232,7 @@ impl Side {
         let mut fetched = Fetched::begin(Some(Arc::clone(topology)), Currency::Current, Vec::new());
         fetched.contact = Contact::Made;
         fetched.coverage = Coverage::Whole;
-        fetched.groups = [(billing(), scene.answer(false))].into();
+        fetched.groups = [(billing(), scene.answer(scene.seconds % 2 == 0))].into();
         fetched.marks = scene.marks(places());
         let renewals = if self.takes_over {
             Renewals::of_cycle(&fetched.groups, &fetched.marks, &self.shown)

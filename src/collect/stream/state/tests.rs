@@ -34,18 +34,18 @@ fn answer(commits: &[(i32, i64)]) -> GroupAnswer {
     GroupAnswer {
         listed: None,
         description: Described::NotFound,
-        committed: Ok(commits.collect()),
+        committed: Ok(Arc::new(commits.collect())),
         seen: Seen::Compared,
     }
 }
 
 fn known(state: &State, position: i64) -> Option<Vec<(i32, u64)>> {
     let group = state.known(&"g".into(), at(position))?;
-    let commits = group.commits().into_iter().map(|(id, commit)| {
-        let Ok(Committed::At(offset)) = commit else {
-            unreachable!("only commits are told");
-        };
-        (id.partition.0, offset.value())
+    let commits = group.commits();
+    let commits = commits.iter().filter_map(|(id, commit)| match commit {
+        Ok(Committed::At(offset)) => Some((id.partition.0, offset.value())),
+        Ok(Committed::Never) => None,
+        Err(error) => unreachable!("{error}"),
     });
     Some(commits.collect())
 }
@@ -96,7 +96,7 @@ fn an_answer_with_a_gap_makes_nothing_known() {
     let mut state = State::default();
     let mut gap = answer(&[(0, 7)]);
     let error = KafkaError::of(ErrorCode::TIMED_OUT);
-    gap.committed = Ok(vec![(TopicPartition::new("t", 0), Err(error))]);
+    gap.committed = Ok(Arc::new(vec![(TopicPartition::new("t", 0), Err(error))]));
     state.seed(&"g".into(), &gap, at(0), Novelty::Unknown);
     assert_eq!(known(&state, 1), None);
 }
