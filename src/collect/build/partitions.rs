@@ -221,23 +221,25 @@ pub(super) fn touched(
     touched: &[Touched],
     evidence: Evidence<'_>,
 ) -> Arc<[PartitionRow]> {
-    let mut partitions = Arc::clone(&before.partitions);
     if touched.is_empty() {
-        return partitions;
+        return Arc::clone(&before.partitions);
     }
-    let rows = Arc::make_mut(&mut partitions);
-    for Touched { place, committed } in touched {
-        let known = &before.partitions[*place];
-        rows[*place] = row(
-            &before.id,
-            known.id.clone(),
-            (Ok(*committed), before.isolation),
-            Some((before, known)),
-            known.owner,
-            evidence,
-        );
-    }
-    partitions
+    let mut touched = touched.iter().peekable();
+    let rows = before.partitions.iter().enumerate();
+    let rows = rows.map(
+        |(place, known)| match touched.next_if(|touched| touched.place == place) {
+            None => known.clone(),
+            Some(Touched { committed, .. }) => row(
+                &before.id,
+                known.id.clone(),
+                (Ok(*committed), before.isolation),
+                Some((before, known)),
+                known.owner,
+                evidence,
+            ),
+        },
+    );
+    rows.collect()
 }
 
 fn row(
