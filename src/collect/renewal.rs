@@ -107,14 +107,21 @@ impl Renewals {
 /// Returns the partitions of a group that are made anew; nothing where its row has others than it had, or may have.
 fn touched(before: &GroupRow, answer: &GroupAnswer, marks: &Marks) -> Option<Vec<Touched>> {
     let commits = comparable_commits(before, answer)?;
+    // Where assignments can be told, they and the commits say which partitions are the group's, and no commit says nothing.
+    let are_assignments_told = before.membership.is_some();
+    let says_nothing = |(_, commit): &(TopicPartition, Result<Committed, KafkaError>)| {
+        are_assignments_told && matches!(commit, Ok(Committed::Never))
+    };
     let mut commits = commits.iter().peekable();
     let mut touched = Vec::new();
     for (place, row) in before.partitions.iter().enumerate() {
-        while commits.next_if(|commit| is_gone(commit, row)).is_some() {}
+        while commits
+            .next_if(|commit| says_nothing(commit) && commit.0 < row.id)
+            .is_some()
+        {}
         let committed = match commits.next_if(|(id, _)| *id == row.id) {
             Some((_, committed)) => *committed.as_ref().ok()?,
-            // It is the group's by assignment.
-            None if before.membership.is_some() => Committed::Never,
+            None if are_assignments_told => Committed::Never,
             None => return None,
         };
         let marks = marks.get(&row.id)?;
@@ -126,16 +133,7 @@ fn touched(before: &GroupRow, answer: &GroupAnswer, marks: &Marks) -> Option<Vec
             touched.push(comparable(row, place, committed)?);
         }
     }
-    commits.all(is_never).then_some(touched)
-}
-
-/// Tells whether it is no commit of a partition before that of the row: the group has none there.
-fn is_gone(commit: &(TopicPartition, Result<Committed, KafkaError>), row: &PartitionRow) -> bool {
-    is_never(commit) && commit.0 < row.id
-}
-
-fn is_never((_, commit): &(TopicPartition, Result<Committed, KafkaError>)) -> bool {
-    matches!(commit, Ok(Committed::Never))
+    commits.all(says_nothing).then_some(touched)
 }
 
 /// Returns the `partitions` of a group as those that are made anew; nothing where its row may have others than it had.

@@ -110,3 +110,25 @@ async fn a_group_that_stood_still_for_long_is_judged_from_when_records_wait() {
     // They came in since the last look.
     assert!(age.at_most <= Some(Duration::from_secs(11)), "{age:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_can_tell_assignments_a_new_partition_of_a_named_topic_is_seen_waiting() {
+    let config = PollConfig {
+        topic_names: vec!["orders".into()],
+        ..PollConfig::default()
+    };
+    let mut watch = Watch::new(config, |world| {
+        groups(world);
+        let unsupported = super::world::Fault::Error(ErrorCode::UNSUPPORTED_FEATURE);
+        world.faults.describe_all = Some(unsupported);
+    });
+    let first = watch.poll().await;
+    let second = watch.poll().await;
+    assert_eq!(shared(&first, &second), ["idle"]);
+    watch.world().topic("orders", 3, 100);
+    let snapshot = watch.poll().await;
+    assert_eq!(
+        latest(&snapshot, "idle", "orders", 2),
+        Some(Lag::NoCommit { backlog: Some(100) })
+    );
+}

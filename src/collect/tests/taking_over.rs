@@ -232,7 +232,7 @@ impl Side {
         let mut fetched = Fetched::begin(Some(Arc::clone(topology)), Currency::Current, Vec::new());
         fetched.contact = Contact::Made;
         fetched.coverage = Coverage::Whole;
-        fetched.groups = [(billing(), scene.answer(scene.seconds % 2 == 0))].into();
+        fetched.groups = [(billing(), scene.answer(scene.seconds.is_multiple_of(2)))].into();
         fetched.marks = scene.marks(places());
         let renewals = if self.takes_over {
             Renewals::of_cycle(&fetched.groups, &fetched.marks, &self.shown)
