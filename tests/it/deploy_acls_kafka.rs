@@ -240,7 +240,10 @@ fn the_exporter_has_the_rights_it_needs_and_no_other() {
         "stream",
         &[
             ("Describe on topic *", Sign::Check),
-            ("DescribeConfigs on topic *", Sign::Check),
+            (
+                "DescribeConfigs on topic *",
+                Sign::Failures("topic_configs"),
+            ),
             ("Describe on group *", Sign::Hidden),
             ("Read on topic __consumer_offsets", Sign::Check),
             ("Read on group lagwatch", Sign::Check),
@@ -257,7 +260,10 @@ fn the_sidecar_has_the_rights_it_needs_and_no_other() {
         "poll",
         &[
             ("Describe on topic task-created", Sign::Check),
-            ("DescribeConfigs on topic task-created", Sign::Check),
+            (
+                "DescribeConfigs on topic task-created",
+                Sign::Failures("topic_configs"),
+            ),
             ("Describe on group task-notification-service", Sign::Check),
             (
                 "Describe on topic __consumer_offsets",
