@@ -17,14 +17,14 @@ use std::time::{Duration, Instant, SystemTime};
 use lagwatch::exposition::{Encoding, Format, Part, Rendering, body, render, render_own};
 use lagwatch::http::{self, HttpConfig, Sources};
 use lagwatch::lag::{
-    Age, Committed, Distance, Drain, Finding, Headroom, Isolation, Lag, Limit, Method, Offset,
-    Ownership, TopicName, TopicPartition, UncommittedPolicy, Verdict, Watermarks,
+    Committed, Distance, Drain, Finding, Headroom, Isolation, Lag, Limit, Method, Offset,
+    Ownership, Timestamp, TopicName, TopicPartition, UncommittedPolicy, Verdict, Wait, Watermarks,
 };
 use lagwatch::metrics::OwnMetrics;
 use lagwatch::snapshot::{
     Activity, ClusterSnapshot, CollectMode, CycleOutcome, EventBounds, EventLog, Exposure,
-    GroupRow, GroupState, GroupType, Judgement, Membership, PartitionRow, Reading, SnapshotStore,
-    World,
+    GroupRow, GroupState, GroupType, Judgement, Membership, Moment, PartitionRow, Reading,
+    SnapshotStore, World,
 };
 use prometheus::Registry;
 use tokio::net::TcpListener;
@@ -235,11 +235,23 @@ fn later_world(world: &World, now: Instant, is_changed: impl Fn(usize) -> bool) 
             let topic = row.partitions[0].id.topic.clone();
             *row = group(index, (&topic, count), now, version);
         }
-        row.measured = now;
+        row.measured = moment(now);
         let membership = row.membership.as_mut().expect("it was described");
         Arc::make_mut(membership).measured = now;
     }
     world
+}
+
+fn noon() -> Timestamp {
+    Timestamp::EPOCH.after(Duration::from_secs(1_700_000_000))
+}
+
+/// The wall clock stands still: only groups that change are to differ, and not the ages in all of them.
+fn moment(instant: Instant) -> Moment {
+    Moment {
+        instant,
+        time: noon(),
+    }
 }
 
 fn group(
@@ -262,11 +274,12 @@ fn group(
             coordinator: None,
             members: Arc::default(),
         })),
-        measured: now,
+        measured: moment(now),
         is_quiet: false,
         partitions: rows.collect(),
         isolation: Isolation::ReadUncommitted,
         verdict: Verdict::Ok,
+        judged_at: moment(now).time,
         failures: Vec::new(),
         activity: Arc::new(Activity::default()),
     }
@@ -281,15 +294,15 @@ fn partition(topic: &TopicName, number: i32, place: i64, version: i64) -> Partit
         log_end: offset(log_end),
         last_stable: None,
     };
-    let estimate = Duration::from_millis(behind.unsigned_abs() * 103);
-    let age = Age {
-        estimate,
-        at_least: estimate,
-        at_most: Some(estimate),
+    let likely = noon().before(Duration::from_millis(behind.unsigned_abs() * 103));
+    let wait = Wait::Since {
+        earliest: Some(likely),
+        likely,
+        latest: likely,
         method: Method::History,
     };
     let committed = Committed::At(offset(log_end - behind));
-    let reading = Reading::new(committed, marks, Isolation::ReadUncommitted, Some(age));
+    let reading = Reading::new(committed, marks, Isolation::ReadUncommitted, Some(wait));
     let lag = match reading.lag() {
         Lag::Known(Distance { lag, .. }) => lag,
         Lag::NoCommit { .. } | Lag::Unavailable(_) => 0,
@@ -305,11 +318,11 @@ fn partition(topic: &TopicName, number: i32, place: i64, version: i64) -> Partit
     row.judged(Judgement {
         finding: Finding::Lagging {
             lag,
-            lasting: Duration::from_secs(60),
+            since: noon().before(Duration::from_secs(60)),
         },
         drain: Drain::In(Duration::from_millis(lag * 211)),
-        headroom: Headroom::Left {
-            time: Duration::from_secs(600),
+        headroom: Headroom::Until {
+            at: noon().after(Duration::from_secs(600)),
             limit: Limit::Time,
         },
         ownership: Ownership::Owned,

@@ -16,8 +16,8 @@ use super::fetch::{Budget, within};
 use super::places::{Map, place, retain_shown};
 use crate::kafka::{Admin, ListedOffset, OffsetQuery, OffsetSpec};
 use crate::lag::{
-    Age, Asker, Committed, GroupId, History, IndexAnswer, Isolation, Offset, Sighting, Standing,
-    Timestamp, TopicName, TopicPartition, Watermarks, readable_end,
+    Asker, Committed, GroupId, History, IndexAnswer, Isolation, Offset, Sighting, Standing,
+    Timestamp, TopicName, TopicPartition, Wait, Watermarks, readable_end,
 };
 use crate::snapshot::ClusterSnapshot;
 
@@ -219,12 +219,18 @@ impl Ages {
         }
     }
 
-    /// Returns the age of the first record that a group has not consumed on a partition; nothing without a commit.
-    pub(super) fn age(&self, group: &GroupId, id: &TopicPartition) -> Option<Age> {
+    /// Returns since when the first record that a group has not consumed on a partition has been waiting; nothing without a
+    /// commit.
+    pub(super) fn wait(&self, group: &GroupId, id: &TopicPartition) -> Option<Wait> {
         let standings = self.standings.get(group)?;
         let place = standings.binary_search_by(|(known, _)| known.cmp(id));
         let (_, standing) = &standings[place.ok()?];
-        Some(standing.age(self.now?))
+        Some(standing.wait())
+    }
+
+    /// Returns when the newest commits had been read; nothing before the first.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        self.now
     }
 
     /// Returns how many logs are remembered.

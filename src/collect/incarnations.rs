@@ -76,7 +76,7 @@ fn waited_on(snapshot: &ClusterSnapshot) -> BTreeSet<&TopicName> {
         .iter()
         .filter(|row| !row.is_quiet)
         .flat_map(|row| row.partitions.iter());
-    let waiting = rows.filter(|row| {
+    let waiting = rows.filter(|row| !row.is_quiet()).filter(|row| {
         let lag = row
             .reading
             .as_ref()

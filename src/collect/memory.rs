@@ -91,7 +91,11 @@ impl Poller {
 
 /// Forgets the commits of a group on topics that neither exist nor are shown of it.
 fn forget_commits(row: &mut Arc<GroupRow>, topology: &Topology, follower: Option<&mut Follower>) {
-    let shown: BTreeSet<TopicName> = row.by_topic().map(|(topic, _)| topic.clone()).collect();
+    let shown: BTreeSet<TopicName> = row
+        .partitions
+        .by_topic()
+        .map(|(topic, _)| topic.clone())
+        .collect();
     let is_left = |topic: &TopicName| topology.topics.contains_key(topic) || shown.contains(topic);
     if row.activity.commits.keys().all(is_left) {
         return;

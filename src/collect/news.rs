@@ -32,10 +32,7 @@ impl News {
             let Some(Committed::At(offset)) = committed(row) else {
                 continue;
             };
-            let found = before
-                .partitions
-                .binary_search_by(|known| known.id.cmp(&row.id));
-            let known = found.ok().map(|index| &before.partitions[index]);
+            let known = before.partitions.get(&row.id);
             // One that could not be read before may have stood there all along.
             let is_known = known.is_none_or(|known| known.reading.is_some());
             if is_known && known.and_then(committed) != Some(Committed::At(offset)) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::lag::TopicPartition;
-use crate::snapshot::PartitionRow;
+use crate::snapshot::PartitionRows;
 
 /// A map whose keys are hashed fast: names that a cluster's own administrators give.
 pub(super) type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -22,7 +22,7 @@ pub(super) fn place<T>(
 }
 
 /// Keeps what is of partitions that are shown; both lists are sorted.
-pub(super) fn retain_shown<T>(sorted: &mut Vec<(TopicPartition, T)>, shown: &[PartitionRow]) {
+pub(super) fn retain_shown<T>(sorted: &mut Vec<(TopicPartition, T)>, shown: &PartitionRows) {
     let mut shown = shown.iter().peekable();
     sorted.retain(|(id, _)| {
         while shown.next_if(|row| row.id < *id).is_some() {}

@@ -146,7 +146,7 @@ fn touched_among(
     let commits = comparable_commits(before, answer)?;
     let touched = partitions.iter().map(|id| {
         let rows = &before.partitions;
-        let place = rows.binary_search_by(|row| row.id.cmp(id)).ok()?;
+        let place = rows.place(id)?;
         let commit = commits.binary_search_by(|(known, _)| known.cmp(id)).ok()?;
         let committed = *commits[commit].1.as_ref().ok()?;
         marks.get(id)?;

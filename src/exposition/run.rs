@@ -183,10 +183,10 @@ impl Maker {
             _ => None,
         });
         let mark = self.labels.mark();
-        let topics = scene.shows_readings().then(|| group.by_topic());
+        let topics = scene.shows_readings().then(|| group.partitions.by_topic());
         for (topic, partitions) in topics.into_iter().flatten() {
             self.labels.push("topic", topic.as_str());
-            let view = GroupTopicView::new(scene, &view, partitions);
+            let view = GroupTopicView::new(scene, &view, topic, partitions);
             self.write(Level::Groups, |rows, labels| match rows {
                 Rows::GroupTopic(value) => value(&view, labels),
                 _ => None,
@@ -200,10 +200,10 @@ impl Maker {
         let start = self.labels.mark();
         self.labels.push("consumergroup", group.id.as_str());
         let of_group = self.labels.mark();
-        for (topic, partitions) in group.by_topic() {
+        for (topic, partitions) in group.partitions.by_topic() {
             self.labels.push("topic", topic.as_str());
             let of_topic = self.labels.mark();
-            for row in partitions {
+            for row in partitions.iter() {
                 let view = GroupPartitionView::new(scene, group, row);
                 self.labels.push_number("partition", row.id.partition.0);
                 self.write(Level::Partitions, |rows, labels| match rows {

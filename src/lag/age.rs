@@ -23,6 +23,26 @@ pub struct Age {
     pub method: Method,
 }
 
+/// Since when the first record that a group has not consumed has been waiting.
+///
+/// While the group stands still it stays as it is, and the [`Age`] grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The group has consumed every record that it may read.
+    Over,
+    /// The record has been waiting since `likely`; from `earliest` to `latest`.
+    Since {
+        /// Not before this; nothing where that is not known.
+        earliest: Option<Timestamp>,
+        /// The instant to count from.
+        likely: Timestamp,
+        /// Not after this.
+        latest: Timestamp,
+        /// What the instants rest on.
+        method: Method,
+    },
+}
+
 /// What an age rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
@@ -139,13 +159,13 @@ impl Standing {
         }
     }
 
-    /// Returns the age at `now`: the instant that the commit was read at.
+    /// Returns since when the first record that the group has not consumed has been waiting.
     ///
-    /// The narrower interval tells, of the history's and the index's. A record that came in after `now` has the age 0.
-    pub fn age(&self, now: Timestamp) -> Age {
+    /// The narrower interval tells, of the history's and the index's.
+    pub fn wait(&self) -> Wait {
         match self {
-            Self::CaughtUp { .. } => Age::CAUGHT_UP,
-            Self::Behind(unread) => unread.age(now),
+            Self::CaughtUp { .. } => Wait::Over,
+            Self::Behind(unread) => unread.wait(),
         }
     }
 
@@ -210,48 +230,56 @@ impl FirstUnread {
             .question(now)
     }
 
-    fn age(&self, now: Timestamp) -> Age {
+    fn wait(&self) -> Wait {
+        let seen = |after, likely, by| Wait::Since {
+            earliest: Some(after),
+            likely,
+            latest: by,
+            method: Method::History,
+        };
         let found = self.search.and_then(|search| search.found());
         match (self.written, found) {
-            (Written::NotYet, _) => Age::CAUGHT_UP,
-            (Written::Between { after, likely, by }, None) => {
-                Age::between(after, likely, by.at, now, Method::History)
-            }
+            (Written::NotYet, _) => Wait::Over,
+            (Written::Between { after, likely, by }, None) => seen(after, likely, by.at),
             (Written::Between { after, likely, by }, Some(found))
                 if by.at.since(after) <= found.latest.since(found.earliest) =>
             {
-                Age::between(after, likely, by.at, now, Method::History)
+                seen(after, likely, by.at)
             }
-            (_, Some(found)) => Age::between(
-                found.earliest,
-                found.likely,
-                found.latest,
-                now,
-                Method::Index,
-            ),
-            (Written::Before(by), None) => Age {
-                estimate: now.since(by.at),
-                at_least: now.since(by.at),
-                at_most: None,
+            (_, Some(found)) => Wait::Since {
+                earliest: Some(found.earliest),
+                likely: found.likely,
+                latest: found.latest,
+                method: Method::Index,
+            },
+            (Written::Before(by), None) => Wait::Since {
+                earliest: None,
+                likely: by.at,
+                latest: by.at,
                 method: Method::Bound,
             },
         }
     }
 }
 
-impl Age {
-    fn between(
-        earliest: Timestamp,
-        likely: Timestamp,
-        latest: Timestamp,
-        now: Timestamp,
-        method: Method,
-    ) -> Self {
-        Self {
-            estimate: now.since(likely),
-            at_least: now.since(latest),
-            at_most: Some(now.since(earliest)),
-            method,
+impl Wait {
+    /// Returns the age at `now`: the instant that the commit was read at.
+    ///
+    /// A record that came in after `now` has the age 0.
+    pub fn age(self, now: Timestamp) -> Age {
+        match self {
+            Self::Over => Age::CAUGHT_UP,
+            Self::Since {
+                earliest,
+                likely,
+                latest,
+                method,
+            } => Age {
+                estimate: now.since(likely),
+                at_least: now.since(latest),
+                at_most: earliest.map(|earliest| now.since(earliest)),
+                method,
+            },
         }
     }
 }
@@ -322,7 +350,7 @@ mod tests {
             ("before the history", &steady[1..], 50, 170, (60, 60, None)),
         ];
         for (case, ends, committed, now, (estimate, at_least, at_most)) in table {
-            let age = stands(committed, &seen(ends), None).age(at(now));
+            let age = stands(committed, &seen(ends), None).wait().age(at(now));
             let seconds = Duration::from_secs;
             assert_eq!(age.estimate, seconds(estimate), "{case}");
             assert_eq!(age.at_least, seconds(at_least), "{case}");
@@ -340,8 +368,11 @@ mod tests {
             answered_at: at(120),
         });
         let raced = stands(70, &history, Some(caught_up));
-        assert_eq!(raced.age(at(120)).estimate, Duration::ZERO);
-        assert_eq!(raced.age(at(120)).at_most, Some(Duration::from_secs(10)));
+        assert_eq!(raced.wait().age(at(120)).estimate, Duration::ZERO);
+        assert_eq!(
+            raced.wait().age(at(120)).at_most,
+            Some(Duration::from_secs(10))
+        );
     }
 
     #[test]
@@ -362,7 +393,7 @@ mod tests {
             asked_at: at(130),
             answered_at: at(130),
         });
-        let age = stands(50, &history, Some(first)).age(at(131));
+        let age = stands(50, &history, Some(first)).wait().age(at(131));
         assert_eq!(
             (age.estimate, age.method),
             (Duration::from_secs(1), Method::Bound)
@@ -373,7 +404,7 @@ mod tests {
     fn a_lower_bound_is_told_as_such_until_the_index_answers() {
         let history = seen(&[(1_000, 200)]);
         let mut standing = stands(50, &history, None);
-        assert_eq!(standing.age(at(1_030)).method, Method::Bound);
+        assert_eq!(standing.wait().age(at(1_030)).method, Method::Bound);
         let asked = standing
             .question(at(1_030), POLL_INTERVAL)
             .expect("it has to ask");
@@ -382,13 +413,13 @@ mod tests {
             timestamp: at(400),
         };
         standing.answer(asked, answer, Asker::Itself);
-        let age = standing.age(at(1_030));
+        let age = standing.wait().age(at(1_030));
         assert_eq!(
             (age.estimate, age.method),
             (Duration::from_secs(630), Method::Index)
         );
         assert_eq!(standing.question(at(1_030), POLL_INTERVAL), None);
-        let still = stands(50, &history, Some(standing)).age(at(1_040));
+        let still = stands(50, &history, Some(standing)).wait().age(at(1_040));
         assert_eq!(still.estimate, Duration::from_secs(640));
     }
 
@@ -403,7 +434,7 @@ mod tests {
             timestamp: at(9_000),
         };
         standing.answer(asked, answer, Asker::Itself);
-        let age = standing.age(at(1_030));
+        let age = standing.wait().age(at(1_030));
         assert_eq!(
             (age.estimate, age.method),
             (Duration::from_secs(30), Method::Bound)

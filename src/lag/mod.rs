@@ -25,7 +25,7 @@ pub mod window;
 mod wording;
 
 pub use abandoned::AbandonedTopics;
-pub use age::{Age, Method, Standing};
+pub use age::{Age, Method, Standing, Wait};
 pub use drain::Drain;
 pub use group::TopicTotals;
 pub use history::{History, Progress, Sighting};

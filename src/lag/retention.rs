@@ -56,8 +56,8 @@ pub struct Unread<'a> {
     pub committed: Offset,
     /// How far it is behind.
     pub lag: Lag,
-    /// The most that the age of the first unread record may be; nothing where only a lower bound is known.
-    pub age_at_most: Option<Duration>,
+    /// The earliest instant that the first unread record may have come in at; nothing where that is not known.
+    pub earliest: Option<Timestamp>,
     /// How the log start moved, where the topic has a limit of its size and that was watched.
     pub log_start: Option<&'a LogStart>,
 }
@@ -71,10 +71,10 @@ pub enum Headroom {
     Unlimited,
     /// Neither limit can be told yet.
     Unknown,
-    /// It becomes eligible for deletion after this time at the earliest; zero where it may go now, or is gone.
-    Left {
-        /// The time.
-        time: Duration,
+    /// It becomes eligible for deletion then at the earliest; where that is past, it may go now, or is gone.
+    Until {
+        /// The instant.
+        at: Timestamp,
         /// The limit that comes first.
         limit: Limit,
     },
@@ -87,6 +87,16 @@ pub enum Limit {
     Time,
     /// `retention.bytes`.
     Size,
+}
+
+impl Headroom {
+    /// Returns the time that is left at `now`, and the limit that comes first; nothing where there is none or it is unknown.
+    pub fn left(self, now: Timestamp) -> Option<(Duration, Limit)> {
+        match self {
+            Self::Until { at, limit } => Some((at.since(now), limit)),
+            Self::NothingUnread | Self::Unlimited | Self::Unknown => None,
+        }
+    }
 }
 
 impl RetentionPolicy {
@@ -118,7 +128,7 @@ impl RetentionPolicy {
 
 /// Returns how long the first unread record is safe from deletion, told by the cautious end.
 ///
-/// By time: `retention.ms` less the most that its age may be. Kafka deletes whole segments, by the newest timestamp in
+/// By time: `retention.ms` after the earliest instant that it may have come in at. Kafka deletes whole segments, by the newest timestamp in
 /// each, so the record never goes before that. By size: the time until the log start reaches the committed offset at
 /// the pace it has shown; only where the topic has a size limit, since a log start that moves by age shows the traffic
 /// of long ago. The smaller of the two is told.
@@ -137,14 +147,14 @@ pub fn headroom(policy: RetentionPolicy, unread: Unread<'_>, now: Timestamp) -> 
         ) => (older_than, size_bytes),
     };
     let by_time = older_than
-        .zip(unread.age_at_most)
-        .map(|(limit, age)| (limit.saturating_sub(age), Limit::Time));
+        .zip(unread.earliest)
+        .map(|(limit, earliest)| (earliest.after(limit), Limit::Time));
     let by_size = size_bytes
         .and(unread.log_start)
         .and_then(|log_start| log_start.reaches(unread.committed, now))
-        .map(|time| (time, Limit::Size));
+        .map(|time| (now.after(time), Limit::Size));
     match by_time.into_iter().chain(by_size).min() {
-        Some((time, limit)) => Headroom::Left { time, limit },
+        Some((at, limit)) => Headroom::Until { at, limit },
         None if older_than.is_none() && size_bytes.is_none() => Headroom::Unlimited,
         None => Headroom::Unknown,
     }
@@ -270,10 +280,7 @@ mod tests {
         };
         let young = Some(HOUR / 2);
         let old = Some(HOUR - Duration::from_secs(9));
-        let left = |seconds, limit| Headroom::Left {
-            time: Duration::from_secs(seconds),
-            limit,
-        };
+        let left = |seconds, limit| Ok((Duration::from_secs(seconds), limit));
         let table = [
             (
                 "by time",
@@ -313,7 +320,7 @@ mod tests {
                 behind(1),
                 None,
                 &still,
-                Headroom::Unknown,
+                Err(Headroom::Unknown),
             ),
             (
                 "no age, by time",
@@ -321,7 +328,7 @@ mod tests {
                 behind(1),
                 None,
                 &moving,
-                Headroom::Unknown,
+                Err(Headroom::Unknown),
             ),
             (
                 "no limits",
@@ -329,7 +336,7 @@ mod tests {
                 behind(1),
                 young,
                 &moving,
-                Headroom::Unlimited,
+                Err(Headroom::Unlimited),
             ),
             (
                 "compacted",
@@ -337,7 +344,7 @@ mod tests {
                 behind(1),
                 old,
                 &moving,
-                Headroom::Unlimited,
+                Err(Headroom::Unlimited),
             ),
             (
                 "caught up",
@@ -345,7 +352,7 @@ mod tests {
                 behind(0),
                 Some(Duration::ZERO),
                 &moving,
-                Headroom::NothingUnread,
+                Err(Headroom::NothingUnread),
             ),
             (
                 "no commit",
@@ -353,7 +360,7 @@ mod tests {
                 Lag::NoCommit { backlog: None },
                 None,
                 &moving,
-                Headroom::NothingUnread,
+                Err(Headroom::NothingUnread),
             ),
             (
                 "no figures",
@@ -361,27 +368,28 @@ mod tests {
                 Lag::Unavailable(Unavailable::NoLeader),
                 None,
                 &moving,
-                Headroom::Unknown,
+                Err(Headroom::Unknown),
             ),
         ];
-        for (case, policy, lag, age_at_most, log_start, expected) in table {
+        for (case, policy, lag, age, log_start, expected) in table {
             let unread = Unread {
                 committed: offset(20_000),
                 lag,
-                age_at_most,
+                earliest: age.map(|age| second(1000).before(age)),
                 log_start: Some(log_start),
             };
-            assert_eq!(headroom(policy, unread, second(1000)), expected, "{case}");
+            let headroom = headroom(policy, unread, second(1000));
+            let told = headroom.left(second(1000)).ok_or(headroom);
+            assert_eq!(told, expected, "{case}");
         }
         let unread = Unread {
             committed: offset(20_000),
             lag: behind(1),
-            age_at_most: young,
+            earliest: young.map(|age| second(1000).before(age)),
             log_start: Some(&moving),
         };
-        let Headroom::Left { time, limit } = headroom(both, unread, second(1000)) else {
-            panic!("both limits are known");
-        };
+        let left = headroom(both, unread, second(1000)).left(second(1000));
+        let (time, limit) = left.expect("both limits are known");
         assert_eq!(limit, Limit::Size);
         assert!((700..=1000).contains(&time.as_secs()), "{time:?}");
     }

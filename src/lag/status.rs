@@ -3,10 +3,10 @@
 //! Which rule gives which is [`super::rules`]; the worst of a group and its sentence are [`super::verdict`].
 
 use std::fmt;
-use std::time::Duration;
 
 use super::offset::Offset;
 use super::partition::Unavailable;
+use super::timestamp::Timestamp;
 
 /// The state of a partition, or of a group, in one word; the graver is the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,15 +78,15 @@ pub enum Finding {
     Empty {
         /// Records that wait.
         lag: u64,
-        /// How long no commit was seen while records waited.
-        silence: Duration,
+        /// Since when no commit was seen while records waited.
+        since: Timestamp,
     },
     /// Rule 7.
     Stopped {
         /// Records that wait.
         lag: u64,
-        /// How long no commit was seen while records waited.
-        silence: Duration,
+        /// Since when no commit was seen while records waited.
+        since: Timestamp,
         /// Whose the partition is.
         ownership: Ownership,
     },
@@ -94,8 +94,8 @@ pub enum Finding {
     Stalled {
         /// Records that wait.
         lag: u64,
-        /// How long the offset has not moved while records waited.
-        standing: Duration,
+        /// Since when the offset has not moved while records waited.
+        since: Timestamp,
     },
     /// Rule 9.
     Rewound {
@@ -108,8 +108,8 @@ pub enum Finding {
     Lagging {
         /// Records that wait.
         lag: u64,
-        /// How long more has waited than the work in hand without shrinking.
-        lasting: Duration,
+        /// Since when more has waited than the work in hand without shrinking.
+        since: Timestamp,
     },
 }
 

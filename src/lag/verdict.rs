@@ -5,12 +5,10 @@ use std::fmt;
 
 use super::ids::TopicPartition;
 use super::status::{Finding, Ownership, Status};
+use super::timestamp::Timestamp;
 use super::wording::{Grouped, Records, Spoken, Waiting};
 
 /// The status of a group, and the partition that decides it.
-///
-/// Prints as a sentence without a full stop: `partition 3 of task-created has not moved for 4 min 10 s while 1,204
-/// records wait (2 more partitions are stalled)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Every partition is ok, or there are none.
@@ -33,6 +31,8 @@ pub struct Sentence<'a> {
     pub partition: &'a TopicPartition,
     /// What was found of it.
     pub finding: Finding,
+    /// The instant to which times are told.
+    pub now: Timestamp,
 }
 
 impl Verdict {
@@ -74,10 +74,14 @@ impl Verdict {
             Self::Bad { finding, .. } => finding.status(),
         }
     }
-}
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Returns it as a sentence without a full stop, with times up to `now`: `partition 3 of task-created has not moved for
+    /// 4 min 10 s while 1,204 records wait (2 more partitions are stalled)`.
+    pub fn sentence(&self, now: Timestamp) -> impl fmt::Display {
+        fmt::from_fn(move |f| self.write(f, now))
+    }
+
+    fn write(&self, f: &mut fmt::Formatter<'_>, now: Timestamp) -> fmt::Result {
         let Self::Bad {
             partition,
             finding,
@@ -89,6 +93,7 @@ impl fmt::Display for Verdict {
         let sentence = Sentence {
             partition,
             finding: *finding,
+            now,
         };
         write!(f, "{sentence}")?;
         let status = finding.status();
@@ -106,6 +111,7 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Sentence<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TopicPartition { topic, partition } = self.partition;
+        let spoken = |since| Spoken(self.now.since(since));
         write!(f, "partition {partition} of {topic} ")?;
         match self.finding {
             Finding::Ok => write!(f, "is caught up or catching up"),
@@ -121,8 +127,8 @@ impl fmt::Display for Sentence<'_> {
                     "is committed {records} past the log end: the log was truncated or the topic made anew"
                 )
             }
-            Finding::Empty { lag, silence } => {
-                let (waiting, silence) = (Waiting(lag), Spoken(silence));
+            Finding::Empty { lag, since } => {
+                let (waiting, silence) = (Waiting(lag), spoken(since));
                 write!(
                     f,
                     "has had no reader for {silence} while {waiting}: the group has no members"
@@ -130,26 +136,26 @@ impl fmt::Display for Sentence<'_> {
             }
             Finding::Stopped {
                 lag,
-                silence,
+                since,
                 ownership,
             } => {
-                let (waiting, silence) = (Waiting(lag), Spoken(silence));
+                let (waiting, silence) = (Waiting(lag), spoken(since));
                 write!(f, "has had no commit for {silence} while {waiting}")?;
                 match ownership {
                     Ownership::Unowned => f.write_str(": no member owns it"),
                     Ownership::Unknown | Ownership::Owned | Ownership::Abandoned => Ok(()),
                 }
             }
-            Finding::Stalled { lag, standing } => {
-                let (waiting, standing) = (Waiting(lag), Spoken(standing));
+            Finding::Stalled { lag, since } => {
+                let (waiting, standing) = (Waiting(lag), spoken(since));
                 write!(f, "has not moved for {standing} while {waiting}")
             }
             Finding::Rewound { from, committed } => {
                 let (from, committed) = (Grouped(from.value()), Grouped(committed.value()));
                 write!(f, "went back from offset {from} and is at {committed}")
             }
-            Finding::Lagging { lag, lasting } => {
-                let (waiting, lasting) = (Waiting(lag), Spoken(lasting));
+            Finding::Lagging { lag, since } => {
+                let (waiting, lasting) = (Waiting(lag), spoken(since));
                 write!(f, "has not been catching up for {lasting} while {waiting}")
             }
         }
@@ -166,13 +172,14 @@ mod tests {
     use super::super::partition::Unavailable;
     use super::*;
 
-    const STANDING: Duration = Duration::from_secs(250);
+    const SINCE: Timestamp = Timestamp::EPOCH;
+
+    fn now() -> Timestamp {
+        SINCE.after(Duration::from_secs(250))
+    }
 
     fn stalled(lag: u64) -> Finding {
-        Finding::Stalled {
-            lag,
-            standing: STANDING,
-        }
+        Finding::Stalled { lag, since: SINCE }
     }
 
     fn part(number: i32) -> TopicPartition {
@@ -189,7 +196,7 @@ mod tests {
         let found = [Finding::Ok, stalled(7), Finding::Ok, stalled(1204)];
         let expected = "partition 3 of task-created has not moved for 4 min 10 s while 1,204 records wait \
                         (1 more partition is stalled)";
-        assert_eq!(verdict(&found).to_string(), expected);
+        assert_eq!(verdict(&found).sentence(now()).to_string(), expected);
         assert_eq!(verdict(&found).status(), Status::Stalled);
     }
 
@@ -198,7 +205,7 @@ mod tests {
         let unknown = Finding::Unknown(Unavailable::NoLeader);
         let lagging = Finding::Lagging {
             lag: 9,
-            lasting: STANDING,
+            since: SINCE,
         };
         for (found, expected) in [
             (&[Finding::Ok, unknown] as &[Finding], Status::Unknown),
@@ -231,14 +238,14 @@ mod tests {
             (
                 Finding::Empty {
                     lag: 12,
-                    silence: STANDING,
+                    since: SINCE,
                 },
                 "has had no reader for 4 min 10 s while 12 records wait: the group has no members",
             ),
             (
                 Finding::Stopped {
                     lag: 1,
-                    silence: STANDING,
+                    since: SINCE,
                     ownership: Ownership::Unowned,
                 },
                 "has had no commit for 4 min 10 s while 1 record waits: no member owns it",
@@ -253,7 +260,7 @@ mod tests {
             (
                 Finding::Lagging {
                     lag: 1204,
-                    lasting: STANDING,
+                    since: SINCE,
                 },
                 "has not been catching up for 4 min 10 s while 1,204 records wait",
             ),
@@ -261,6 +268,7 @@ mod tests {
             let sentence = Sentence {
                 partition: &part(3),
                 finding,
+                now: now(),
             };
             let expected = format!("partition 3 of task-created {expected}");
             assert_eq!(sentence.to_string(), expected);

@@ -182,14 +182,14 @@ impl Window {
         self.behind.as_ref().map(|behind| behind.since)
     }
 
-    /// Returns how long the committed offset has not moved while records waited; zero while it is caught up.
-    pub fn standing(&self, now: Timestamp) -> Duration {
-        self.waiting_since(self.moved_at, now)
+    /// Returns since when the committed offset has not moved while records waited; nothing while it is caught up.
+    pub fn standing_since(&self) -> Option<Timestamp> {
+        self.waiting_since(self.moved_at)
     }
 
-    /// Returns how long no commit was seen while records waited; zero while it is caught up.
-    pub fn silence(&self, now: Timestamp) -> Duration {
-        self.waiting_since(self.last_commit(), now)
+    /// Returns since when no commit was seen while records waited; nothing while it is caught up.
+    pub fn silent_since(&self) -> Option<Timestamp> {
+        self.waiting_since(self.last_commit())
     }
 
     /// Returns when a commit was last seen, moved or told; nothing where none was.
@@ -270,11 +270,9 @@ impl Window {
         (next.committed < rewind.from).then_some(rewind)
     }
 
-    fn waiting_since(&self, last: Option<Timestamp>, now: Timestamp) -> Duration {
-        let start = self
-            .behind_since()
-            .map(|since| last.map_or(since, |last| last.max(since)));
-        start.map_or(Duration::ZERO, |start| now.since(start))
+    fn waiting_since(&self, last: Option<Timestamp>) -> Option<Timestamp> {
+        let since = self.behind_since()?;
+        Some(last.map_or(since, |last| last.max(since)))
     }
 }
 
@@ -321,22 +319,22 @@ mod tests {
     fn records_wait_since_the_first_look_that_saw_them() {
         let window = window(&[(0, 9, 9), (10, 9, 12), (20, 11, 14)]);
         assert_eq!(window.behind_since(), Some(second_of(10)));
-        assert_eq!(window.standing(second_of(50)), seconds(30));
-        assert_eq!(window.silence(second_of(50)), seconds(30));
+        assert_eq!(window.standing_since(), Some(second_of(20)));
+        assert_eq!(window.silent_since(), Some(second_of(20)));
     }
 
     #[test]
     fn an_idle_night_is_no_silence() {
         let window = window(&[(0, 8, 9), (10, 9, 9), (170, 9, 9), (180, 9, 10)]);
-        assert_eq!(window.silence(second_of(185)), seconds(5));
+        assert_eq!(window.silent_since(), Some(second_of(180)));
     }
 
     #[test]
     fn a_told_commit_ends_the_silence_and_not_the_standing() {
         let mut window = window(&[(0, 0, 9), (10, 1, 9), (20, 1, 9)]);
         window.note_commit(second_of(15));
-        assert_eq!(window.silence(second_of(40)), seconds(25));
-        assert_eq!(window.standing(second_of(40)), seconds(30));
+        assert_eq!(window.silent_since(), Some(second_of(15)));
+        assert_eq!(window.standing_since(), Some(second_of(10)));
     }
 
     #[test]
@@ -380,7 +378,7 @@ mod tests {
             window.observe_every(seldom, seen(600 * cycle, 5, 9 + cycle));
         }
         assert_eq!(window.behind_since(), Some(second_of(0)));
-        assert_eq!(window.silence(second_of(1800)), seconds(1800));
+        assert_eq!(window.silent_since(), Some(second_of(0)));
     }
 
     #[test]
@@ -398,9 +396,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn memory_is_bounded_and_times_grow_with_now(
+        fn memory_is_bounded_and_silence_is_no_longer_than_standing(
             steps in proptest::collection::vec((0..70_i64, 0..200_i64, 0..200_i64), 1..300),
-            later in 0..100_000_i64,
         ) {
             let (mut second, mut committed, mut end) = (0, 100, 100);
             let mut window = Window::new(seen(second, committed, end));
@@ -413,10 +410,8 @@ mod tests {
                 prop_assert_eq!(window.behind_since().is_some(), committed < end);
             }
             prop_assert!(Window::MAX_SIZE_BYTES < 600);
-            let (now, then) = (second_of(second), second_of(second + later));
-            prop_assert!(window.standing(now) <= window.standing(then));
-            prop_assert!(window.silence(now) <= window.silence(then));
-            prop_assert!(window.silence(now) <= window.standing(now));
+            prop_assert!(window.silent_since() >= window.standing_since());
+            prop_assert!(window.silent_since() <= Some(second_of(second)));
             prop_assert!(window.tempo().is_none_or(|tempo| tempo.is_finite() && tempo >= 0.0));
         }
     }

@@ -5,8 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::PartitionRow;
-use crate::lag::{BrokerId, GroupId, Isolation, Status, TopicName, TopicPartition, Verdict};
+use super::{Moment, PartitionRow, PartitionRows};
+use crate::lag::{
+    BrokerId, GroupId, Isolation, Status, Timestamp, TopicName, TopicPartition, Verdict,
+};
 
 /// One group as the newest cycle left it.
 #[derive(Clone, Debug)]
@@ -16,9 +18,9 @@ pub struct GroupRow {
     /// Its members and state; nothing where the cluster cannot describe groups or the last good answer is too old.
     pub membership: Option<Arc<Membership>>,
     /// When the pairs of its partitions were read, but for those that are older.
-    pub measured: Instant,
+    pub measured: Moment,
     /// Every partition that is assigned to a member or has a commit, by topic and number.
-    pub partitions: Arc<[PartitionRow]>,
+    pub partitions: PartitionRows,
     /// Whether nothing waits on any partition and all pairs were read together, so that there is nothing to judge while
     /// nothing moves.
     pub is_quiet: bool,
@@ -26,6 +28,8 @@ pub struct GroupRow {
     pub isolation: Isolation,
     /// What the rules say of it: the status of its worst partition.
     pub verdict: Verdict,
+    /// When the rules were asked: times in what they say are told up to it.
+    pub judged_at: Timestamp,
     /// What failed for this group in the newest cycle.
     pub failures: Vec<GroupFailure>,
     /// What it was seen to do.
@@ -59,13 +63,6 @@ pub struct Commits {
 }
 
 impl GroupRow {
-    /// Returns the partitions of each topic, by name; the partitions by number.
-    pub fn by_topic(&self) -> impl Iterator<Item = (&TopicName, &[PartitionRow])> {
-        self.partitions
-            .chunk_by(|one, next| one.id.topic == next.id.topic)
-            .map(|partitions| (&partitions[0].id.topic, partitions))
-    }
-
     /// Returns its status in one word; `unknown` for a group of which nothing could be read.
     pub fn status(&self) -> Status {
         if self.partitions.is_empty() && !self.failures.is_empty() {
@@ -74,21 +71,24 @@ impl GroupRow {
         self.verdict.status()
     }
 
-    /// Tells whether it says the same as `other`, but for when that was measured with the whole group.
+    /// Tells whether it shows the same as `other`: when that was measured with the whole group matters only where figures
+    /// change with time alone.
     ///
     /// Cheap where the two share what they hold.
     pub fn shows_the_same_as(&self, other: &Self) -> bool {
         let Self {
             id,
             membership,
-            measured: _,
+            measured,
             is_quiet: _,
             partitions,
             isolation,
             verdict,
+            judged_at,
             failures,
             activity,
         } = self;
+        let is_same_time = measured.time == other.measured.time && *judged_at == other.judged_at;
         let has_same_membership = match (membership, &other.membership) {
             (Some(membership), Some(other)) => membership.shows_the_same_as(other),
             (None, None) => true,
@@ -100,8 +100,12 @@ impl GroupRow {
             && *verdict == other.verdict
             && *failures == other.failures
             && (Arc::ptr_eq(activity, &other.activity) || *activity == other.activity)
-            // Comparing `Arc`s of slices always looks at what is in them.
-            && (Arc::ptr_eq(partitions, &other.partitions) || *partitions == other.partitions)
+            && *partitions == other.partitions
+            && (is_same_time || !self.tells_time())
+    }
+
+    fn tells_time(&self) -> bool {
+        !self.is_quiet && self.partitions.iter().any(PartitionRow::tells_time)
     }
 
     /// Tells whether the newest cycle could read everything about the group.
@@ -263,7 +267,7 @@ impl GroupType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lag::{Committed, Offset, Unavailable, Watermarks};
+    use crate::lag::{Committed, Method, Offset, Unavailable, Wait, Watermarks};
     use crate::snapshot::Reading;
 
     fn row(partitions: &[(&str, i32, Option<Unavailable>)]) -> GroupRow {
@@ -285,11 +289,15 @@ mod tests {
         GroupRow {
             id: "g".into(),
             membership: None,
-            measured: Instant::now(),
+            measured: Moment {
+                instant: Instant::now(),
+                time: Timestamp::EPOCH,
+            },
             is_quiet: false,
             partitions: partitions.iter().map(partition).collect(),
             isolation: Isolation::default(),
             verdict: Verdict::Ok,
+            judged_at: Timestamp::EPOCH,
             failures: Vec::new(),
             activity: Arc::default(),
         }
@@ -302,6 +310,7 @@ mod tests {
     fn partitions_are_told_topic_by_topic() {
         let row = row(&[("a", 0, WAITING), ("a", 1, WAITING), ("b", 0, WAITING)]);
         let topics: Vec<(&str, usize)> = row
+            .partitions
             .by_topic()
             .map(|(topic, partitions)| (topic.as_str(), partitions.len()))
             .collect();
@@ -328,9 +337,15 @@ mod tests {
     #[test]
     fn a_row_that_was_only_measured_anew_shows_the_same() {
         let before = row(&[("a", 0, WAITING), ("a", 1, UNREAD)]);
+        let later = std::time::Duration::from_secs(10);
+        let measured = Moment {
+            instant: before.measured.instant + later,
+            time: before.measured.time.after(later),
+        };
         let again = GroupRow {
-            measured: before.measured + std::time::Duration::from_secs(10),
-            partitions: before.partitions.to_vec().into(),
+            measured,
+            judged_at: measured.time,
+            partitions: before.partitions.iter().cloned().collect(),
             ..before.clone()
         };
         assert!(again.shows_the_same_as(&before));
@@ -350,6 +365,37 @@ mod tests {
             },
         ] {
             assert!(!changed.shows_the_same_as(&before), "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn while_records_wait_time_alone_changes_what_is_shown() {
+        let since = Wait::Since {
+            earliest: None,
+            likely: Timestamp::EPOCH,
+            latest: Timestamp::EPOCH,
+            method: Method::History,
+        };
+        for (wait, is_shown) in [(since, true), (Wait::Over, false)] {
+            let mut before = row(&[("a", 0, WAITING)]);
+            let marks = Watermarks {
+                log_start: None,
+                log_end: Offset::new(1).expect("it is positive"),
+                last_stable: None,
+            };
+            let at = Committed::At(Offset::ZERO);
+            let reading = Reading::new(at, marks, Isolation::ReadUncommitted, Some(wait));
+            let id = TopicPartition::new("a", 0);
+            before.partitions = [PartitionRow::new(id, Ok(reading), None)]
+                .into_iter()
+                .collect();
+            let mut again = before.clone();
+            assert!(again.shows_the_same_as(&before));
+            again.measured.time = before
+                .measured
+                .time
+                .after(std::time::Duration::from_secs(1));
+            assert_eq!(again.shows_the_same_as(&before), !is_shown, "{wait:?}");
         }
     }
 }

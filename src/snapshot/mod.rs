@@ -6,7 +6,9 @@
 mod event;
 mod event_log;
 mod group;
+mod moment;
 mod partition;
+mod rows;
 mod store;
 mod topic;
 
@@ -16,7 +18,9 @@ pub use group::{
     Activity, Commits, GroupFailure, GroupRow, GroupState, GroupType, Member, MemberList,
     Membership,
 };
+pub use moment::Moment;
 pub use partition::{Judgement, MemberIndex, PartitionRow, Reading};
+pub use rows::{PartitionRows, PartitionRun};
 pub use store::{SnapshotSlot, SnapshotStore, World};
 pub use topic::{TopicPartitionRow, TopicRow, TopicSeries};
 
@@ -219,10 +223,11 @@ impl ClusterSnapshot {
         group: &GroupRow,
         row: &'a PartitionRow,
         now: Instant,
-    ) -> Option<(&'a Reading, Instant)> {
+    ) -> Option<(&'a Reading, Moment)> {
         let reading = row.reading.as_ref()?;
         let measured = reading.measured(group.measured);
-        self.is_fresh(measured, now).then_some((reading, measured))
+        self.is_fresh(measured.instant, now)
+            .then_some((reading, measured))
     }
 
     /// Returns the members and the state of a group that may be shown at `now`.

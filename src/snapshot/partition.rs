@@ -4,11 +4,12 @@
 //! with waiting records have lies apart.
 
 use std::num::NonZeroU32;
-use std::time::Instant;
+use std::sync::Arc;
 
+use super::Moment;
 use crate::lag::{
     Age, Committed, Drain, Finding, Headroom, Isolation, Lag, Ownership, TopicPartition,
-    Unavailable, Watermarks, partition_lag,
+    Unavailable, Wait, Watermarks, partition_lag,
 };
 
 /// One partition of a group: a commit and watermarks of one and the same cycle. 96 bytes while nothing waits on it.
@@ -24,7 +25,7 @@ pub struct PartitionRow {
     pub owner: Option<MemberIndex>,
     ownership: Ownership,
     /// Nothing where there is no more to say than that it is caught up.
-    judgement: Option<Box<Judgement>>,
+    judgement: Option<Arc<Judgement>>,
 }
 
 /// The place of a member in [`Membership::members`](super::Membership::members), from 0.
@@ -40,10 +41,10 @@ pub struct Reading {
     pub marks: Watermarks,
     /// How far the group's consumers read.
     pub isolation: Isolation,
-    /// The age of the first record that waits, where one does and its age is known.
-    waiting: Option<Box<Age>>,
+    /// Since when the first record that waits has been waiting, where one does and that is known.
+    waiting: Option<Arc<Wait>>,
     /// When the pair was read, where that was not with the group's others.
-    apart: Option<Box<Instant>>,
+    apart: Option<Arc<Moment>>,
 }
 
 /// What the figures of a group on one partition mean.
@@ -73,13 +74,13 @@ impl MemberIndex {
 }
 
 impl Reading {
-    /// Returns a pair that was read with the others of its group. `age` is that of the first record that waits, and counts
+    /// Returns a pair that was read with the others of its group. `wait` is that of the first record that waits, and counts
     /// only where one does.
     pub fn new(
         committed: Committed,
         marks: Watermarks,
         isolation: Isolation,
-        age: Option<Age>,
+        wait: Option<Wait>,
     ) -> Self {
         let mut reading = Self {
             committed,
@@ -89,7 +90,7 @@ impl Reading {
             apart: None,
         };
         if reading.waits() {
-            reading.waiting = age.map(Box::new);
+            reading.waiting = wait.map(Arc::new);
         }
         reading
     }
@@ -99,25 +100,32 @@ impl Reading {
         partition_lag(Ok(self.committed), Ok(self.marks), self.isolation)
     }
 
-    /// Returns how long the first record that the group has not consumed has been waiting: zero where none does, nothing
-    /// where it never committed or that is unknown.
-    pub fn age(&self) -> Option<Age> {
+    /// Returns since when the first record that the group has not consumed has been waiting; nothing where it never committed
+    /// or that is unknown.
+    pub fn wait(&self) -> Option<Wait> {
         match self.committed {
             Committed::Never => None,
             Committed::At(_) if self.waits() => self.waiting.as_deref().copied(),
-            Committed::At(_) => Some(Age::CAUGHT_UP),
+            Committed::At(_) => Some(Wait::Over),
         }
     }
 
+    /// Returns how long that record had been waiting when the pair was read: zero where none does. `measured` is when the
+    /// others of its group were read.
+    pub fn age(&self, measured: Moment) -> Option<Age> {
+        let wait = self.wait()?;
+        Some(wait.age(self.measured(measured).time))
+    }
+
     /// Returns when the pair was read; `measured` is when the others of its group were.
-    pub fn measured(&self, measured: Instant) -> Instant {
+    pub fn measured(&self, measured: Moment) -> Moment {
         self.apart.as_deref().copied().unwrap_or(measured)
     }
 
     /// Returns the pair as one that was read at `measured`, and not with the others of its group.
     #[must_use]
-    pub fn read_apart(mut self, measured: Instant) -> Self {
-        self.apart = Some(Box::new(measured));
+    pub fn read_apart(mut self, measured: Moment) -> Self {
+        self.apart = Some(Arc::new(measured));
         self
     }
 
@@ -187,7 +195,7 @@ impl PartitionRow {
     pub fn judge(&mut self, judgement: Judgement) {
         self.ownership = judgement.ownership;
         let has_more = judgement != Judgement::caught_up(judgement.ownership);
-        self.judgement = has_more.then(|| Box::new(judgement));
+        self.judgement = has_more.then(|| Arc::new(judgement));
     }
 
     /// Returns what the rules say of it.
@@ -199,6 +207,13 @@ impl PartitionRow {
     /// Tells whether the rules say nothing but that it is caught up.
     pub fn is_quiet(&self) -> bool {
         self.judgement.is_none() && self.failure.is_none()
+    }
+
+    /// Tells whether what is shown of it changes with time alone.
+    pub(super) fn tells_time(&self) -> bool {
+        let wait = self.reading.as_ref().and_then(Reading::wait);
+        matches!(wait, Some(Wait::Since { .. }))
+            || matches!(self.judgement().headroom, Headroom::Until { .. })
     }
 
     /// Tells whether there is nothing to judge while nothing moves: the rules say no more, and it was read with the others of
@@ -216,6 +231,11 @@ impl PartitionRow {
             (None, Some(reading)) => reading.lag(),
             (None, None) => Lag::Unavailable(Unavailable::Committed),
         }
+    }
+
+    /// Tells whether the same was read of it as of `other`.
+    pub fn reads_the_same_as(&self, other: &Self) -> bool {
+        self.reading == other.reading && self.failure == other.failure
     }
 
     /// Tells whether no member of the group reads the topic any more.

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use lagwatch::lag::{
-    Age, BrokerId, Committed, Distance, Drain, Finding, GroupId, Headroom, Isolation, Lag, Limit,
-    Method, Offset, Ownership, PartitionId, TopicPartition, Unavailable, UncommittedPolicy,
-    Verdict, Watermarks, partition_lag,
+    BrokerId, Committed, Distance, Drain, Finding, GroupId, Headroom, Isolation, Lag, Limit,
+    Method, Offset, Ownership, PartitionId, Timestamp, TopicPartition, Unavailable,
+    UncommittedPolicy, Verdict, Wait, Watermarks, partition_lag,
 };
 use lagwatch::snapshot::{
     Activity, BrokerRow, ClusterSnapshot, CollectMode, Commits, CycleOutcome, Exposure,
     GroupFailure, GroupRow, GroupState, GroupType, Judgement, Member, MemberIndex, Membership,
-    OwnerInfo, PartitionRow, Reading, SnapshotStore, TopicPartitionRow, TopicRow, TopicSeries,
-    World,
+    Moment, OwnerInfo, PartitionRow, Reading, SnapshotStore, TopicPartitionRow, TopicRow,
+    TopicSeries, World,
 };
 
 /// How long readings of these worlds may be shown.
@@ -60,8 +60,8 @@ pub(crate) fn partition(
         last_stable: None,
     };
     let lag = partition_lag(Ok(committed), Ok(marks), Isolation::ReadUncommitted);
-    let reading = Reading::new(committed, marks, Isolation::ReadUncommitted, age(lag));
-    let reading = Ok(reading.read_apart(measured));
+    let reading = Reading::new(committed, marks, Isolation::ReadUncommitted, wait(lag));
+    let reading = Ok(reading.read_apart(moment(measured)));
     PartitionRow::new(TopicPartition::new(topic, number), reading, None).judged(judgement(lag))
 }
 
@@ -73,12 +73,12 @@ fn judgement(lag: Lag) -> Judgement {
     let (finding, drain, headroom) = if lag == 0 {
         (Finding::Ok, Drain::CaughtUp, Headroom::NothingUnread)
     } else {
-        let lasting = Duration::from_secs(300);
-        let left = Headroom::Left {
-            time: Duration::from_secs(600),
+        let since = now().before(Duration::from_secs(300));
+        let until = Headroom::Until {
+            at: now().after(Duration::from_secs(600)),
             limit: Limit::Time,
         };
-        (Finding::Lagging { lag, lasting }, Drain::Never, left)
+        (Finding::Lagging { lag, since }, Drain::Never, until)
     };
     Judgement {
         finding,
@@ -88,20 +88,32 @@ fn judgement(lag: Lag) -> Judgement {
     }
 }
 
-/// Returns an age as of records that come every 100 ms, known to half a second.
-fn age(lag: Lag) -> Option<Age> {
+/// Returns the instant of whatever is read and judged in these worlds.
+fn now() -> Timestamp {
+    Timestamp::EPOCH.after(Duration::from_secs(1_700_000_000))
+}
+
+fn moment(instant: Instant) -> Moment {
+    Moment {
+        instant,
+        time: now(),
+    }
+}
+
+/// Returns a wait as of records that come every 100 ms, known to half a second.
+fn wait(lag: Lag) -> Option<Wait> {
     let Lag::Known(Distance { lag, .. }) = lag else {
         return None;
     };
     if lag == 0 {
-        return Some(Age::CAUGHT_UP);
+        return Some(Wait::Over);
     }
-    let estimate = Duration::from_millis(100 * lag);
+    let likely = now().before(Duration::from_millis(100 * lag));
     let half = Duration::from_millis(500);
-    Some(Age {
-        estimate,
-        at_least: estimate.saturating_sub(half),
-        at_most: Some(estimate + half),
+    Some(Wait::Since {
+        earliest: Some(likely.before(half)),
+        likely,
+        latest: likely.after(half).min(now()),
         method: Method::History,
     })
 }
@@ -111,10 +123,11 @@ pub(crate) fn group(id: &str, partitions: Vec<PartitionRow>) -> Arc<GroupRow> {
     Arc::new(GroupRow {
         id: id.into(),
         membership: None,
-        measured: Instant::now(),
+        measured: moment(Instant::now()),
         is_quiet: false,
         verdict: Verdict::Ok,
-        partitions: partitions.into(),
+        judged_at: now(),
+        partitions: partitions.into_iter().collect(),
         isolation: Isolation::default(),
         failures: Vec::new(),
         activity: Arc::default(),
@@ -275,7 +288,8 @@ fn billing(taken: Instant) -> GroupRow {
             ),
             owned(1, partition("refunds", 1, None, [0, 40], taken)),
         ]
-        .into(),
+        .into_iter()
+        .collect(),
         activity: Arc::new(Activity {
             commits: [(
                 "orders".into(),
@@ -324,16 +338,18 @@ fn unreadable(taken: Instant, stale: Instant) -> GroupRow {
             coordinator: Some(BrokerId(1)),
             members: Arc::default(),
         })),
-        measured: taken,
+        measured: moment(taken),
         is_quiet: false,
         partitions: [
             failed(partition("orders", 0, Some(1), [0, 20], taken)),
             failed(partition("orders", 1, Some(1), [0, 20], stale)),
         ]
-        .into(),
+        .into_iter()
+        .collect(),
         activity: Arc::default(),
         isolation: Isolation::default(),
         verdict: Verdict::Ok,
+        judged_at: now(),
         failures: vec![GroupFailure {
             operation: "committed_offsets",
             error: "GROUP_AUTHORIZATION_FAILED",

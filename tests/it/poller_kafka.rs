@@ -82,8 +82,8 @@ fn group<'a>(snapshot: &'a ClusterSnapshot, id: &str) -> Option<&'a GroupRow> {
 }
 
 fn lags(snapshot: &ClusterSnapshot, id: &str) -> Vec<(String, Option<u64>)> {
-    let rows = group(snapshot, id).map_or(&[][..], |row| &row.partitions);
-    rows.iter()
+    let rows = group(snapshot, id).into_iter();
+    rows.flat_map(|row| row.partitions.iter())
         .map(|row| {
             let lag = row.reading.as_ref().map(Reading::lag);
             let records = lag.and_then(|lag| lag.records(snapshot.uncommitted));

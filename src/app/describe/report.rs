@@ -157,12 +157,13 @@ fn cells(
         or_dash(member.map(|member| &member.client_id)),
     ];
     if detail == Detail::Wide {
+        let age = reading.and_then(|reading| reading.age(group.measured));
         let backlog = match row.latest() {
             Lag::NoCommit { backlog } => backlog,
             Lag::Known(_) | Lag::Unavailable(_) => None,
         };
         cells.extend([
-            or_dash(reading.and_then(|reading| reading.age()).map(lag_seconds)),
+            or_dash(age.map(lag_seconds)),
             or_dash(status(row)),
             or_dash(row.drain().and_then(drain)),
             or_dash(state),
@@ -212,9 +213,10 @@ mod tests {
 
     use super::*;
     use crate::lag::{
-        Isolation, Offset, TopicPartition, Unavailable, Verdict, Watermarks, partition_lag,
+        Isolation, Offset, Timestamp, TopicPartition, Unavailable, Verdict, Wait, Watermarks,
+        partition_lag,
     };
-    use crate::snapshot::{GroupFailure, GroupType, MemberIndex, Membership};
+    use crate::snapshot::{GroupFailure, GroupType, MemberIndex, Membership, Moment};
 
     fn partition(
         topic: &str,
@@ -231,26 +233,30 @@ mod tests {
             last_stable: None,
         };
         let isolation = Isolation::ReadUncommitted;
-        let age = match partition_lag(Ok(committed), Ok(marks), isolation) {
-            Lag::Known(Distance { lag, .. }) => Some(age(lag)),
+        let wait = match partition_lag(Ok(committed), Ok(marks), isolation) {
+            Lag::Known(Distance { lag, .. }) => Some(wait(lag)),
             Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
         };
-        let reading = Reading::new(committed, marks, isolation, age);
+        let reading = Reading::new(committed, marks, isolation, wait);
         let owner = owner.and_then(MemberIndex::new);
         PartitionRow::new(TopicPartition::new(topic, number), Ok(reading), owner)
             .judged(Judgement::default())
     }
 
-    /// Returns an age as of records that come every second, of which only so much is known.
-    fn age(lag: u64) -> Age {
+    fn now() -> Timestamp {
+        Timestamp::EPOCH.after(Duration::from_secs(1_700_000_000))
+    }
+
+    /// Returns a wait as of records that come every second, of which only so much is known.
+    fn wait(lag: u64) -> Wait {
         if lag == 0 {
-            return Age::CAUGHT_UP;
+            return Wait::Over;
         }
-        let seconds = Duration::from_secs(lag);
-        Age {
-            estimate: seconds,
-            at_least: seconds,
-            at_most: None,
+        let since = now().before(Duration::from_secs(lag));
+        Wait::Since {
+            earliest: None,
+            likely: since,
+            latest: since,
             method: Method::Bound,
         }
     }
@@ -284,11 +290,15 @@ mod tests {
                 coordinator: None,
                 members: members.into(),
             })),
-            measured: Instant::now(),
+            measured: Moment {
+                instant: Instant::now(),
+                time: now(),
+            },
             is_quiet: false,
-            partitions: rows.into(),
+            partitions: rows.into_iter().collect(),
             isolation: Isolation::default(),
             verdict: Verdict::Ok,
+            judged_at: now(),
             failures: Vec::new(),
             activity: Arc::default(),
         }

@@ -19,7 +19,7 @@ use crate::lag::{
     BrokerId, Committed, GroupId, Isolation, Lag, TopicName, TopicPartition, Unavailable, Verdict,
     Watermarks, partition_lag,
 };
-use crate::snapshot::{GroupFailure, GroupRow, Membership, PartitionRow, Reading};
+use crate::snapshot::{GroupFailure, GroupRow, Membership, Moment, PartitionRow, Reading};
 
 /// What a cycle found besides the group's own answer.
 #[derive(Clone, Copy)]
@@ -30,7 +30,7 @@ pub(super) struct Evidence<'a> {
     pub(super) marks: &'a Marks,
     pub(super) ages: &'a Ages,
     pub(super) config: &'a PollConfig,
-    pub(super) now: Instant,
+    pub(super) now: Moment,
     /// The same moment, in milliseconds since the epoch.
     pub(super) now_ms: i64,
 }
@@ -54,6 +54,7 @@ pub(super) fn row(
         is_quiet: false,
         isolation,
         verdict: Verdict::Ok,
+        judged_at: evidence.now.time,
         failures: failures(&answer),
         activity: before.map_or_else(Arc::default, |before| Arc::clone(&before.activity)),
     };
@@ -70,7 +71,7 @@ pub(super) fn touched(
     evidence: Evidence<'_>,
 ) -> GroupRow {
     let membership = before.membership.as_deref().map(|membership| Membership {
-        measured: evidence.now,
+        measured: evidence.now.instant,
         ..membership.clone()
     });
     let mut row = GroupRow {
@@ -93,9 +94,8 @@ pub(super) fn touched_apart(
 ) -> GroupRow {
     let mut row = self::touched(before, answer, touched, evidence);
     row.measured = before.measured;
-    let partitions = Arc::make_mut(&mut row.partitions);
     for Touched { place, .. } in touched {
-        set_apart(&mut partitions[*place], evidence.now);
+        set_apart(row.partitions.get_mut(*place), evidence.now);
     }
     row
 }
@@ -119,6 +119,7 @@ pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
             .collect(),
         isolation: before.isolation,
         verdict: before.verdict.clone(),
+        judged_at: before.judged_at,
         failures: before.failures.clone(),
         activity: Arc::clone(&before.activity),
     }
@@ -139,10 +140,7 @@ pub(super) fn patched(
         return Some(row);
     };
     let unchanged = |row: &PartitionRow| {
-        let index = before
-            .partitions
-            .binary_search_by(|known| known.id.cmp(&row.id));
-        let known = index.ok().map(|index| &before.partitions[index])?;
+        let known = before.partitions.get(&row.id)?;
         (!partitions.contains(&row.id)).then(|| {
             let mut known = known.clone();
             known.owner = row.owner;
@@ -165,7 +163,7 @@ pub(super) fn patched(
 }
 
 /// Notes that a row was measured `now`, unless it was earlier, and not with the others of its group.
-fn set_apart(row: &mut PartitionRow, now: Instant) {
+fn set_apart(row: &mut PartitionRow, now: Moment) {
     row.reading = row.reading.take().map(|reading| {
         let measured = reading.measured(now);
         reading.read_apart(measured)
@@ -230,7 +228,7 @@ fn membership(
             }
             Some(Arc::new(membership))
         }
-        Described::Memberless(listed) => Some(Arc::new(memberless(*listed, evidence.now))),
+        Described::Memberless(listed) => Some(Arc::new(memberless(*listed, evidence))),
         Described::Failed(_) => evidence.kept_membership(before),
         Described::NotFound | Described::Unsupported => None,
     }
@@ -253,7 +251,7 @@ fn described(description: &GroupDescription, evidence: Evidence<'_>) -> Membersh
         partition.topic = evidence.name(&partition.topic);
     }
     Membership {
-        measured: evidence.now,
+        measured: evidence.now.instant,
         state: *state,
         group_type: *group_type,
         assignor: assignor.clone(),
@@ -262,14 +260,14 @@ fn described(description: &GroupDescription, evidence: Evidence<'_>) -> Membersh
     }
 }
 
-fn memberless(listed: Listed, now: Instant) -> Membership {
+fn memberless(listed: Listed, evidence: Evidence<'_>) -> Membership {
     let Listed {
         state,
         group_type,
         coordinator,
     } = listed;
     Membership {
-        measured: now,
+        measured: evidence.now.instant,
         state,
         group_type,
         assignor: String::new(),
@@ -313,9 +311,9 @@ impl Evidence<'_> {
             Lag::Known(distance) => distance.lag > 0,
             Lag::NoCommit { .. } => false,
         };
-        let age = waits.then(|| self.ages.age(group, id)).flatten();
+        let wait = waits.then(|| self.ages.wait(group, id)).flatten();
         let (committed, marks) = (committed?, marks?);
-        Ok(Reading::new(committed, marks, isolation, age))
+        Ok(Reading::new(committed, marks, isolation, wait))
     }
 
     pub(super) fn marks(&self, id: &TopicPartition) -> Result<Watermarks, Unavailable> {
@@ -328,15 +326,21 @@ impl Evidence<'_> {
     /// Returns the row's last good pair while it may be shown.
     ///
     /// `measured` is when the newest of its group were read.
-    pub(super) fn kept(&self, measured: Instant, row: &PartitionRow) -> Option<Reading> {
+    pub(super) fn kept(&self, measured: Moment, row: &PartitionRow) -> Option<Reading> {
         let reading = row.reading.as_ref()?;
         let measured = reading.measured(measured);
-        is_fresh(measured, self.config, self.now).then(|| reading.clone().read_apart(measured))
+        self.is_fresh(measured.instant)
+            .then(|| reading.clone().read_apart(measured))
     }
 
     fn kept_membership(&self, before: Option<&GroupRow>) -> Option<Arc<Membership>> {
         let membership = before?.membership.as_ref()?;
-        is_fresh(membership.measured, self.config, self.now).then(|| Arc::clone(membership))
+        self.is_fresh(membership.measured)
+            .then(|| Arc::clone(membership))
+    }
+
+    fn is_fresh(&self, measured: Instant) -> bool {
+        is_fresh(measured, self.config, self.now.instant)
     }
 
     /// Returns the allocation of the name that every row shares.

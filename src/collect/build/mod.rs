@@ -21,8 +21,8 @@ use super::fetch::listing::Coverage;
 use super::fetch::marks::Marks;
 use super::fetch::topology::{Currency, Topology};
 use super::renewal::{Renewal, Renewals};
-use crate::lag::{GroupId, Share, TopicPartition};
-use crate::snapshot::{BrokerRow, ClusterSnapshot, CollectMode, CycleOutcome, GroupRow};
+use crate::lag::{GroupId, Share, Timestamp, TopicPartition};
+use crate::snapshot::{BrokerRow, ClusterSnapshot, CollectMode, CycleOutcome, GroupRow, Moment};
 
 /// Everything one cycle fetched.
 #[derive(Debug)]
@@ -62,6 +62,14 @@ impl Now {
     fn millis(self) -> i64 {
         let since = self.time.duration_since(SystemTime::UNIX_EPOCH);
         since.map_or(0, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Returns when what was read now was read.
+    fn of(self, ages: &Ages) -> Moment {
+        Moment {
+            instant: self.instant,
+            time: ages.now().unwrap_or_else(|| Timestamp::from(self.time)),
+        }
     }
 }
 
@@ -146,7 +154,7 @@ pub(super) fn build(
         marks: &fetched.marks,
         ages,
         config,
-        now: now.instant,
+        now: now.of(ages),
         now_ms: now.millis(),
     };
     let groups = group_rows(previous, fetched.groups, renewals, evidence);
@@ -205,7 +213,7 @@ pub(super) fn patch(
         marks: &marks,
         ages,
         config,
-        now: now.instant,
+        now: now.of(ages),
         now_ms: now.millis(),
     };
     let mut groups = previous.groups.clone();

@@ -4,7 +4,6 @@
 //! once for each run of them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::group::Evidence;
 use crate::collect::fetch::groups::{Described, GroupAnswer};
@@ -14,7 +13,7 @@ use crate::kafka::{KafkaError, PartitionMetadata};
 use crate::lag::{
     Committed, GroupId, Isolation, Lag, PartitionId, TopicName, TopicPartition, Unavailable,
 };
-use crate::snapshot::{GroupRow, MemberIndex, Membership, PartitionRow};
+use crate::snapshot::{GroupRow, MemberIndex, Membership, PartitionRow, PartitionRows};
 
 /// A group's partitions, each with its commit as far as it could be read; sorted.
 pub(super) type Commits = Vec<(TopicPartition, Result<Committed, Unavailable>)>;
@@ -30,21 +29,21 @@ pub(super) fn commits(
         .into_iter()
         .flat_map(|membership| membership.members.iter())
         .flat_map(|member| &member.assignment);
-    let rows = before.map_or(&[][..], |before| &before.partitions);
+    let rows = before.into_iter().flat_map(|row| row.partitions.iter());
     let mut commits = match &answer.committed {
         Ok(read) => {
-            let mut commits = read_commits(read, rows, &answer.description, evidence);
+            let mut commits = read_commits(read, before, &answer.description, evidence);
             let uncommitted = |id: &TopicPartition| (id.clone(), Ok(Committed::Never));
             commits.extend(assigned.map(uncommitted));
             if matches!(answer.description, Described::Failed(_)) {
                 // Whose they are cannot be read now; those that were the group's by assignment stay so.
-                let held = rows.iter().filter(|row| is_held_without_commit(row));
+                let held = rows.filter(|row| is_held_without_commit(row));
                 commits.extend(held.map(|row| uncommitted(&row.id)));
             }
             commits
         }
         Err(_) => {
-            let known = rows.iter().map(|row| &row.id).chain(assigned);
+            let known = rows.map(|row| &row.id).chain(assigned);
             known
                 .map(|id| (id.clone(), Err(Unavailable::Committed)))
                 .collect()
@@ -73,7 +72,7 @@ fn is_held_without_commit(row: &PartitionRow) -> bool {
 /// a group that has just begun is seen waiting, and the other named topics are not held against it.
 fn read_commits(
     read: &[(TopicPartition, Result<Committed, KafkaError>)],
-    rows: &[PartitionRow],
+    before: Option<&GroupRow>,
     description: &Described,
     evidence: Evidence<'_>,
 ) -> Commits {
@@ -84,7 +83,7 @@ fn read_commits(
         Ok(Committed::Never) => topics
             .as_ref()
             .is_some_and(|topics| topics.admit(&id.topic)),
-        Err(_) => !was_named || rows.binary_search_by(|row| row.id.cmp(id)).is_ok(),
+        Err(_) => !was_named || before.is_some_and(|row| row.partitions.get(id).is_some()),
     };
     read.iter()
         .filter(|(id, commit)| is_ours(id, commit))
@@ -196,18 +195,11 @@ pub(super) fn rows(
     commits: Commits,
     membership: Option<&Membership>,
     evidence: Evidence<'_>,
-) -> Arc<[PartitionRow]> {
+) -> PartitionRows {
     let owners = membership.map(owners).unwrap_or_default();
     let isolation = evidence.config.isolation(group);
-    let known = before.map_or(&[][..], |before| &before.partitions);
-    let mut next = 0;
     let row = |(id, committed): (TopicPartition, Result<Committed, Unavailable>)| {
-        let place = match known.get(next) {
-            Some(row) if row.id == id => Some(next),
-            _ => known.binary_search_by(|row| row.id.cmp(&id)).ok(),
-        };
-        next = place.unwrap_or(next) + usize::from(place.is_some());
-        let known = before.zip(place.map(|index| &known[index]));
+        let known = before.and_then(|before| Some((before, before.partitions.get(&id)?)));
         let owner = owners.get(&id).copied();
         let committed = (committed, isolation);
         row(group, id, committed, known, owner, evidence)
@@ -215,31 +207,30 @@ pub(super) fn rows(
     commits.into_iter().map(row).collect()
 }
 
-/// Returns the rows of before with those of some partitions made anew, which are to be judged.
+/// Returns the rows of before with those of some partitions made anew, which are to be judged: all of before where those say
+/// what they said.
 pub(super) fn touched(
     before: &GroupRow,
     touched: &[Touched],
     evidence: Evidence<'_>,
-) -> Arc<[PartitionRow]> {
-    if touched.is_empty() {
-        return Arc::clone(&before.partitions);
+) -> PartitionRows {
+    let made = touched.iter().filter_map(|&Touched { place, committed }| {
+        let known = &before.partitions[place];
+        let row = row(
+            &before.id,
+            known.id.clone(),
+            (Ok(committed), before.isolation),
+            Some((before, known)),
+            known.owner,
+            evidence,
+        );
+        (!row.reads_the_same_as(known)).then_some((place, row))
+    });
+    let mut partitions = before.partitions.clone();
+    for (place, row) in made {
+        *partitions.get_mut(place) = row;
     }
-    let mut touched = touched.iter().peekable();
-    let rows = before.partitions.iter().enumerate();
-    let rows = rows.map(
-        |(place, known)| match touched.next_if(|touched| touched.place == place) {
-            None => known.clone(),
-            Some(Touched { committed, .. }) => row(
-                &before.id,
-                known.id.clone(),
-                (Ok(*committed), before.isolation),
-                Some((before, known)),
-                known.owner,
-                evidence,
-            ),
-        },
-    );
-    rows.collect()
+    partitions
 }
 
 fn row(

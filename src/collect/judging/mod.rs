@@ -6,6 +6,7 @@
 mod past;
 mod policies;
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use super::renewal::{Renewal, Renewals};
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{
     Committed, GroupId, Headroom, LogStart, Members, Timestamp, TopicName, TopicPartition, Unread,
-    Verdict, Window, headroom,
+    Verdict, Wait, Window, headroom,
 };
 use crate::snapshot::{
     ClusterSnapshot, GroupRow, GroupState, Judgement, Membership, PartitionRow, Reading,
@@ -141,12 +142,14 @@ impl Judging {
             Renewal::Only(_) | Renewal::Whole => None,
         };
         if touched.is_none() {
-            row.by_topic().for_each(|(topic, _)| policies.note(topic));
+            row.partitions
+                .by_topic()
+                .for_each(|(topic, _)| policies.note(topic));
             let assigned = membership.iter().flat_map(|membership| {
                 let members = membership.members.iter();
                 members.flat_map(|member| &member.assignment)
             });
-            let topics = row.by_topic();
+            let topics = row.partitions.by_topic();
             let committed = topics.filter(|(_, partitions)| partitions.iter().any(has_commit));
             let committed = committed.map(|(topic, _)| topic);
             past.abandoned.observe(at, members, assigned, committed);
@@ -176,30 +179,33 @@ impl Judging {
             places.sort_unstable();
             places.dedup();
         }
-        let neighbours = past.neighbours(row);
+        let neighbours = LazyCell::new(|| past.neighbours(row));
+        let next_door = |partition: &PartitionRow| neighbours.newest(partition);
         let judgements: Vec<(usize, Judgement)> = places
             .into_iter()
-            .map(|place| {
+            .filter_map(|place| {
                 let partition = &rows[place];
                 let headroom = |window: &Window, reading: &Reading| {
                     let unread = Unread {
                         committed: window.newest().committed,
                         lag: reading.lag(),
-                        age_at_most: reading.age().and_then(|age| age.at_most),
+                        earliest: earliest(reading),
                         log_start: log_starts.get(&partition.id),
                     };
                     let policy = policies.of(&partition.id.topic);
                     policy.map_or(Headroom::Unknown, |policy| headroom(policy, unread, at))
                 };
                 let window = past.window(&partition.id, place);
-                let judgement = past.judge(partition, window, &setting, &neighbours, headroom);
-                (place, judgement)
+                let judgement = past.judge(partition, window, &setting, next_door, headroom);
+                (judgement != partition.judgement()).then_some((place, judgement))
             })
             .collect();
         past.see(judged, at);
-        let partitions = Arc::make_mut(&mut row.partitions);
-        for (place, judgement) in judgements {
-            partitions[place].judge(judgement);
+        row.judged_at = at;
+        if !judgements.is_empty() {
+            for (place, judgement) in judgements {
+                row.partitions.get_mut(place).judge(judgement);
+            }
         }
         row.is_quiet =
             past.abandoned.is_empty() && row.partitions.iter().all(PartitionRow::stands_still);
@@ -248,14 +254,14 @@ impl Judging {
 impl Setting<'_> {
     /// Tells whether a pair was read just now.
     fn is_new(&self, reading: &Reading) -> bool {
-        reading.measured(self.group.measured) == self.now.instant
+        reading.measured(self.group.measured).instant == self.now.instant
     }
 }
 
 /// Returns the topics that groups have something on.
 fn topics(snapshot: &ClusterSnapshot) -> BTreeSet<&TopicName> {
     let groups = snapshot.groups.iter();
-    let topics = groups.flat_map(|row| row.by_topic().map(|(topic, _)| topic));
+    let topics = groups.flat_map(|row| row.partitions.by_topic().map(|(topic, _)| topic));
     topics.collect()
 }
 
@@ -271,6 +277,14 @@ fn members(membership: Option<&Membership>) -> Members {
         | GroupState::Reconciling => Members::Rebalancing,
         GroupState::Stable => Members::Settled,
         GroupState::Unknown => Members::Unknown,
+    }
+}
+
+/// Returns the earliest instant that the first record that waits may have come in at.
+fn earliest(reading: &Reading) -> Option<Timestamp> {
+    match reading.wait()? {
+        Wait::Over => None,
+        Wait::Since { earliest, .. } => earliest,
     }
 }
 

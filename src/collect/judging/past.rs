@@ -31,25 +31,26 @@ pub(super) struct Neighbours<'a> {
 }
 
 impl Past {
-    /// Judges one partition; `headroom` tells how long its first unread record is safe.
+    /// Judges one partition; `next_door` tells when whoever reads it was last seen to commit anything, `headroom` how long its
+    /// first unread record is safe.
     pub(super) fn judge(
         &self,
         partition: &PartitionRow,
         window: Option<&Window>,
         setting: &Setting<'_>,
-        neighbours: &Neighbours<'_>,
+        next_door: impl FnOnce(&PartitionRow) -> Option<Timestamp>,
         headroom: impl FnOnce(&Window, &Reading) -> Headroom,
     ) -> Judgement {
         let at = Timestamp::from(setting.now.time);
         let ownership = self.ownership(partition, setting, at);
-        let finding = judge(&Circumstances {
+        let circumstances = Circumstances {
             now: at,
             lag: lag(partition),
             window,
             members: setting.members,
             ownership,
-            topic_commit: neighbours.newest(partition),
-        });
+        };
+        let finding = judge(&circumstances, || next_door(partition));
         let (drain, headroom) = match (window, &partition.reading) {
             (Some(window), Some(_)) if window.newest().lag() == 0 => {
                 (Drain::CaughtUp, Headroom::NothingUnread)
@@ -169,9 +170,9 @@ impl Past {
     pub(super) fn neighbours<'a>(&self, row: &'a GroupRow) -> Neighbours<'a> {
         let mut neighbours = Neighbours::default();
         let mut place = 0;
-        for (topic, partitions) in row.by_topic() {
+        for (topic, partitions) in row.partitions.by_topic() {
             let mut of_topic = None;
-            for partition in partitions {
+            for partition in partitions.iter() {
                 let window = self.window(&partition.id, place);
                 place += 1;
                 let at = window.and_then(Window::last_commit);
@@ -209,7 +210,7 @@ impl Neighbours<'_> {
     }
 
     /// Returns when whoever reads the partition was last seen to commit anything.
-    fn newest(&self, partition: &PartitionRow) -> Option<Timestamp> {
+    pub(super) fn newest(&self, partition: &PartitionRow) -> Option<Timestamp> {
         match partition.owner {
             Some(owner) => self.owners.get(owner.index()).copied().flatten(),
             None => self.topics.get(&partition.id.topic).copied(),

@@ -20,9 +20,9 @@ async fn what_offsets_tell_at_once_is_told_at_once() {
     watch.world().log("orders", 1).end = 60;
     let snapshot = watch.poll().await;
     assert_eq!(status(&snapshot), Status::Ahead);
-    let verdict = &group(&snapshot, "billing").expect("it is there").verdict;
+    let row = group(&snapshot, "billing").expect("it is there");
     assert_eq!(
-        verdict.to_string(),
+        row.verdict.sentence(row.judged_at).to_string(),
         "partition 1 of orders is committed 20 records past the log end: the log was truncated or the topic made anew"
     );
     watch.world().log("orders", 2).start = 75;
@@ -64,14 +64,14 @@ async fn retention_outlives_an_outage_and_not_the_right_to_read_it() {
     cluster.world().log("orders", 0).end = 150;
     sleep(Duration::from_secs(30)).await;
     assert!(
-        matches!(headroom(), Headroom::Left { .. }),
+        matches!(headroom(), Headroom::Until { .. }),
         "{:?}",
         headroom()
     );
     cluster.world().faults.configs = Some(ErrorCode::TIMED_OUT);
     sleep(Duration::from_secs(1_000)).await;
     assert!(
-        matches!(headroom(), Headroom::Left { .. }),
+        matches!(headroom(), Headroom::Until { .. }),
         "{:?}",
         headroom()
     );

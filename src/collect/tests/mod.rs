@@ -129,7 +129,8 @@ fn ids(snapshot: &ClusterSnapshot) -> Vec<&str> {
 
 /// Returns the partitions of a group and whether each has a commit; nothing for one that cannot be told.
 fn commits(snapshot: &ClusterSnapshot, id: &str) -> Vec<(String, Option<bool>)> {
-    let rows = group(snapshot, id).map_or(&[][..], |row| &row.partitions);
+    let rows = group(snapshot, id).into_iter();
+    let rows = rows.flat_map(|row| row.partitions.iter());
     let commit = |row: &PartitionRow| {
         let is_committed = row
             .reading
@@ -137,5 +138,5 @@ fn commits(snapshot: &ClusterSnapshot, id: &str) -> Vec<(String, Option<bool>)> 
             .map(|reading| reading.committed != Committed::Never);
         (row.id.to_string(), is_committed)
     };
-    rows.iter().map(commit).collect()
+    rows.map(commit).collect()
 }

@@ -124,7 +124,7 @@ fn check(snapshot: &ClusterSnapshot, history: &[Vec<Truth>]) -> Result<(), TestC
             let records = shown.lag().records(snapshot.uncommitted);
             prop_assert_eq!(records, Some(log_end - committed));
             let row = group(snapshot, id).expect("it has a reading");
-            let measured = shown.measured(row.measured);
+            let measured = shown.measured(row.measured).instant;
             let age = snapshot.taken.saturating_duration_since(measured);
             prop_assert!(age <= snapshot.stale_after, "shown after {age:?}");
             let lateness = measured.saturating_duration_since(truth.read);

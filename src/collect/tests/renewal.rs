@@ -35,7 +35,8 @@ async fn nothing_of_the_old_log_is_said_of_the_new_one() {
     let mut watch = Watch::new(PollConfig::default(), orders);
     let snapshot = renewed(&mut watch).await;
     let reading = reading(&snapshot, "billing", "orders", 0).expect("it is read");
-    let age = reading.age().expect("records wait");
+    let measured = group(&snapshot, "billing").expect("it is there").measured;
+    let age = reading.age(measured).expect("records wait");
     assert_eq!(age.at_least, Duration::ZERO, "{age:?}");
     let row = partition(&snapshot, "billing", "orders", 0).expect("it is there");
     assert_eq!(row.judgement().finding.status(), Status::Ok);

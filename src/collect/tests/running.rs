@@ -208,7 +208,8 @@ async fn what_was_seen_over_time_outlives_a_poller() {
     let method = || {
         let snapshot = slot.load().expect("it was polled");
         let reading = reading(&snapshot, "billing", "orders", 0).expect("it was read");
-        reading.age().map(|age| age.method)
+        let measured = group(&snapshot, "billing").expect("it was read").measured;
+        reading.age(measured).map(|age| age.method)
     };
     poller(crate::collect::Remembered::default())
         .poll_once()

@@ -6,8 +6,10 @@ use super::scene::Scene;
 use super::{seconds, timestamp};
 use crate::exposition::writer::{Labels, Value};
 use crate::lag::group::TopicTotals;
-use crate::lag::{Committed, Drain, Headroom, Method, Status};
-use crate::snapshot::{Activity, Commits, GroupRow, Membership, PartitionRow, Reading};
+use crate::lag::{Committed, Drain, Method, Status, Timestamp, TopicName};
+use crate::snapshot::{
+    Activity, Commits, GroupRow, Membership, Moment, PartitionRow, PartitionRun, Reading,
+};
 
 /// A group as it is to be seen.
 pub(in crate::exposition) struct GroupView<'a> {
@@ -45,7 +47,8 @@ impl GroupTopicView {
     pub(in crate::exposition) fn new(
         scene: Scene<'_>,
         group: &GroupView<'_>,
-        rows: &[PartitionRow],
+        topic: &TopicName,
+        rows: PartitionRun<'_>,
     ) -> Self {
         let GroupView { row, is_judged, .. } = *group;
         let snapshot = scene.snapshot;
@@ -56,14 +59,15 @@ impl GroupTopicView {
             Some((reading.committed, reading.lag()))
         });
         let drain = || Drain::of_topic(rows.iter().filter_map(PartitionRow::drain));
-        let topic = &rows[0].id.topic;
         let has_reading = |partition| scene.reading(row, partition).is_some();
         let commits = rows.iter().any(has_reading);
         let commits = commits.then(|| row.activity.commits.get(topic).copied());
         Self {
             totals: TopicTotals::of(lags, snapshot.uncommitted),
-            oldest: oldest(readings()),
-            headroom: is_judged.then(|| least_headroom(counted())).flatten(),
+            oldest: oldest(row.measured, readings()),
+            headroom: is_judged
+                .then(|| least_headroom(row.judged_at, counted()))
+                .flatten(),
             drain: is_judged.then(drain).flatten(),
             abandoned: rows
                 .iter()
@@ -77,13 +81,16 @@ impl GroupTopicView {
 /// Returns the greatest age of records that wait.
 ///
 /// Where some are unknown it is at least that of the others; 0 would look like a group that is caught up.
-fn oldest<'a>(readings: impl Iterator<Item = Option<&'a Reading>>) -> Option<Duration> {
+fn oldest<'a>(
+    measured: Moment,
+    readings: impl Iterator<Item = Option<&'a Reading>>,
+) -> Option<Duration> {
     let mut oldest = None;
     let mut are_all_known = true;
     for reading in readings {
         let age = match reading {
             Some(reading) if reading.committed == Committed::Never => continue,
-            Some(reading) => reading.age(),
+            Some(reading) => reading.age(measured),
             None => None,
         };
         let least = age.map(|age| match age.method {
@@ -96,15 +103,16 @@ fn oldest<'a>(readings: impl Iterator<Item = Option<&'a Reading>>) -> Option<Dur
     oldest.filter(|age| are_all_known || !age.is_zero())
 }
 
-/// Returns the least time until a first record is lost.
-fn least_headroom<'a>(rows: impl Iterator<Item = &'a PartitionRow>) -> Option<Duration> {
+/// Returns the least time from `now` until a first record is lost.
+fn least_headroom<'a>(
+    now: Timestamp,
+    rows: impl Iterator<Item = &'a PartitionRow>,
+) -> Option<Duration> {
     rows.filter(|row| !row.is_quiet())
         .map(PartitionRow::judgement)
         .filter(|judgement| judgement.finding.status() != Status::Losing)
-        .filter_map(|judgement| match judgement.headroom {
-            Headroom::Left { time, limit: _ } => Some(time),
-            Headroom::NothingUnread | Headroom::Unlimited | Headroom::Unknown => None,
-        })
+        .filter_map(|judgement| judgement.headroom.left(now))
+        .map(|(left, _)| left)
         .min()
 }
 
@@ -191,11 +199,17 @@ pub(super) fn last_commit(view: &GroupTopicView, _: &mut Labels) -> Option<Value
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::lag::{
-        Age, Finding, Isolation, Limit, Offset, Ownership, TopicPartition, Watermarks,
+        Finding, Headroom, Isolation, Limit, Offset, Ownership, TopicPartition, Wait, Watermarks,
     };
     use crate::snapshot::Judgement;
+
+    fn now() -> Timestamp {
+        Timestamp::EPOCH.after(Duration::from_secs(1_700_000_000))
+    }
 
     fn waiting(committed: Committed, end: i64, age: Option<(u64, Method)>) -> Reading {
         let offset = |raw| Offset::new(raw).expect("the tests use offsets from 0");
@@ -204,13 +218,16 @@ mod tests {
             log_end: offset(end),
             last_stable: None,
         };
-        let age = age.map(|(seconds, method)| Age {
-            estimate: Duration::from_secs(seconds),
-            at_least: Duration::from_secs(seconds),
-            at_most: None,
-            method,
+        let wait = age.map(|(seconds, method)| {
+            let since = now().before(Duration::from_secs(seconds));
+            Wait::Since {
+                earliest: None,
+                likely: since,
+                latest: since,
+                method,
+            }
         });
-        Reading::new(committed, marks, Isolation::ReadUncommitted, age)
+        Reading::new(committed, marks, Isolation::ReadUncommitted, wait)
     }
 
     #[test]
@@ -262,7 +279,11 @@ mod tests {
                 None,
             ),
         ] {
-            let told = oldest(readings.iter().map(Option::as_ref));
+            let measured = Moment {
+                instant: Instant::now(),
+                time: now(),
+            };
+            let told = oldest(measured, readings.iter().map(Option::as_ref));
             assert_eq!(told, expected.map(Duration::from_secs), "{case}");
         }
     }
@@ -276,8 +297,8 @@ mod tests {
                 Judgement {
                     finding,
                     drain: Drain::Never,
-                    headroom: Headroom::Left {
-                        time: Duration::from_secs(seconds),
+                    headroom: Headroom::Until {
+                        at: now().after(Duration::from_secs(seconds)),
                         limit: Limit::Time,
                     },
                     ownership: Ownership::Unknown,
@@ -286,11 +307,14 @@ mod tests {
         };
         let lagging = Finding::Lagging {
             lag: 5,
-            lasting: Duration::ZERO,
+            since: now(),
         };
         let losing = Finding::Losing { lost: 1 };
         let rows = [row(losing, 0), row(lagging, 70), row(lagging, 60)];
-        assert_eq!(least_headroom(rows.iter()), Some(Duration::from_secs(60)));
-        assert_eq!(least_headroom(rows[..1].iter()), None);
+        assert_eq!(
+            least_headroom(now(), rows.iter()),
+            Some(Duration::from_secs(60))
+        );
+        assert_eq!(least_headroom(now(), rows[..1].iter()), None);
     }
 }

@@ -3,11 +3,12 @@
 use super::scene::Scene;
 use super::seconds;
 use crate::exposition::writer::{Labels, Value};
-use crate::lag::{Committed, Headroom, Lag, Method, Status, UncommittedPolicy};
+use crate::lag::{Committed, Lag, Method, Status, UncommittedPolicy};
 use crate::snapshot::{GroupRow, Judgement, Member, OwnerInfo, PartitionRow, Reading};
 
 /// A partition of a group as it is to be seen.
 pub(in crate::exposition) struct GroupPartitionView<'a> {
+    group: &'a GroupRow,
     row: &'a PartitionRow,
     /// The pair that is shown, with its lag.
     reading: Option<(&'a Reading, Lag)>,
@@ -29,6 +30,7 @@ impl<'a> GroupPartitionView<'a> {
         let is_judged = scene.is_judged();
         let shows_owner = scene.snapshot.exposure.owner_info == OwnerInfo::Exposed;
         Self {
+            group,
             row,
             reading: reading.map(|reading| (reading, reading.lag())),
             judgement: (is_judged && !row.is_quiet()).then(|| row.judgement()),
@@ -48,7 +50,7 @@ pub(super) fn lag(view: &GroupPartitionView<'_>, _: &mut Labels) -> Option<Value
 
 pub(super) fn lag_seconds(view: &GroupPartitionView<'_>, _: &mut Labels) -> Option<Value> {
     let (reading, _) = view.reading?;
-    let age = reading.age()?;
+    let age = reading.age(view.group.measured)?;
     // A lower bound that begins at 0 would look like a group that is caught up.
     (age.method != Method::Bound).then(|| seconds(age.estimate))
 }
@@ -75,10 +77,8 @@ pub(super) fn status(view: &GroupPartitionView<'_>, labels: &mut Labels) -> Opti
 }
 
 pub(super) fn headroom(view: &GroupPartitionView<'_>, _: &mut Labels) -> Option<Value> {
-    match view.judgement?.headroom {
-        Headroom::Left { time, limit: _ } => Some(seconds(time)),
-        Headroom::NothingUnread | Headroom::Unlimited | Headroom::Unknown => None,
-    }
+    let (left, _) = view.judgement?.headroom.left(view.group.judged_at)?;
+    Some(seconds(left))
 }
 
 /// An old pair that is still kept tells of it too, as long as the newest cycle is fresh.

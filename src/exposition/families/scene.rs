@@ -86,10 +86,10 @@ impl<'a> Scene<'a> {
             .iter()
             .filter_map(|row| row.reading.as_ref());
         if self.shows_readings()
-            && self.is_fresh(group.measured)
+            && self.is_fresh(group.measured.instant)
             && readings.any(Reading::is_of_its_group)
         {
-            oldest.see(group.measured);
+            oldest.see(group.measured.instant);
         }
         if let Some(membership) = self.membership(group) {
             oldest.see(membership.measured);
@@ -109,7 +109,7 @@ impl<'a> Scene<'a> {
             for row in group.partitions.iter() {
                 let apart = row.reading.as_ref();
                 let apart = apart.filter(|reading| !reading.is_of_its_group());
-                let measured = apart.map(|reading| reading.measured(group.measured));
+                let measured = apart.map(|reading| reading.measured(group.measured).instant);
                 measured
                     .filter(|measured| self.is_fresh(*measured))
                     .into_iter()
@@ -137,7 +137,7 @@ impl<'a> Scene<'a> {
         then: Scene<'_>,
         before: &GroupRow,
     ) -> bool {
-        self.is_fresh(group.measured) == then.is_fresh(before.measured)
+        self.is_fresh(group.measured.instant) == then.is_fresh(before.measured.instant)
             && self.membership(group).is_some() == then.membership(before).is_some()
             && (std::ptr::eq(group, before) || group.shows_the_same_as(before))
     }

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::summary::{GroupSummary, group_summary};
 use super::{Absence, absence, age_seconds, seconds, sum_absence, timestamp_of, totals};
 use crate::lag::{
-    ClusterName, Committed, Drain, Finding, Headroom, Lag, Limit, Offset, Sentence, TopicName,
+    ClusterName, Committed, Drain, Finding, Lag, Limit, Offset, Sentence, Timestamp, TopicName,
     TopicPartition,
 };
 use crate::snapshot::{
-    ClusterSnapshot, Commits, GroupRow, Judgement, Member, Membership, PartitionRow,
+    ClusterSnapshot, Commits, GroupRow, Judgement, Member, Membership, PartitionRow, PartitionRun,
 };
 
 /// The answer of `/api/v1/groups/{group}`.
@@ -87,17 +87,15 @@ pub fn group_detail<'a>(
     now: Instant,
 ) -> GroupDetail<'a> {
     let membership = snapshot.fresh_membership(group, now);
-    let topics = group
-        .partitions
-        .chunk_by(|one, next| one.id.topic == next.id.topic);
+    let topics = group.partitions.by_topic();
     GroupDetail {
         summary: group_summary(cluster, snapshot, group, now),
         member_list: membership.map(member_list),
         topic_list: topics
-            .map(|rows| {
-                let commits = group.activity.commits.get(&rows[0].id.topic);
+            .map(|(topic, rows)| {
+                let commits = group.activity.commits.get(topic);
                 let commits = commits.copied().unwrap_or_default();
-                topic_body(snapshot, group, rows, commits, now)
+                topic_body(snapshot, group, (topic, rows), commits, now)
             })
             .collect(),
     }
@@ -140,14 +138,19 @@ fn limit_word(limit: Limit) -> &'static str {
     }
 }
 
-fn sentence(partition: &TopicPartition, finding: Finding) -> String {
-    Sentence { partition, finding }.to_string()
+fn sentence(partition: &TopicPartition, finding: Finding, now: Timestamp) -> String {
+    let sentence = Sentence {
+        partition,
+        finding,
+        now,
+    };
+    sentence.to_string()
 }
 
 fn topic_body<'a>(
     snapshot: &'a ClusterSnapshot,
     group: &'a GroupRow,
-    rows: &'a [PartitionRow],
+    (topic, rows): (&'a TopicName, PartitionRun<'a>),
     commits: Commits,
     now: Instant,
 ) -> TopicBody<'a> {
@@ -155,7 +158,7 @@ fn topic_body<'a>(
     let membership = snapshot.fresh_membership(group, now);
     let drain = Drain::of_topic(rows.iter().filter_map(PartitionRow::drain));
     TopicBody {
-        topic: &rows[0].id.topic,
+        topic,
         lag: totals.lag,
         lag_reason: sum_absence(snapshot, group, rows, totals.lag, now),
         current_offset_sum: totals.committed,
@@ -197,15 +200,12 @@ fn partition_body<'a>(
         Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
     });
     let owner = membership.and_then(|membership| membership.owner(row));
-    let age = reading.and_then(|reading| reading.age());
+    let age = reading.and_then(|reading| reading.age(group.measured));
     // What is said of a pair that is too old is as old as that.
     let Judgement {
         finding, headroom, ..
     } = reading.map_or_else(Judgement::default, |_| row.judgement());
-    let headroom = match headroom {
-        Headroom::Left { time, limit } => Some((time, limit)),
-        Headroom::NothingUnread | Headroom::Unlimited | Headroom::Unknown => None,
-    };
+    let headroom = headroom.left(group.judged_at);
     PartitionBody {
         partition: row.id.partition.0,
         current_offset: reading.and_then(|reading| match reading.committed {
@@ -226,12 +226,12 @@ fn partition_body<'a>(
         status: finding.status().as_str(),
         status_reason: match finding {
             Finding::Ok => None,
-            finding => Some(sentence(&row.id, finding)),
+            finding => Some(sentence(&row.id, finding, group.judged_at)),
         },
         blocked: reading.and_then(|_| row.blocked()),
         retention_headroom_seconds: headroom.map(|(time, _)| seconds(time)),
         retention_limit: headroom.map(|(_, limit)| limit_word(limit)),
-        age_seconds: measured.map(|measured| age_seconds(measured, now)),
+        age_seconds: measured.map(|measured| age_seconds(measured.instant, now)),
         member_id: owner.map(|owner| &*owner.id),
         client_id: owner.map(|owner| &*owner.client_id),
         host: owner.map(|owner| &*owner.host),

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::lag::group::TopicTotals;
 use crate::lag::{Lag, UncommittedPolicy};
-use crate::snapshot::{ClusterSnapshot, GroupRow, PartitionRow};
+use crate::snapshot::{ClusterSnapshot, GroupRow, PartitionRow, PartitionRun};
 
 /// Why there is no figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -87,7 +87,7 @@ fn absence(
 fn sum_absence(
     snapshot: &ClusterSnapshot,
     group: &GroupRow,
-    rows: &[PartitionRow],
+    rows: PartitionRun<'_>,
     lag: Option<u64>,
     now: Instant,
 ) -> Option<Absence> {
@@ -104,7 +104,7 @@ fn sum_absence(
 fn totals(
     snapshot: &ClusterSnapshot,
     group: &GroupRow,
-    rows: &[PartitionRow],
+    rows: PartitionRun<'_>,
     now: Instant,
 ) -> TopicTotals {
     TopicTotals::of(

@@ -104,16 +104,17 @@ pub(super) fn group_summary<'a>(
     let GroupRow {
         id,
         membership: _,
-        measured: _,
+        measured,
         partitions,
         is_quiet: _,
         isolation: _,
         verdict,
+        judged_at,
         failures,
         activity,
     } = group;
     let membership = snapshot.fresh_membership(group, now);
-    let totals = totals(snapshot, group, partitions, now);
+    let totals = totals(snapshot, group, partitions.all(), now);
     let readings = || {
         let rows = partitions.iter();
         rows.filter_map(|row| snapshot.fresh_reading(group, row, now))
@@ -128,28 +129,26 @@ pub(super) fn group_summary<'a>(
             .and_then(|membership| membership.coordinator)
             .map(|coordinator| coordinator.0),
         members: membership.map(|membership| membership.members.len()),
-        topics: partitions
-            .chunk_by(|one, next| one.id.topic == next.id.topic)
-            .count(),
+        topics: partitions.by_topic().count(),
         partitions: partitions.len(),
         uncommitted_partitions: totals.uncommitted_partitions,
         lag: totals.lag,
-        lag_reason: sum_absence(snapshot, group, partitions, totals.lag, now),
+        lag_reason: sum_absence(snapshot, group, partitions.all(), totals.lag, now),
         status: group.status().as_str(),
         status_reason: match (verdict, failures.first()) {
-            (Verdict::Bad { .. }, _) => Some(verdict.to_string()),
+            (Verdict::Bad { .. }, _) => Some(verdict.sentence(*judged_at).to_string()),
             (Verdict::Ok, Some(failure)) if partitions.is_empty() => {
                 Some(format!("nothing could be read: {}", failure.message))
             }
             (Verdict::Ok, _) => None,
         },
         lag_seconds: readings()
-            .filter_map(|(reading, _)| reading.age())
+            .filter_map(|(reading, _)| reading.age(*measured))
             .map(|age| age.estimate)
             .max()
             .map(seconds),
         age_seconds: readings()
-            .map(|(_, measured)| measured)
+            .map(|(_, measured)| measured.instant)
             .min()
             .map(|oldest| age_seconds(oldest, now)),
         // Where the members cannot be told, neither can what they did.

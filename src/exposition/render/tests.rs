@@ -1,6 +1,7 @@
 //! A rendering that takes over what looks the same is the one that is made from nothing.
 
 use std::io::Read;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use flate2::read::GzDecoder;
@@ -10,12 +11,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::exposition::{body, render_own};
 use crate::lag::{
-    Age, BrokerId, Committed, Drain, Finding, Headroom, Isolation, Limit, Method, Offset,
-    Ownership, PartitionId, TopicPartition, Unavailable, UncommittedPolicy, Verdict, Watermarks,
+    BrokerId, Committed, Drain, Finding, Headroom, Isolation, Limit, Method, Offset, Ownership,
+    PartitionId, Timestamp, TopicPartition, Unavailable, UncommittedPolicy, Verdict, Wait,
+    Watermarks,
 };
 use crate::snapshot::{
     Activity, CollectMode, CycleOutcome, Exposure, Granularity, GroupRow, GroupState, GroupType,
-    Judgement, Membership, OwnerInfo, PartitionRow, Reading, TopicPartitionRow, TopicRow,
+    Judgement, Membership, Moment, OwnerInfo, PartitionRow, Reading, TopicPartitionRow, TopicRow,
     TopicSeries,
 };
 
@@ -23,6 +25,20 @@ const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// Groups of this many partitions: a run of partitions has about three of them, a run of groups some forty.
 const PARTITIONS: i32 = 150;
+
+/// When the tests began, which is at noon.
+static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+fn noon() -> Timestamp {
+    Timestamp::EPOCH.after(Duration::from_secs(1_700_000_000))
+}
+
+fn moment(instant: Instant) -> Moment {
+    Moment {
+        instant,
+        time: noon().after(instant.saturating_duration_since(*BEGUN)),
+    }
+}
 
 fn offset(raw: i64) -> Offset {
     Offset::new(raw).expect("the tests use offsets from 0")
@@ -43,19 +59,19 @@ fn partition(number: i32, lag: i64, apart: Option<Instant>) -> PartitionRow {
         "payments"
     };
     let id = TopicPartition::new(topic, number);
-    let age = Age {
-        estimate: Duration::from_millis(lag.unsigned_abs() * 7),
-        at_least: Duration::ZERO,
-        at_most: None,
+    let wait = Wait::Since {
+        earliest: None,
+        likely: noon().before(Duration::from_millis(lag.unsigned_abs() * 7)),
+        latest: noon(),
         method: Method::History,
     };
     let committed = Committed::At(offset(1_000));
     let isolation = Isolation::ReadUncommitted;
-    let reading = Reading::new(committed, marks(1_000 + lag), isolation, Some(age));
+    let reading = Reading::new(committed, marks(1_000 + lag), isolation, Some(wait));
     let row = match apart {
         None => PartitionRow::new(id, Ok(reading), None),
         Some(at) => {
-            let failed = (Unavailable::EndOffset, Some(reading.read_apart(at)));
+            let failed = (Unavailable::EndOffset, Some(reading.read_apart(moment(at))));
             PartitionRow::new(id, Err(failed), None)
         }
     };
@@ -66,11 +82,11 @@ fn partition(number: i32, lag: i64, apart: Option<Instant>) -> PartitionRow {
     row.judged(Judgement {
         finding: Finding::Lagging {
             lag,
-            lasting: Duration::from_secs(60),
+            since: noon().before(Duration::from_secs(60)),
         },
         drain: Drain::In(Duration::from_millis(lag * 13)),
-        headroom: Headroom::Left {
-            time: Duration::from_secs(lag),
+        headroom: Headroom::Until {
+            at: noon().after(Duration::from_secs(lag)),
             limit: Limit::Time,
         },
         ownership: Ownership::Unknown,
@@ -96,11 +112,12 @@ fn group(number: usize, measured: Instant) -> GroupRow {
     GroupRow {
         id: format!("group-{number:03}").into(),
         membership: Some(membership(measured, GroupState::Stable)),
-        measured,
+        measured: moment(measured),
         is_quiet: false,
-        partitions: partitions.into(),
+        partitions: partitions.into_iter().collect(),
         isolation: Isolation::ReadUncommitted,
         verdict: Verdict::Ok,
+        judged_at: moment(measured).time,
         failures: Vec::new(),
         activity: Arc::default(),
     }
@@ -242,10 +259,16 @@ fn change_partition(
     at: usize,
     to: impl FnOnce(&PartitionRow) -> PartitionRow,
 ) {
-    let mut rows = group.partitions.to_vec();
-    let at = at % rows.len();
-    rows[at] = to(&rows[at]);
-    group.partitions = rows.into();
+    let at = at % group.partitions.len();
+    let row = group.partitions.get_mut(at);
+    *row = to(row);
+}
+
+fn catch_up(group: &mut GroupRow) {
+    let rows = group.partitions.iter();
+    group.partitions = rows
+        .map(|row| partition(row.id.partition.0, 0, None))
+        .collect();
 }
 
 /// Reads everything anew, as it was, but for what is `left_out`.
@@ -258,7 +281,8 @@ fn measure(snapshot: &mut ClusterSnapshot, now: Instant, left_out: Option<usize>
             continue;
         }
         let group = Arc::make_mut(group);
-        group.measured = now;
+        group.measured = moment(now);
+        group.judged_at = group.measured.time;
         let state = group
             .membership
             .as_ref()
@@ -385,6 +409,9 @@ fn only_the_runs_of_what_changed_are_made() {
         snapshot(Some("a"), 60, 20, now),
         snapshot(Some("b"), 5, 5, now),
     ];
+    // Where records wait, ages change with time alone.
+    let groups = snapshots.iter_mut().flat_map(|one| &mut one.groups);
+    groups.for_each(|group| catch_up(Arc::make_mut(group)));
     let first = render(&world(&snapshots), now, Format::Text, Encoding::Gzip);
     let first = Arc::new(first);
     assert!(first.runs_made > 30, "{}", first.runs_made);

@@ -95,7 +95,7 @@ fn play(
         history.forget_below(committed);
         told.push(Told {
             now,
-            age: stands.age(now),
+            age: stands.wait().age(now),
             truth: log.true_age(committed, now),
             size_bytes: history.size_bytes(),
         });
@@ -244,8 +244,8 @@ proptest! {
                 standing.answer(asked, log.first_from(asked), Asker::Itself);
             }
         }
-        let first = standing.age(at(earlier_ms.min(later_ms)));
-        let second = standing.age(at(earlier_ms.max(later_ms)));
+        let first = standing.wait().age(at(earlier_ms.min(later_ms)));
+        let second = standing.wait().age(at(earlier_ms.max(later_ms)));
         prop_assert!(first.estimate <= second.estimate);
         prop_assert!(first.at_least <= second.at_least);
         prop_assert!(first.at_most <= second.at_most);

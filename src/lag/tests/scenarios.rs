@@ -99,14 +99,14 @@ fn play(story: &Story, poll: u64) -> Vec<(u64, Status)> {
             last_stable: None,
         };
         let committed = Committed::At(seen.committed);
-        let finding = judge(&Circumstances {
+        let circumstances = Circumstances {
             now: at(second),
             lag: partition_lag(Ok(committed), Ok(marks), Isolation::ReadUncommitted),
             window: window.as_ref(),
             members: (story.members)(second),
             ownership: Ownership::Owned,
-            topic_commit: (story.neighbour)(second).map(at),
-        });
+        };
+        let finding = judge(&circumstances, || (story.neighbour)(second).map(at));
         let drain = window.as_ref().map(Drain::of_partition);
         assert!(
             finding.status() != Status::Lagging || drain == Some(Drain::Never),

@@ -1,0 +1,241 @@
+//! The rows of a group's partitions, in pieces that snapshots share.
+
+use std::iter::FusedIterator;
+use std::ops::Index;
+use std::sync::Arc;
+
+use super::PartitionRow;
+use crate::lag::{TopicName, TopicPartition};
+
+/// How many rows a piece has: few enough that a changed row costs little, many enough that pieces do.
+const PIECE: usize = 8;
+
+/// The rows of a group's partitions, by topic and number.
+///
+/// Clones share what they hold, and a row that is changed afterwards makes a copy of its piece alone.
+#[derive(Clone, Debug, Default)]
+pub struct PartitionRows {
+    /// Each is full but for the last.
+    pieces: Arc<[Piece]>,
+    len: usize,
+}
+
+type Piece = Arc<[PartitionRow]>;
+
+/// The rows of a group's partitions of one topic, or of all.
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionRun<'a> {
+    rows: &'a PartitionRows,
+    start: usize,
+    end: usize,
+}
+
+impl PartitionRows {
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Returns the rows in order.
+    pub fn iter(&self) -> impl FusedIterator<Item = &PartitionRow> {
+        self.pieces.iter().flat_map(|piece| piece.iter())
+    }
+
+    /// Returns the row of a partition.
+    pub fn get(&self, id: &TopicPartition) -> Option<&PartitionRow> {
+        self.place(id).map(|place| &self[place])
+    }
+
+    /// Returns the place of a partition's row, from 0.
+    pub fn place(&self, id: &TopicPartition) -> Option<usize> {
+        let after = self
+            .pieces
+            .partition_point(|piece| piece.first().is_some_and(|row| row.id <= *id));
+        let piece = after.checked_sub(1)?;
+        let place = self.pieces[piece].binary_search_by(|row| row.id.cmp(id));
+        Some(piece * PIECE + place.ok()?)
+    }
+
+    /// Returns the row at a place to be changed.
+    ///
+    /// # Panics
+    ///
+    /// Where the place is none of theirs. Its partition is to stay as it is.
+    pub fn get_mut(&mut self, place: usize) -> &mut PartitionRow {
+        let piece = &mut Arc::make_mut(&mut self.pieces)[place / PIECE];
+        &mut Arc::make_mut(piece)[place % PIECE]
+    }
+
+    /// Returns all of them.
+    pub fn all(&self) -> PartitionRun<'_> {
+        PartitionRun {
+            rows: self,
+            start: 0,
+            end: self.len,
+        }
+    }
+
+    /// Returns the rows of each topic, by name.
+    pub fn by_topic(&self) -> impl Iterator<Item = (&TopicName, PartitionRun<'_>)> {
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let topic = &self.row(start)?.id.topic;
+            let mut end = start + 1;
+            while self.row(end).is_some_and(|row| row.id.topic == *topic) {
+                end += 1;
+            }
+            let run = PartitionRun {
+                rows: self,
+                start,
+                end,
+            };
+            start = end;
+            Some((topic, run))
+        })
+    }
+
+    /// Tells whether both are clones of one another, and not only equal.
+    pub fn is_shared_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pieces, &other.pieces)
+    }
+
+    fn row(&self, place: usize) -> Option<&PartitionRow> {
+        self.pieces.get(place / PIECE)?.get(place % PIECE)
+    }
+}
+
+impl PartialEq for PartitionRows {
+    /// Cheap where the two share what they hold.
+    fn eq(&self, other: &Self) -> bool {
+        let pairs = || self.pieces.iter().zip(&*other.pieces);
+        self.is_shared_with(other)
+            || self.len == other.len
+                && pairs().all(|(one, other)| Arc::ptr_eq(one, other) || one == other)
+    }
+}
+
+impl Index<usize> for PartitionRows {
+    type Output = PartitionRow;
+
+    /// Returns the row at a place.
+    ///
+    /// # Panics
+    ///
+    /// Where the place is none of theirs.
+    fn index(&self, place: usize) -> &PartitionRow {
+        &self.pieces[place / PIECE][place % PIECE]
+    }
+}
+
+impl FromIterator<PartitionRow> for PartitionRows {
+    /// Takes rows that are sorted by partition.
+    fn from_iter<I: IntoIterator<Item = PartitionRow>>(rows: I) -> Self {
+        let mut rows = rows.into_iter();
+        let mut pieces = Vec::new();
+        let mut len = 0;
+        loop {
+            let piece: Piece = rows.by_ref().take(PIECE).collect();
+            len += piece.len();
+            let is_last = piece.len() < PIECE;
+            if !piece.is_empty() {
+                pieces.push(piece);
+            }
+            if is_last {
+                break;
+            }
+        }
+        Self {
+            pieces: pieces.into(),
+            len,
+        }
+    }
+}
+
+impl<'a> PartitionRun<'a> {
+    /// Returns how many there are.
+    pub fn len(self) -> usize {
+        self.end - self.start
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// Returns the rows in order.
+    pub fn iter(self) -> impl Iterator<Item = &'a PartitionRow> {
+        (self.start..self.end).map(|place| &self.rows[place])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lag::Unavailable;
+
+    /// Returns rows of so many partitions of each topic, a, b and so on.
+    fn rows(topics: &[i32]) -> PartitionRows {
+        let names = topics.iter().zip('a'..);
+        let ids = names.flat_map(|(&count, name)| {
+            (0..count).map(move |number| TopicPartition::new(name.to_string(), number))
+        });
+        ids.map(|id| PartitionRow::new(id, Err((Unavailable::Committed, None)), None))
+            .collect()
+    }
+
+    #[test]
+    fn they_are_told_in_order_and_found() {
+        for topics in [
+            &[] as &[i32],
+            &[1],
+            &[7],
+            &[8],
+            &[9],
+            &[3, 16, 1],
+            &[1, 1, 30],
+        ] {
+            let rows = rows(topics);
+            let count: i32 = topics.iter().sum();
+            assert_eq!(rows.len(), usize::try_from(count).expect("small"));
+            assert_eq!(rows.is_empty(), count == 0);
+            assert!(rows.iter().is_sorted_by_key(|row| &row.id));
+            for (place, row) in rows.iter().enumerate() {
+                assert_eq!(rows.place(&row.id), Some(place));
+                assert_eq!(rows[place].id, row.id);
+            }
+            for strange in [("", 0), ("a", 99), ("z", 0)] {
+                assert_eq!(rows.place(&TopicPartition::new(strange.0, strange.1)), None);
+            }
+            let by_topic: Vec<_> = rows.by_topic().map(|(_, run)| run.len()).collect();
+            let expected: Vec<_> = topics
+                .iter()
+                .map(|&count| usize::try_from(count).expect("small"))
+                .collect();
+            assert_eq!(by_topic, expected);
+            let told = rows.by_topic().flat_map(|(_, run)| run.iter());
+            assert!(told.eq(rows.iter()));
+            assert!(rows.all().iter().eq(rows.iter()));
+        }
+    }
+
+    #[test]
+    fn a_change_copies_a_piece_and_leaves_clones_as_they_were() {
+        let before = rows(&[3, 40]);
+        let mut after = before.clone();
+        assert!(after.is_shared_with(&before));
+        after.get_mut(20).failure = Some(Unavailable::EndOffset);
+        assert_eq!(before[20].failure, Some(Unavailable::Committed));
+        assert_eq!(after[20].failure, Some(Unavailable::EndOffset));
+        assert_ne!(before, after);
+        let pieces = before.pieces.iter().zip(&*after.pieces);
+        let copied = pieces.filter(|(one, other)| !Arc::ptr_eq(one, other));
+        assert_eq!(copied.count(), 1);
+        after.get_mut(20).failure = Some(Unavailable::Committed);
+        assert_eq!(before, after);
+    }
+}
