@@ -48,7 +48,7 @@ fn main() {
     let some = later_world(&first, later, |group| group % 100 == 0);
     let all = later_world(&first, later, |_| true);
     let alike = world(groups, partitions, later, |_| 0);
-    for encoding in [Encoding::Identity, Encoding::Gzip] {
+    for encoding in [Encoding::Identity, Encoding::Gzip, Encoding::Zstd] {
         let full = || render(&first, now, Format::OpenMetrics, encoding);
         line(row("from nothing", encoding, full));
         let known = Arc::new(full());

@@ -17,6 +17,7 @@ mod run;
 mod runs;
 pub mod sse;
 mod writer;
+mod zstd;
 
 pub use cache::Scrapes;
 pub use output::{Encoding, Part, body};

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::gzip::{self, Deflater, Follows, Piece, Pieces};
+use super::gzip::{self, Deflater, Follows, Pieces};
+use super::zstd::Encoder;
 
 /// The content encoding of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,6 +12,14 @@ pub enum Encoding {
     Identity,
     /// RFC 1952.
     Gzip,
+    /// RFC 8878.
+    Zstd,
+}
+
+/// Compresses pieces of text.
+pub(super) enum Compressor {
+    Gzip(Deflater),
+    Zstd(Encoder),
 }
 
 /// Rendered bytes: the first or the last part of an answer's body.
@@ -21,6 +30,7 @@ pub struct Part(Rendered);
 enum Rendered {
     Identity(Vec<Bytes>),
     Gzip(Pieces),
+    Zstd(Vec<Bytes>),
 }
 
 /// Some lines of one family, encoded.
@@ -35,12 +45,19 @@ pub(super) struct Block {
 enum Content {
     /// As it is, also where the answer is compressed: too small to be compressed alone.
     Text(Bytes),
-    Gzip(Piece),
+    Packed(Packed),
+}
+
+/// A piece of text, compressed.
+#[derive(Debug)]
+enum Packed {
+    Gzip(gzip::Piece),
+    Zstd(Bytes),
 }
 
 /// Joins text and blocks into a part.
 pub(super) struct Joiner {
-    deflater: Option<Deflater>,
+    compressor: Option<Compressor>,
     /// What was not made a chunk of its own yet.
     text: Vec<u8>,
     part: Rendered,
@@ -53,21 +70,53 @@ const SMALL_BYTES: usize = 2 * 1024;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 impl Encoding {
-    /// Returns what compresses it; nothing where nothing does.
-    pub(super) fn deflater(self) -> Option<Deflater> {
+    /// Returns its name in HTTP; nothing for what is as it is.
+    pub fn as_str(self) -> Option<&'static str> {
         match self {
             Self::Identity => None,
-            Self::Gzip => Some(Deflater::new()),
+            Self::Gzip => Some("gzip"),
+            Self::Zstd => Some("zstd"),
+        }
+    }
+
+    /// Returns what compresses it; nothing where nothing does.
+    pub(super) fn compressor(self) -> Option<Compressor> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some(Compressor::Gzip(Deflater::new())),
+            Self::Zstd => Some(Compressor::Zstd(Encoder::new())),
+        }
+    }
+}
+
+impl Compressor {
+    fn pack(&mut self, text: &[u8], follows: Follows) -> Packed {
+        match self {
+            Self::Gzip(deflater) => Packed::Gzip(deflater.piece(text, follows)),
+            Self::Zstd(encoder) => Packed::Zstd(encoder.frame(text)),
+        }
+    }
+}
+
+impl Rendered {
+    /// Adds a piece of the same encoding.
+    fn push(&mut self, piece: &Packed) {
+        match (self, piece) {
+            (Self::Gzip(pieces), Packed::Gzip(piece)) => pieces.push(piece),
+            (Self::Zstd(frames), Packed::Zstd(frame)) => frames.push(frame.clone()),
+            (Self::Identity(_) | Self::Gzip(_) | Self::Zstd(_), _) => {
+                panic!("a block has the encoding of its part")
+            }
         }
     }
 }
 
 impl Block {
     /// Returns a block of that many lines.
-    pub(super) fn new(lines: u64, text: &[u8], deflater: Option<&mut Deflater>) -> Self {
-        let content = match deflater {
-            Some(deflater) if text.len() >= SMALL_BYTES => {
-                Content::Gzip(deflater.piece(text, Follows::Another))
+    pub(super) fn new(lines: u64, text: &[u8], compressor: Option<&mut Compressor>) -> Self {
+        let content = match compressor {
+            Some(compressor) if text.len() >= SMALL_BYTES => {
+                Content::Packed(compressor.pack(text, Follows::Another))
             }
             Some(_) | None => Content::Text(Bytes::copy_from_slice(text)),
         };
@@ -78,7 +127,7 @@ impl Block {
     pub(super) fn text(&self) -> Option<&[u8]> {
         match &self.content {
             Content::Text(text) => Some(text),
-            Content::Gzip(_) => None,
+            Content::Packed(_) => None,
         }
     }
 }
@@ -87,11 +136,12 @@ impl Joiner {
     /// Returns a part that holds nothing yet.
     pub(super) fn new(encoding: Encoding) -> Self {
         Self {
-            deflater: encoding.deflater(),
+            compressor: encoding.compressor(),
             text: Vec::with_capacity(CHUNK_BYTES),
             part: match encoding {
                 Encoding::Identity => Rendered::Identity(Vec::new()),
                 Encoding::Gzip => Rendered::Gzip(Pieces::default()),
+                Encoding::Zstd => Rendered::Zstd(Vec::new()),
             },
         }
     }
@@ -107,7 +157,7 @@ impl Joiner {
     /// Adds a block of the same encoding. Its bytes are shared, unless there are few.
     pub(super) fn block(&mut self, block: &Block) {
         if let Content::Text(text) = &block.content
-            && (text.len() < SMALL_BYTES || self.deflater.is_some())
+            && (text.len() < SMALL_BYTES || self.compressor.is_some())
         {
             self.text().extend_from_slice(text);
             return;
@@ -117,9 +167,9 @@ impl Joiner {
         }
         match (&mut self.part, &block.content) {
             (Rendered::Identity(chunks), Content::Text(text)) => chunks.push(text.clone()),
-            (Rendered::Gzip(pieces), Content::Gzip(piece)) => pieces.push(piece),
-            (Rendered::Identity(_), Content::Gzip(_)) | (Rendered::Gzip(_), Content::Text(_)) => {
-                panic!("a block has the encoding of its part")
+            (part, Content::Packed(piece)) => part.push(piece),
+            (Rendered::Gzip(_) | Rendered::Zstd(_), Content::Text(_)) => {
+                panic!("text is compressed with what stands around it")
             }
         }
     }
@@ -131,12 +181,12 @@ impl Joiner {
     }
 
     fn close(&mut self, follows: Follows) {
-        match (&mut self.part, &mut self.deflater) {
-            (Rendered::Gzip(pieces), Some(deflater)) => {
-                pieces.push(&deflater.piece(&self.text, follows));
+        match (&mut self.part, &mut self.compressor) {
+            (part, Some(compressor)) => part.push(&compressor.pack(&self.text, follows)),
+            (Rendered::Identity(chunks), None) => chunks.push(Bytes::copy_from_slice(&self.text)),
+            (Rendered::Gzip(_) | Rendered::Zstd(_), None) => {
+                panic!("what is compressed has a compressor")
             }
-            (Rendered::Identity(chunks), _) => chunks.push(Bytes::copy_from_slice(&self.text)),
-            (Rendered::Gzip(_), None) => panic!("what is compressed has a compressor"),
         }
         self.text.clear();
     }
@@ -146,14 +196,15 @@ impl Joiner {
 ///
 /// # Panics
 ///
-/// Where one part is compressed and the other is not.
+/// Where they were not.
 pub fn body(first: &Part, last: &Part) -> Vec<Bytes> {
     match (&first.0, &last.0) {
-        (Rendered::Identity(first), Rendered::Identity(last)) => {
+        (Rendered::Identity(first), Rendered::Identity(last))
+        | (Rendered::Zstd(first), Rendered::Zstd(last)) => {
             first.iter().chain(last).cloned().collect()
         }
         (Rendered::Gzip(first), Rendered::Gzip(last)) => gzip::stream(&[first, last]),
-        (Rendered::Identity(_), Rendered::Gzip(_)) | (Rendered::Gzip(_), Rendered::Identity(_)) => {
+        (Rendered::Identity(_) | Rendered::Gzip(_) | Rendered::Zstd(_), _) => {
             panic!("both parts of a body have the same encoding")
         }
     }

@@ -5,8 +5,7 @@ use std::ops::Range;
 use super::families::{
     FAMILIES, GroupPartitionView, GroupTopicView, GroupView, Oldest, Rows, Scene, TopicView,
 };
-use super::gzip::Deflater;
-use super::output::{Block, Encoding};
+use super::output::{Block, Compressor, Encoding};
 use super::runs::cut;
 use super::writer::{Labels, Lines, Value};
 use crate::lag::ClusterName;
@@ -37,7 +36,7 @@ pub(super) struct Maker {
     /// The families of each of [`Level::ALL`], by their indices.
     families: [Vec<(usize, &'static Rows, Lines<'static>)>; 3],
     labels: Labels,
-    deflater: Option<Deflater>,
+    compressor: Option<Compressor>,
 }
 
 impl Level {
@@ -134,7 +133,7 @@ impl Maker {
         Self {
             families: Level::ALL.map(families),
             labels: Labels::default(),
-            deflater: encoding.deflater(),
+            compressor: encoding.compressor(),
         }
     }
 
@@ -252,8 +251,8 @@ impl Maker {
         let mut blocks = Vec::new();
         for (index, _, lines) in &mut self.families[level.index()] {
             if lines.count() > 0 {
-                let deflater = self.deflater.as_mut();
-                blocks.push((*index, Block::new(lines.count(), lines.text(), deflater)));
+                let compressor = self.compressor.as_mut();
+                blocks.push((*index, Block::new(lines.count(), lines.text(), compressor)));
                 lines.clear();
             }
         }

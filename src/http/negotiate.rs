@@ -34,15 +34,20 @@ pub(super) fn format(headers: &HeaderMap) -> Format {
     }
 }
 
-/// Returns the encoding of a scrape; gzip wherever it is accepted at all.
+/// Returns the encoding of a scrape; one that compresses wherever that is accepted at all.
 pub(super) fn encoding(headers: &HeaderMap) -> Encoding {
     let accepted = Preferences::of(headers, &ACCEPT_ENCODING);
-    let gzip = accepted.quality(|range| match range.media_type.as_str() {
-        "gzip" | "x-gzip" => Some(Specificity::Exact),
-        "*" => Some(Specificity::Wildcard),
-        _ => None,
-    });
-    if gzip > 0.0 {
+    let quality = |names: &[&str]| {
+        accepted.quality(|range| match range.media_type.as_str() {
+            "*" => Some(Specificity::Wildcard),
+            name => names.contains(&name).then_some(Specificity::Exact),
+        })
+    };
+    let (gzip, zstd) = (quality(&["gzip", "x-gzip"]), quality(&["zstd"]));
+    // At equal liking gzip, of which there is one already: it is what Prometheus asks for.
+    if zstd > gzip {
+        Encoding::Zstd
+    } else if gzip > 0.0 {
         Encoding::Gzip
     } else {
         Encoding::Identity
@@ -200,12 +205,18 @@ mod tests {
     }
 
     #[test]
-    fn gzip_is_used_wherever_it_is_not_refused() {
+    fn what_compresses_is_used_wherever_it_is_not_refused() {
         for (accept, expected) in [
             ("gzip", Encoding::Gzip),
             ("deflate, gzip;q=0.5, br", Encoding::Gzip),
             ("*", Encoding::Gzip),
-            ("gzip;q=0, *", Encoding::Identity),
+            ("gzip;q=0, *", Encoding::Zstd),
+            ("gzip;q=0, zstd;q=0, *", Encoding::Identity),
+            ("zstd", Encoding::Zstd),
+            ("gzip;q=0.5, zstd", Encoding::Zstd),
+            ("zstd;q=0.5, gzip", Encoding::Gzip),
+            ("gzip, deflate, br, zstd", Encoding::Gzip),
+            ("zstd;q=0", Encoding::Identity),
             ("identity", Encoding::Identity),
             ("br", Encoding::Identity),
             ("", Encoding::Identity),

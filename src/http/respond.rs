@@ -19,7 +19,7 @@ use super::ready::{Readiness, readiness};
 use super::routes::{Endpoint, Routes};
 use super::stream::Streams;
 use super::{Sources, WebConfig};
-use crate::exposition::{Encoding, Scrapes, html, sse};
+use crate::exposition::{Scrapes, html, sse};
 use crate::metrics::HttpMetrics;
 use crate::snapshot::{SnapshotStore, World};
 
@@ -165,8 +165,8 @@ impl Responder {
             HeaderValue::from_static(format.content_type()),
         );
         headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-        if encoding == Encoding::Gzip {
-            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        if let Some(encoding) = encoding.as_str() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         response
     }

@@ -171,7 +171,7 @@ fn each_scrape_sees_one_whole_snapshot_while_they_are_swapped() {
         }
     });
     thread::scope(|scope| {
-        for encoding in ["identity", "identity", "gzip", "gzip"] {
+        for encoding in ["identity", "identity", "gzip", "gzip", "zstd"] {
             let server = &server;
             scope.spawn(move || {
                 let mut newest = 0.0;
@@ -196,6 +196,10 @@ fn lags(scrape: &crate::support::Response) -> Vec<f64> {
     let mut text = String::new();
     match scrape.headers.get("content-encoding") {
         None => text.push_str(scrape.text()),
+        Some(encoding) if encoding == "zstd" => {
+            let plain = zstd::decode_all(scrape.body.as_slice()).expect("valid zstd");
+            text.push_str(std::str::from_utf8(&plain).expect("it is text"));
+        }
         Some(_) => {
             let mut decoder = flate2::read::GzDecoder::new(scrape.body.as_slice());
             std::io::Read::read_to_string(&mut decoder, &mut text).expect("valid gzip");

@@ -192,6 +192,7 @@ async fn dropped_series_are_counted_once_for_each_snapshot() {
     for (format, encoding) in [
         (Format::Text, Encoding::Identity),
         (Format::Text, Encoding::Gzip),
+        (Format::Text, Encoding::Zstd),
         (Format::OpenMetrics, Encoding::Identity),
         (Format::Text, Encoding::Identity),
     ] {

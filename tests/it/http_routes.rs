@@ -86,6 +86,33 @@ fn gzip_holds_the_same_scrape_in_one_member() {
 }
 
 #[test]
+fn zstd_holds_the_same_scrape_for_those_who_like_it_best() {
+    let server = rich_server();
+    for (accept, expected) in [
+        ("zstd", "zstd"),
+        ("gzip;q=0.8, zstd;q=0.9", "zstd"),
+        ("gzip, deflate, br, zstd", "gzip"),
+    ] {
+        let headers = [("accept-encoding", accept)];
+        let packed = server.get_with("/metrics", &headers);
+        assert_eq!(packed.headers["content-encoding"], expected, "{accept}");
+        assert_eq!(packed.headers["vary"], "accept, accept-encoding");
+    }
+    let packed = server.get_with("/metrics", &[("accept-encoding", "zstd")]);
+    let unpacked = zstd::decode_all(packed.body.as_slice()).expect("its frames are valid");
+    let unpacked = String::from_utf8(unpacked).expect("it is text");
+    let of_groups = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(str::to_owned);
+        lines
+            .filter(|line| line.contains("kafka_consumergroup"))
+            .collect()
+    };
+    let plain = server.get("/metrics");
+    assert_eq!(of_groups(&unpacked), of_groups(plain.text()));
+    assert!(unpacked.contains("\nprocess_"));
+}
+
+#[test]
 fn head_answers_like_get_without_a_body() {
     let server = rich_server();
     for path in [
