@@ -47,10 +47,18 @@ impl Renewal {
                 .map(|touched| (&before.partitions[touched.place].id, touched.committed))
                 .collect(),
             (Self::Only(_), None) | (Self::Whole, _) => {
-                let commits = answer.committed.iter().flat_map(|commits| commits.iter());
-                commits
-                    .filter_map(|(id, commit)| Some((id, *commit.as_ref().ok()?)))
-                    .collect()
+                let Ok(commits) = &answer.committed else {
+                    return Vec::new();
+                };
+                let read = commits
+                    .iter()
+                    .filter_map(|(id, commit)| Some((id, *commit.as_ref().ok()?)));
+                let known = before.into_iter().flat_map(|row| row.partitions.iter());
+                let gone = known.map(|row| &row.id).filter(|id| {
+                    let place = commits.binary_search_by(|(known, _)| known.cmp(id));
+                    place.is_err()
+                });
+                read.chain(gone.map(|id| (id, Committed::Never))).collect()
             }
         }
     }

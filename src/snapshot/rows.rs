@@ -71,6 +71,36 @@ impl PartitionRows {
         &mut Arc::make_mut(piece)[place % PIECE]
     }
 
+    /// Returns them with some rows in the place of others, in order; pieces without one are shared.
+    #[must_use]
+    pub fn replaced(&self, rows: impl IntoIterator<Item = (usize, PartitionRow)>) -> Self {
+        let mut rows = rows.into_iter().peekable();
+        if rows.peek().is_none() {
+            return self.clone();
+        }
+        let mut start = 0;
+        let pieces = self.pieces.iter().map(|piece| {
+            let places = start..;
+            start += PIECE;
+            match rows.peek() {
+                Some((place, _)) if *place < start => {
+                    let piece = piece.iter().zip(places);
+                    let piece =
+                        piece.map(|(row, place)| match rows.next_if(|(at, _)| *at == place) {
+                            Some((_, row)) => row,
+                            None => row.clone(),
+                        });
+                    piece.collect()
+                }
+                Some(_) | None => Arc::clone(piece),
+            }
+        });
+        Self {
+            pieces: pieces.collect(),
+            len: self.len,
+        }
+    }
+
     /// Returns all of them.
     pub fn all(&self) -> PartitionRun<'_> {
         PartitionRun {
@@ -237,5 +267,28 @@ mod tests {
         assert_eq!(copied.count(), 1);
         after.get_mut(20).failure = Some(Unavailable::Committed);
         assert_eq!(before, after);
+    }
+
+    #[test]
+    fn replaced_rows_are_those_that_were_given() {
+        let before = rows(&[3, 40]);
+        assert!(before.replaced([]).is_shared_with(&before));
+        for places in [&[0_usize] as &[usize], &[42], &[7, 8], &[0, 1, 17, 40]] {
+            let row = |&place: &usize| {
+                let mut row = before[place].clone();
+                row.failure = Some(Unavailable::EndOffset);
+                (place, row)
+            };
+            let after = before.replaced(places.iter().map(row));
+            let mut expected = before.clone();
+            for &place in places {
+                expected.get_mut(place).failure = Some(Unavailable::EndOffset);
+            }
+            assert_eq!(after, expected, "{places:?}");
+            let pieces = before.pieces.iter().zip(&*after.pieces);
+            let made = pieces.filter(|(one, other)| !Arc::ptr_eq(one, other));
+            let changed = places.chunk_by(|one, next| one / PIECE == next / PIECE);
+            assert_eq!(made.count(), changed.count(), "{places:?}");
+        }
     }
 }

@@ -226,11 +226,7 @@ pub(super) fn touched(
         );
         (!row.reads_the_same_as(known)).then_some((place, row))
     });
-    let mut partitions = before.partitions.clone();
-    for (place, row) in made {
-        *partitions.get_mut(place) = row;
-    }
-    partitions
+    before.partitions.replaced(made)
 }
 
 fn row(

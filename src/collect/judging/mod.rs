@@ -21,8 +21,8 @@ use super::places::Map;
 use super::renewal::{Renewal, Renewals};
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{
-    Committed, GroupId, Headroom, LogStart, Members, Timestamp, TopicName, TopicPartition, Unread,
-    Verdict, Wait, Window, headroom,
+    Committed, GroupId, Headroom, LogStart, Members, Status, Timestamp, TopicName, TopicPartition,
+    Unread, Verdict, Wait, Window, headroom,
 };
 use crate::snapshot::{
     ClusterSnapshot, GroupRow, GroupState, Judgement, Membership, PartitionRow, Reading,
@@ -172,15 +172,19 @@ impl Judging {
             &setting,
             at,
         );
-        if touched.is_some() && judged == Judged::Changed {
-            // A commit says something of the other partitions on which records wait, too.
-            let waiting = rows.iter().zip(0..).filter(|(row, _)| !row.is_quiet());
-            places.extend(waiting.map(|(_, place)| place));
+        if touched.is_some() && judged == Judged::Changed && row.verdict.status() >= Status::Stopped
+        {
+            // Whoever commits is alive, and has not stopped anywhere else. What time alone says waits for the next cycle.
+            let stopped = rows.iter().zip(0..).filter(|(row, _)| has_stopped(row));
+            places.extend(stopped.map(|(_, place)| place));
             places.sort_unstable();
             places.dedup();
         }
         let neighbours = LazyCell::new(|| past.neighbours(row));
         let next_door = |partition: &PartitionRow| neighbours.newest(partition);
+        // The verdict rests on the findings alone: it stays where they do, and no partition comes or goes.
+        let known = previous.group(&row.id).filter(|_| touched.is_some());
+        let mut has_news = known.is_none();
         let judgements: Vec<(usize, Judgement)> = places
             .into_iter()
             .filter_map(|place| {
@@ -197,20 +201,23 @@ impl Judging {
                 };
                 let window = past.window(&partition.id, place);
                 let judgement = past.judge(partition, window, &setting, next_door, headroom);
+                has_news |= known.is_some_and(|known| {
+                    known.partitions[place].judgement().finding != judgement.finding
+                });
                 (judgement != partition.judgement()).then_some((place, judgement))
             })
             .collect();
         past.see(judged, at);
         row.judged_at = at;
-        if !judgements.is_empty() {
-            for (place, judgement) in judgements {
-                row.partitions.get_mut(place).judge(judgement);
-            }
+        for (place, judgement) in judgements {
+            row.partitions.get_mut(place).judge(judgement);
         }
         row.is_quiet =
             past.abandoned.is_empty() && row.partitions.iter().all(PartitionRow::stands_still);
-        let findings = row.partitions.iter().filter(|row| !row.is_quiet());
-        row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement().finding)));
+        if has_news {
+            let findings = row.partitions.iter().filter(|row| !row.is_quiet());
+            row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement().finding)));
+        }
     }
 
     /// Forgets what was seen of topics that were made anew.
@@ -286,6 +293,10 @@ fn earliest(reading: &Reading) -> Option<Timestamp> {
         Wait::Over => None,
         Wait::Since { earliest, .. } => earliest,
     }
+}
+
+fn has_stopped(row: &PartitionRow) -> bool {
+    !row.is_quiet() && row.judgement().finding.status() == Status::Stopped
 }
 
 fn has_commit(row: &PartitionRow) -> bool {
