@@ -1,4 +1,4 @@
-//! How much of a group's row is made anew: what differs from the newest snapshot, and what waits. The rest is taken over.
+//! How much of a group's row is looked at anew: what differs from the newest snapshot, and what waits. The rest is taken over.
 //!
 //! Most partitions of a large cluster stand still, most of the time: a cycle costs what has changed.
 
@@ -33,7 +33,7 @@ pub(super) struct Touched {
 }
 
 impl Renewal {
-    /// Returns the commits that were read of what is made anew.
+    /// Returns the commits that were read of what is looked at anew; one that an answer leaves out was taken away.
     pub(super) fn commits<'a>(
         &self,
         before: Option<&'a GroupRow>,

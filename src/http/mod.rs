@@ -3,7 +3,7 @@
 //! | route | answers |
 //! | --- | --- |
 //! | `/` | the state of every cluster and this table, as a page |
-//! | `/metrics` (or as configured) | everything, as Prometheus text 0.0.4 or OpenMetrics 1.0, plain or gzip |
+//! | `/metrics` (or as configured) | everything, as Prometheus text 0.0.4 or OpenMetrics 1.0, plain, gzip or zstd |
 //! | `/healthz` | 200 for as long as the process serves, whatever Kafka does |
 //! | `/readyz` | 200, or 503 and why: a cluster was not read yet, or not for too long |
 //! | `/api/v1/clusters` | the clusters, as JSON |

@@ -128,10 +128,10 @@ impl RetentionPolicy {
 
 /// Returns how long the first unread record is safe from deletion, told by the cautious end.
 ///
-/// By time: `retention.ms` after the earliest instant that it may have come in at. Kafka deletes whole segments, by the newest timestamp in
-/// each, so the record never goes before that. By size: the time until the log start reaches the committed offset at
-/// the pace it has shown; only where the topic has a size limit, since a log start that moves by age shows the traffic
-/// of long ago. The smaller of the two is told.
+/// By time: `retention.ms` after the earliest instant that it may have come in at. Kafka deletes whole segments, by the
+/// newest timestamp in each, so the record never goes before that. By size: the time until the log start reaches the
+/// committed offset at the pace it has shown; only where the topic has a size limit, since a log start that moves by age
+/// shows the traffic of long ago. The smaller of the two is told.
 pub fn headroom(policy: RetentionPolicy, unread: Unread<'_>, now: Timestamp) -> Headroom {
     let (older_than, size_bytes) = match (unread.lag, policy) {
         (Lag::Unavailable(_), _) => return Headroom::Unknown,

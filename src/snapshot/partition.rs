@@ -110,8 +110,8 @@ impl Reading {
         }
     }
 
-    /// Returns how long that record had been waiting when the pair was read: zero where none does. `measured` is when the
-    /// others of its group were read.
+    /// Returns how long that record had been waiting when the pair was read: zero where none does, nothing where
+    /// [`Reading::wait`] tells nothing. `measured` is when the others of its group were read.
     pub fn age(&self, measured: Moment) -> Option<Age> {
         let wait = self.wait()?;
         Some(wait.age(self.measured(measured).time))

@@ -31,7 +31,7 @@ pub(super) struct Evidence<'a> {
     pub(super) ages: &'a Ages,
     pub(super) config: &'a PollConfig,
     pub(super) now: Moment,
-    /// The same moment, in milliseconds since the epoch.
+    /// When the cycle ended, in milliseconds since the epoch.
     pub(super) now_ms: i64,
 }
 

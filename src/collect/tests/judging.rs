@@ -43,7 +43,7 @@ async fn a_group_of_which_nothing_could_ever_be_read_is_unknown() {
 async fn retention_outlives_an_outage_and_not_the_right_to_read_it() {
     let watch = Watch::new(PollConfig::default(), |world| {
         orders(world);
-        world.group("billing", 1, &[("orders", 0, 100)]);
+        world.group("billing", 1, &[("orders", 0, 100), ("orders", 1, 100)]);
         let configs = [
             ("cleanup.policy", "delete"),
             ("retention.ms", "3600000"),
@@ -55,19 +55,27 @@ async fn retention_outlives_an_outage_and_not_the_right_to_read_it() {
     let (cluster, slot) = (Arc::clone(&watch.cluster), Arc::clone(&watch.slot));
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(watch.poller.run(shutdown.clone()));
-    let headroom = || {
+    let judgement = |number| {
         let snapshot = slot.load().expect("it was polled");
-        let row = partition(&snapshot, "billing", "orders", 0).expect("it is there");
-        row.judgement().headroom
+        let row = partition(&snapshot, "billing", "orders", number).expect("it is there");
+        row.judgement()
     };
+    let headroom = || judgement(0).headroom;
     sleep(Duration::from_secs(1)).await;
     cluster.world().log("orders", 0).end = 150;
+    cluster.world().log("orders", 1).end = 150;
     sleep(Duration::from_secs(30)).await;
     assert!(
         matches!(headroom(), Headroom::Until { .. }),
         "{:?}",
         headroom()
     );
+    assert_eq!(judgement(1), judgement(0));
+    // What is gone already has no time left to tell.
+    cluster.world().log("orders", 1).start = 150;
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(judgement(1).finding.status(), Status::Losing);
+    assert_eq!(judgement(1).headroom, Headroom::Unknown);
     cluster.world().faults.configs = Some(ErrorCode::TIMED_OUT);
     sleep(Duration::from_secs(1_000)).await;
     assert!(
