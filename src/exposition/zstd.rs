@@ -1,6 +1,7 @@
 //! Zstandard: pieces are frames of their own, and frames that follow each other are a stream.
 //!
-//! Decoders that read one frame alone exist, and HTTP clients that prefer zstd have none of them: they decode streams.
+//! No frame refers to bytes of another, so one may be made anew without its neighbours. A decoder that stops after the first
+//! frame does not read a stream as the RFC has it; only clients that like zstd best are sent one.
 //!
 //! Source: RFC 8878, section 3.
 
