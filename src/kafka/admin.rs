@@ -136,10 +136,17 @@ pub struct ListedGroup {
     pub id: GroupId,
     /// Its state as the listing tells it (KIP-518).
     pub state: crate::snapshot::GroupState,
-    /// Its type as the listing tells it (KIP-848).
+    /// Its type (KIP-848); `Unknown` where the broker is too old to list types.
     pub group_type: crate::snapshot::GroupType,
-    /// Whether it only ever committed offsets (assign-only).
-    pub is_simple: bool,
+    /// What its members agree on: `consumer`, `connect`, `share`, `streams`; empty for a group without members ever.
+    pub protocol_type: String,
+}
+
+impl ListedGroup {
+    /// Tells whether it only ever committed offsets (assign-only).
+    pub fn is_simple(&self) -> bool {
+        self.protocol_type.is_empty()
+    }
 }
 
 /// A group as its coordinator describes it.
@@ -147,14 +154,27 @@ pub struct ListedGroup {
 pub struct GroupDescription {
     /// Its state.
     pub state: crate::snapshot::GroupState,
-    /// Classic or KIP-848.
+    /// Its type, by the request that described it.
     pub group_type: crate::snapshot::GroupType,
+    /// What its members agree on: `consumer`, `connect`, `share`, `streams`; empty for a group without members ever.
+    pub protocol_type: String,
     /// The assignor's name; empty where it has none.
     pub assignor: String,
     /// The broker that coordinates it.
     pub coordinator: Option<BrokerId>,
     /// Its members, as the coordinator orders them.
     pub members: Vec<crate::snapshot::Member>,
+    /// The members whose assignment cannot be read, and is empty here.
+    pub malformed: Option<MalformedMembers>,
+}
+
+/// Members that left bytes with the coordinator that are not an assignment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MalformedMembers {
+    /// How many.
+    pub count: usize,
+    /// What is wrong with the first of them.
+    pub first: String,
 }
 
 /// A question about one partition's log.

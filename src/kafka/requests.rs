@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::metrics::ClusterMetrics;
 
 /// Counts the requests a client sends.
-pub trait RequestObserver: Send + 'static {
+pub trait RequestObserver: Send + Sync + 'static {
     /// `count` more requests of this API, such as `OffsetFetch`, were sent.
     fn sent(&self, api: &str, count: u64);
 }

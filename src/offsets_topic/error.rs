@@ -34,6 +34,8 @@ pub enum Schema {
     Subscription,
     /// What a member of a classic group was given, inside the value of `GroupMetadata`.
     Assignment,
+    /// A broker's response to a request of this name.
+    Response(&'static str),
 }
 
 /// What is wrong with a field.
@@ -56,6 +58,9 @@ pub enum Problem {
     /// A variable-length number of more than 32 bits.
     #[error("its number has more than 32 bits")]
     TooLong,
+    /// A number or a text that the field cannot have.
+    #[error("it is {0}")]
+    Value(&'static str),
     /// A version below zero.
     #[error("there is no version {0}")]
     Version(i16),
@@ -69,6 +74,7 @@ impl fmt::Display for Schema {
             Self::Value(record_type) => write!(f, "value of `{record_type}`"),
             Self::Subscription => f.write_str("subscription in `GroupMetadata`"),
             Self::Assignment => f.write_str("assignment in `GroupMetadata`"),
+            Self::Response(api) => write!(f, "response to `{api}`"),
         }
     }
 }

@@ -13,7 +13,7 @@ mod commit;
 mod error;
 mod modern;
 mod protocol;
-mod reader;
+pub(crate) mod reader;
 mod record;
 mod record_type;
 

@@ -3,6 +3,8 @@
 //! The one place that touches bytes. Nothing is allocated from a length field: a list grows by the elements that
 //! were really read, and each of them takes at least one byte.
 
+use std::borrow::Cow;
+
 use crate::lag::ids::{PartitionId, TopicId};
 
 use super::error::{Malformed, Problem, Schema};
@@ -11,7 +13,7 @@ use super::error::{Malformed, Problem, Schema};
 ///
 /// A clone reads the same bytes again.
 #[derive(Clone, Debug)]
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     /// The key or value from its begin, so that positions count from there, up to where this reader may read.
     input: &'a [u8],
     position: usize,
@@ -22,7 +24,7 @@ pub(super) struct Reader<'a> {
 
 /// How lengths are written, and whether structures end with tagged fields (KIP-482).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
+pub(crate) enum Encoding {
     /// Lengths of two or four bytes, negative for null; no tagged fields.
     Fixed,
     /// Lengths of variable size plus one, zero for null; tagged fields at the end of every structure.
@@ -40,7 +42,7 @@ type Read<T> = Result<T, Malformed>;
 
 impl<'a> Reader<'a> {
     /// Returns a reader of the fixed encoding, in which every key and every version is written.
-    pub(super) fn new(input: &'a [u8], schema: Schema) -> Self {
+    pub(crate) fn new(input: &'a [u8], schema: Schema) -> Self {
         Self {
             input,
             position: 0,
@@ -51,48 +53,48 @@ impl<'a> Reader<'a> {
     }
 
     /// Names what is read from here on.
-    pub(super) fn name(&mut self, schema: Schema) {
+    pub(crate) fn name(&mut self, schema: Schema) {
         self.schema = schema;
     }
 
     /// Tells the version of what is read from here on.
-    pub(super) fn set_version(&mut self, version: i16, encoding: Encoding) {
+    pub(crate) fn set_version(&mut self, version: i16, encoding: Encoding) {
         self.version = version;
         self.encoding = encoding;
     }
 
-    pub(super) fn version(&self) -> i16 {
+    pub(crate) fn version(&self) -> i16 {
         self.version
     }
 
-    pub(super) fn position(&self) -> usize {
+    pub(crate) fn position(&self) -> usize {
         self.position
     }
 
     /// Returns the bytes that are left.
-    pub(super) fn rest(&self) -> &'a [u8] {
+    pub(crate) fn rest(&self) -> &'a [u8] {
         // `position` only ever moves over bytes that were there.
         self.input.get(self.position..).unwrap_or_default()
     }
 
-    pub(super) fn i8(&mut self, field: &'static str) -> Read<i8> {
+    pub(crate) fn i8(&mut self, field: &'static str) -> Read<i8> {
         self.array(field).map(i8::from_be_bytes)
     }
 
-    pub(super) fn i16(&mut self, field: &'static str) -> Read<i16> {
+    pub(crate) fn i16(&mut self, field: &'static str) -> Read<i16> {
         self.array(field).map(i16::from_be_bytes)
     }
 
-    pub(super) fn i32(&mut self, field: &'static str) -> Read<i32> {
+    pub(crate) fn i32(&mut self, field: &'static str) -> Read<i32> {
         self.array(field).map(i32::from_be_bytes)
     }
 
-    pub(super) fn i64(&mut self, field: &'static str) -> Read<i64> {
+    pub(crate) fn i64(&mut self, field: &'static str) -> Read<i64> {
         self.array(field).map(i64::from_be_bytes)
     }
 
     /// Reads a number of seven bits a byte, the lowest first.
-    pub(super) fn varint(&mut self, field: &'static str) -> Read<u32> {
+    pub(crate) fn varint(&mut self, field: &'static str) -> Read<u32> {
         let position = self.position;
         let mut number = 0_u32;
         for shift in (0..=28).step_by(7) {
@@ -110,26 +112,48 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number that Kafka writes as -1 where there is none.
-    pub(super) fn optional_i32(&mut self, field: &'static str) -> Read<Option<i32>> {
+    pub(crate) fn optional_i32(&mut self, field: &'static str) -> Read<Option<i32>> {
         let number = self.i32(field)?;
         Ok((number >= 0).then_some(number))
     }
 
     /// Reads a number that Kafka writes as -1 where there is none.
-    pub(super) fn optional_i64(&mut self, field: &'static str) -> Read<Option<i64>> {
+    pub(crate) fn optional_i64(&mut self, field: &'static str) -> Read<Option<i64>> {
         let number = self.i64(field)?;
         Ok((number >= 0).then_some(number))
     }
 
     /// Reads the id of a topic; nothing for zeros.
-    pub(super) fn optional_topic_id(&mut self, field: &'static str) -> Read<Option<TopicId>> {
+    pub(crate) fn optional_topic_id(&mut self, field: &'static str) -> Read<Option<TopicId>> {
         self.array(field).map(TopicId::from_bytes)
     }
 
-    pub(super) fn topic_id(&mut self, field: &'static str) -> Read<TopicId> {
+    pub(crate) fn topic_id(&mut self, field: &'static str) -> Read<TopicId> {
         let position = self.position;
         let id = self.optional_topic_id(field)?;
         id.ok_or(self.malformed(position, field, Problem::Null))
+    }
+
+    pub(crate) fn bool(&mut self, field: &'static str) -> Read<bool> {
+        Ok(self.i8(field)? != 0)
+    }
+
+    /// Reads a string; bytes that are not UTF-8 become replacement characters.
+    pub(crate) fn lossy_string(&mut self, field: &'static str) -> Read<Cow<'a, str>> {
+        self.string_bytes(field).map(String::from_utf8_lossy)
+    }
+
+    /// Reads a list and keeps nothing of it but its bytes, without the length before them.
+    pub(crate) fn list_bytes(
+        &mut self,
+        field: &'static str,
+        mut skip: impl FnMut(&mut Self) -> Read<()>,
+    ) -> Read<&'a [u8]> {
+        let (count, start) = (self.list_length(field)?, self.position);
+        for _ in 0..count {
+            skip(self)?;
+        }
+        Ok(self.input.get(start..self.position).unwrap_or_default())
     }
 
     /// Reads exactly `N` bytes.
@@ -141,13 +165,13 @@ impl<'a> Reader<'a> {
         Ok(*bytes)
     }
 
-    pub(super) fn string(&mut self, field: &'static str) -> Read<&'a str> {
+    pub(crate) fn string(&mut self, field: &'static str) -> Read<&'a str> {
         let position = self.position;
         let text = self.nullable_string(field)?;
         text.ok_or(self.malformed(position, field, Problem::Null))
     }
 
-    pub(super) fn nullable_string(&mut self, field: &'static str) -> Read<Option<&'a str>> {
+    pub(crate) fn nullable_string(&mut self, field: &'static str) -> Read<Option<&'a str>> {
         let position = self.position;
         let Some(length) = self.length(field, Width::Two)? else {
             return Ok(None);
@@ -158,14 +182,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a string as the bytes it is written in, whether they are UTF-8 or not.
-    pub(super) fn string_bytes(&mut self, field: &'static str) -> Read<&'a [u8]> {
+    pub(crate) fn string_bytes(&mut self, field: &'static str) -> Read<&'a [u8]> {
         let position = self.position;
         let length = self.length(field, Width::Two)?;
         let length = length.ok_or(self.malformed(position, field, Problem::Null))?;
         self.take(position, field, length)
     }
 
-    pub(super) fn nullable_bytes(&mut self, field: &'static str) -> Read<Option<&'a [u8]>> {
+    pub(crate) fn nullable_bytes(&mut self, field: &'static str) -> Read<Option<&'a [u8]>> {
         let position = self.position;
         match self.length(field, Width::Four)? {
             Some(length) => self.take(position, field, length).map(Some),
@@ -174,7 +198,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over bytes and returns a reader of the fixed encoding that sees them alone.
-    pub(super) fn embedded(&mut self, field: &'static str, schema: Schema) -> Read<Self> {
+    pub(crate) fn embedded(&mut self, field: &'static str, schema: Schema) -> Read<Self> {
         let position = self.position;
         let length = self.length(field, Width::Four)?;
         let length = length.ok_or(self.malformed(position, field, Problem::Null))?;
@@ -185,17 +209,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a list. Every element takes at least one byte, so that the list is no longer than the bytes are.
-    pub(super) fn list<T>(
+    pub(crate) fn list<T>(
         &mut self,
         field: &'static str,
         mut element: impl FnMut(&mut Self) -> Read<T>,
     ) -> Read<Vec<T>> {
-        let position = self.position;
-        let count = self.length(field, Width::Four)?;
-        let count = count.ok_or(self.malformed(position, field, Problem::Null))?;
-        if count > self.rest().len() {
-            return Err(self.truncated(position, field, count));
-        }
+        let count = self.list_length(field)?;
         let mut elements = Vec::new();
         for _ in 0..count {
             elements.push(element(self)?);
@@ -203,12 +222,12 @@ impl<'a> Reader<'a> {
         Ok(elements)
     }
 
-    pub(super) fn partitions(&mut self, field: &'static str) -> Read<Vec<PartitionId>> {
+    pub(crate) fn partitions(&mut self, field: &'static str) -> Read<Vec<PartitionId>> {
         self.list(field, |reader| reader.i32(field).map(PartitionId))
     }
 
     /// Reads the tagged fields at the end of a structure: `field` gets each tag with a reader of its bytes alone.
-    pub(super) fn tagged(&mut self, mut field: impl FnMut(u32, &mut Self) -> Read<()>) -> Read<()> {
+    pub(crate) fn tagged(&mut self, mut field: impl FnMut(u32, &mut Self) -> Read<()>) -> Read<()> {
         const NAME: &str = "tagged fields";
         if self.encoding == Encoding::Fixed {
             return Ok(());
@@ -224,12 +243,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over the tagged fields at the end of a structure.
-    pub(super) fn end(&mut self) -> Read<()> {
+    pub(crate) fn end(&mut self) -> Read<()> {
         self.tagged(|_, _| Ok(()))
     }
 
     /// Returns an error about a field that begins at `position`.
-    pub(super) fn malformed(
+    pub(crate) fn malformed(
         &self,
         position: usize,
         field: &'static str,
@@ -262,6 +281,17 @@ impl<'a> Reader<'a> {
         self.take(position, field, length)?;
         part.input = self.input.get(..self.position).unwrap_or_default();
         Ok(part)
+    }
+
+    /// Reads the length of a list; it is no longer than the bytes that follow.
+    pub(crate) fn list_length(&mut self, field: &'static str) -> Read<usize> {
+        let position = self.position;
+        let count = self.length(field, Width::Four)?;
+        let count = count.ok_or(self.malformed(position, field, Problem::Null))?;
+        if count > self.rest().len() {
+            return Err(self.truncated(position, field, count));
+        }
+        Ok(count)
     }
 
     /// Reads the length of a string, of bytes or of a list; nothing for null.

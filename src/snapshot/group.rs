@@ -206,11 +206,13 @@ pub enum GroupState {
     Assigning,
     /// KIP-848: members are moving to the target assignment.
     Reconciling,
+    /// KIP-1071: the topology cannot run yet, such as where a topic is missing.
+    NotReady,
 }
 
 impl GroupState {
     /// Every state, in the order of exposition.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unknown,
         Self::PreparingRebalance,
         Self::CompletingRebalance,
@@ -219,6 +221,7 @@ impl GroupState {
         Self::Empty,
         Self::Assigning,
         Self::Reconciling,
+        Self::NotReady,
     ];
 
     /// Returns Kafka's word.
@@ -232,6 +235,7 @@ impl GroupState {
             Self::Empty => "Empty",
             Self::Assigning => "Assigning",
             Self::Reconciling => "Reconciling",
+            Self::NotReady => "NotReady",
         }
     }
 }
@@ -251,6 +255,10 @@ pub enum GroupType {
     Classic,
     /// KIP-848: the broker assigns.
     Consumer,
+    /// KIP-932: members share the records of a partition.
+    Share,
+    /// KIP-1071: a Streams application, whose tasks the broker assigns.
+    Streams,
 }
 
 impl GroupType {
@@ -260,6 +268,8 @@ impl GroupType {
             Self::Unknown => "unknown",
             Self::Classic => "classic",
             Self::Consumer => "consumer",
+            Self::Share => "share",
+            Self::Streams => "streams",
         }
     }
 }

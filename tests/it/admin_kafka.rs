@@ -158,7 +158,7 @@ fn groups_are_listed_described_and_read_as_kafka_does() {
             let id = GroupId::from(group.as_str());
             let (_, row) = &listed[&id];
             assert_eq!(
-                (row.group_type, row.state, row.is_simple),
+                (row.group_type, row.state, row.is_simple()),
                 (group_type, state, is_simple),
                 "{group}"
             );

@@ -242,9 +242,11 @@ fn described(description: &GroupDescription, evidence: Evidence<'_>) -> Membersh
     let GroupDescription {
         state,
         group_type,
+        protocol_type: _,
         assignor,
         coordinator,
         members,
+        malformed: _,
     } = description;
     let mut members = members.clone();
     for partition in members.iter_mut().flat_map(|member| &mut member.assignment) {

@@ -187,6 +187,7 @@ impl Listed {
                 GroupState::PreparingRebalance
                 | GroupState::CompletingRebalance
                 | GroupState::Assigning
+                | GroupState::NotReady
                 | GroupState::Reconciling => 3,
                 GroupState::Empty => 2,
                 GroupState::Unknown => 1,

@@ -281,7 +281,8 @@ fn members(membership: Option<&Membership>) -> Members {
         GroupState::PreparingRebalance
         | GroupState::CompletingRebalance
         | GroupState::Assigning
-        | GroupState::Reconciling => Members::Rebalancing,
+        | GroupState::Reconciling
+        | GroupState::NotReady => Members::Rebalancing,
         GroupState::Stable => Members::Settled,
         GroupState::Unknown => Members::Unknown,
     }

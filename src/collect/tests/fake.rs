@@ -164,6 +164,8 @@ impl Admin for FakeCluster {
         Ok(GroupDescription {
             state: group.state,
             group_type: GroupType::Classic,
+            protocol_type: "consumer".to_owned(),
+            malformed: None,
             assignor: "range".to_owned(),
             coordinator: Some(BrokerId(group.coordinator)),
             members: group.members.clone(),

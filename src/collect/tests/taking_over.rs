@@ -185,6 +185,8 @@ impl Scene {
             description: Described::Answered(GroupDescription {
                 state: self.state,
                 group_type: GroupType::Classic,
+                protocol_type: "consumer".to_owned(),
+                malformed: None,
                 assignor: "range".to_owned(),
                 coordinator: Some(BrokerId(1)),
                 members,

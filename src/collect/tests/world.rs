@@ -156,7 +156,7 @@ impl World {
             id: id.as_str().into(),
             state,
             group_type: GroupType::Classic,
-            is_simple: false,
+            protocol_type: "consumer".to_owned(),
         };
         let own = self
             .groups

@@ -219,7 +219,11 @@ unsafe fn copy_listed_group(group: *const sys::rd_kafka_ConsumerGroupListing_t) 
         id: GroupId::from(unsafe { text::lossy(id) }),
         state: from_native(state),
         group_type: from_native_type(group_type),
-        is_simple: is_simple != 0,
+        protocol_type: if is_simple != 0 {
+            String::new()
+        } else {
+            "consumer".to_owned()
+        },
     }
 }
 
@@ -280,6 +284,8 @@ unsafe fn copy_group(group: *const sys::rd_kafka_ConsumerGroupDescription_t) -> 
     GroupDescription {
         state: from_native(state),
         group_type: from_native_type(group_type),
+        protocol_type: "consumer".to_owned(),
+        malformed: None,
         // SAFETY: null or a string owned by the description, copied here.
         assignor: unsafe { text::lossy(assignor) },
         // SAFETY: null or a node owned by the description.
@@ -408,7 +414,10 @@ fn to_native(state: GroupState) -> Option<NativeState> {
         GroupState::Stable => Some(NativeState::RD_KAFKA_CONSUMER_GROUP_STATE_STABLE),
         GroupState::Dead => Some(NativeState::RD_KAFKA_CONSUMER_GROUP_STATE_DEAD),
         GroupState::Empty => Some(NativeState::RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY),
-        GroupState::Unknown | GroupState::Assigning | GroupState::Reconciling => None,
+        GroupState::Unknown
+        | GroupState::Assigning
+        | GroupState::Reconciling
+        | GroupState::NotReady => None,
     }
 }
 
@@ -424,6 +433,6 @@ fn to_native_type(group_type: GroupType) -> Option<NativeType> {
     match group_type {
         GroupType::Classic => Some(NativeType::RD_KAFKA_CONSUMER_GROUP_TYPE_CLASSIC),
         GroupType::Consumer => Some(NativeType::RD_KAFKA_CONSUMER_GROUP_TYPE_CONSUMER),
-        GroupType::Unknown => None,
+        GroupType::Unknown | GroupType::Share | GroupType::Streams => None,
     }
 }

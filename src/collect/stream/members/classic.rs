@@ -78,6 +78,8 @@ impl Classic {
         GroupDescription {
             state: state_of(self.members.len()),
             group_type: GroupType::Classic,
+            protocol_type: "consumer".to_owned(),
+            malformed: None,
             assignor: self.assignor.clone(),
             coordinator: None,
             members: self.members.clone(),

@@ -125,7 +125,10 @@ impl Members {
             (GroupType::Consumer, before) => {
                 Protocol::Consumer(Consumer::answered(members, description, before.reached()))
             }
-            (GroupType::Classic | GroupType::Unknown, before) => match described {
+            (
+                GroupType::Classic | GroupType::Unknown | GroupType::Share | GroupType::Streams,
+                before,
+            ) => match described {
                 Described::NotFound => Protocol::None,
                 _ => {
                     Protocol::Classic(Classic::answered(members, description, before.generation()))

@@ -130,6 +130,8 @@ fn described(group_type: GroupType, ids: &[&str]) -> Described {
     Described::Answered(GroupDescription {
         state: GroupState::Stable,
         group_type,
+        protocol_type: "consumer".to_owned(),
+        malformed: None,
         assignor: "range".to_owned(),
         coordinator: None,
         members: ids.iter().map(member).collect(),

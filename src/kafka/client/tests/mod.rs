@@ -12,7 +12,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset as NativeOffset, TopicPartitionList};
 
 use super::*;
-use crate::kafka::embedded::{Api, EmbeddedCluster, TrackedRequest};
+use crate::kafka::api::Api;
+use crate::kafka::embedded::{EmbeddedCluster, TrackedRequest};
 use crate::lag::Offset;
 
 /// Far beyond what anything on loopback takes: only what hangs gets there.

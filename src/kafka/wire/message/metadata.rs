@@ -1,0 +1,143 @@
+//! Metadata: the brokers, and topics with their partitions.
+
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{MetadataRequest, TopicName as WireTopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use super::{Request, Throttled, error};
+use crate::kafka::admin::{Broker, PartitionMetadata};
+use crate::kafka::api::Api;
+use crate::kafka::error::KafkaError;
+use crate::lag::{BrokerId, PartitionId, TopicId, TopicName};
+use crate::offsets_topic::reader::Reader;
+use crate::offsets_topic::{Malformed, Problem};
+
+/// Asks for the brokers and for topics. Never creates a topic.
+pub(in crate::kafka) struct Metadata {
+    /// The topics; nothing for all that the credentials may see.
+    pub(in crate::kafka) topics: Option<Vec<TopicName>>,
+}
+
+/// The brokers and topics, as the broker orders them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::kafka) struct MetadataResponse {
+    /// The live brokers.
+    pub(in crate::kafka) brokers: Vec<Broker>,
+    /// The topics.
+    pub(in crate::kafka) topics: Vec<(TopicName, Result<TopicMetadata, KafkaError>)>,
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::kafka) struct TopicMetadata {
+    /// Its id; nothing before Kafka 2.8.
+    pub(in crate::kafka) id: Option<TopicId>,
+    /// Its partitions.
+    pub(in crate::kafka) partitions: Vec<PartitionMetadata>,
+}
+
+impl Request for Metadata {
+    const API: Api = Api::METADATA;
+    // Version 4 is the first that can forbid the creation of topics.
+    const VERSIONS: (i16, i16) = (4, 13);
+    const FLEXIBLE: i16 = 9;
+    type Message = MetadataRequest;
+    type Response = MetadataResponse;
+
+    fn message(&self, _version: i16) -> MetadataRequest {
+        let topic = |name: &TopicName| {
+            let name = StrBytes::from_string(name.as_str().to_owned());
+            MetadataRequestTopic::default().with_name(Some(WireTopicName(name)))
+        };
+        let topics = self.topics.as_ref();
+        let topics = topics.map(|names| names.iter().map(topic).collect());
+        MetadataRequest::default()
+            .with_topics(topics)
+            .with_allow_auto_topic_creation(false)
+    }
+
+    fn read(
+        &self,
+        version: i16,
+        body: &mut Reader<'_>,
+    ) -> Result<Throttled<Self::Response>, Malformed> {
+        let throttle_time_ms = body.i32("ThrottleTimeMs")?;
+        let brokers = body.list("Brokers", read_broker)?;
+        body.nullable_string("ClusterId")?;
+        body.i32("ControllerId")?;
+        let topics = body.list("Topics", |body| read_topic(version, body))?;
+        let topics = topics.into_iter().flatten().collect();
+        Ok(Throttled::new(
+            throttle_time_ms,
+            MetadataResponse { brokers, topics },
+        ))
+    }
+}
+
+fn read_broker(body: &mut Reader<'_>) -> Result<Broker, Malformed> {
+    let id = BrokerId(body.i32("Brokers.NodeId")?);
+    let host = body.string("Brokers.Host")?.to_owned();
+    let position = body.position();
+    let port = u16::try_from(body.i32("Brokers.Port")?);
+    let port = port.map_err(|_| {
+        body.malformed(
+            position,
+            "Brokers.Port",
+            Problem::Value("no port from 0 to 65535"),
+        )
+    })?;
+    body.nullable_string("Brokers.Rack")?;
+    body.end()?;
+    Ok(Broker { id, host, port })
+}
+
+/// Reads a topic; nothing for one that the broker does not name.
+fn read_topic(
+    version: i16,
+    body: &mut Reader<'_>,
+) -> Result<Option<(TopicName, Result<TopicMetadata, KafkaError>)>, Malformed> {
+    let code = body.i16("Topics.ErrorCode")?;
+    // Nullable from version 12 on, where topics can be asked for by id.
+    let name = body.nullable_string("Topics.Name")?.map(TopicName::from);
+    let id = match version {
+        10.. => body.optional_topic_id("Topics.TopicId")?,
+        _ => None,
+    };
+    body.bool("Topics.IsInternal")?;
+    let partitions = body.list("Topics.Partitions", |body| read_partition(version, body))?;
+    if version >= 8 {
+        body.i32("Topics.TopicAuthorizedOperations")?;
+    }
+    body.end()?;
+    let topic = match error(code, None) {
+        Some(error) => Err(error),
+        None => Ok(TopicMetadata { id, partitions }),
+    };
+    Ok(name.map(|name| (name, topic)))
+}
+
+/// Reads a partition. Its own error is no news: a partition without a leader has none here either.
+fn read_partition(version: i16, body: &mut Reader<'_>) -> Result<PartitionMetadata, Malformed> {
+    body.i16("Partitions.ErrorCode")?;
+    let id = PartitionId(body.i32("Partitions.PartitionIndex")?);
+    let leader = body.optional_i32("Partitions.LeaderId")?.map(BrokerId);
+    if version >= 7 {
+        body.i32("Partitions.LeaderEpoch")?;
+    }
+    let replicas = read_brokers(body, "Partitions.ReplicaNodes")?;
+    let in_sync = read_brokers(body, "Partitions.IsrNodes")?;
+    if version >= 5 {
+        read_brokers(body, "Partitions.OfflineReplicas")?;
+    }
+    body.end()?;
+    Ok(PartitionMetadata {
+        id,
+        leader,
+        replicas,
+        in_sync,
+    })
+}
+
+fn read_brokers(body: &mut Reader<'_>, field: &'static str) -> Result<Vec<BrokerId>, Malformed> {
+    body.list(field, |body| body.i32(field).map(BrokerId))
+}
