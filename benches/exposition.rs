@@ -196,6 +196,7 @@ fn processor_time() -> Duration {
 fn world(groups: usize, partitions: i32, now: Instant, version: impl Fn(usize) -> i64) -> World {
     let topic = TopicName::from("orders");
     let snapshot = ClusterSnapshot {
+        skipped: Arc::from([]),
         cluster: None,
         outcome: CycleOutcome::Complete,
         mode: CollectMode::Poll,

@@ -161,7 +161,7 @@ export const self = dashboard({
         }),
         lines({
           title: "Series",
-          description: "Series of kafka_* rendered, and those left out because of max-series.",
+          description: "Series of kafka_* rendered, and those left out because of max-series or max-series-bytes.",
           unit: "short",
           empty: "No snapshot yet",
           color: fixed(GREY),

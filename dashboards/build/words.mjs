@@ -26,6 +26,7 @@ const STATES = {
   Empty: colours.BLUE,
   Assigning: colours.PINK,
   Reconciling: colours.SKY,
+  NotReady: colours.BROWN,
 };
 const FIRST_STATE = 100;
 

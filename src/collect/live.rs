@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 
 use super::ages::Sight;
 use super::build::{self, Changes, Ground};
 use super::failure::Operation;
+use super::fetch::commits::KnownCommits;
 use super::fetch::groups::{self, GroupAnswer, GroupPhase, GroupsAnswer, Seen};
 use super::fetch::listing::{Coverage, Prospect, Target};
 use super::fetch::marks::{self, MarksAnswer};
@@ -19,8 +19,9 @@ use super::judging::{Judged, Occasion};
 use super::poller::{Poller, now};
 use super::renewal::Renewals;
 use super::stream::{Follower, Pending};
+use crate::kafka::GroupQuery;
 use crate::lag::{GroupId, Offset, PartitionId, Timestamp, TopicPartition};
-use crate::snapshot::ClusterSnapshot;
+use crate::snapshot::{ClusterSnapshot, GroupType};
 
 /// The most groups that are asked about between two cycles at once.
 const MOST_ASKED: usize = 100;
@@ -130,6 +131,8 @@ impl Poller {
             .flat_map(|(_, partitions)| partitions.iter().cloned())
             .collect();
         let previous = Arc::clone(&self.previous);
+        // The newest rows are not all of one cycle any more.
+        self.known.clear();
         let asked_at = Timestamp::from(SystemTime::now());
         let read = marks::fetch_ends(
             self.admin.as_ref(),
@@ -189,6 +192,9 @@ impl Poller {
             return sorted;
         };
         for (id, pending) in changes {
+            if self.skipped.contains_key(&id) {
+                continue;
+            }
             let listed = self.listed.get(&id).copied();
             if let Some(answer) = follower.answer(&id, listed, now) {
                 sorted.answers.insert(id, (answer, pending.partitions));
@@ -214,22 +220,26 @@ impl Poller {
         let Some(follower) = self.stream.follower() else {
             return;
         };
-        let to_ask: Vec<GroupId> = changes
+        let to_ask: Vec<GroupQuery> = changes
             .iter()
-            .filter(|(id, pending)| pending.asks_for_members && !self.undescribable.contains(*id))
+            .filter(|(_, pending)| pending.asks_for_members)
             // Where the partition is behind, the next cycle asks.
             .filter(|(id, _)| follower.position(id, now).is_some())
-            .map(|(id, _)| id.clone())
+            .map(|(id, _)| GroupQuery {
+                id: id.clone(),
+                group_type: GroupType::Consumer,
+            })
             .collect();
-        let asking = to_ask.into_iter().map(|id| {
-            let admin = Arc::clone(&self.admin);
-            async move {
-                let call = within(limit, admin.describe_group(&id, limit)).await;
-                (id, call.and_then(|answer| answer))
-            }
+        if to_ask.is_empty() {
+            return;
+        }
+        let call = within(limit, self.admin.describe_groups(&to_ask, limit)).await;
+        let answers = call.unwrap_or_else(|error| {
+            let failed = to_ask.iter();
+            failed
+                .map(|query| (query.id.clone(), Err(error.clone())))
+                .collect()
         });
-        let most = self.config.max_in_flight.max(1);
-        let answers: Vec<_> = stream::iter(asking).buffer_unordered(most).collect().await;
         for (id, answer) in answers {
             match (answer, self.stream.follower_mut()) {
                 (Ok(description), Some(follower)) => follower.describe(&id, &description),
@@ -251,16 +261,17 @@ impl Poller {
             admin: admin.as_ref(),
             config: &self.config,
             budget,
-            undescribable: &self.undescribable,
             named_partitions: named_partitions.as_deref(),
+            known: &KnownCommits::default(),
         };
         let unknown = std::mem::take(&mut sorted.unknown);
         let GroupsAnswer {
-            groups: answers,
+            groups: mut answers,
             failures,
             ..
         } = phase.fetch(unknown).await;
         self.count(&failures);
+        self.skip_others(&mut answers);
         let ends = self.stream.see_ends(admin.as_ref(), budget).await;
         let Some(follower) = self.stream.follower_mut() else {
             return;

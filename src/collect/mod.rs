@@ -11,6 +11,7 @@ mod fetch;
 mod filter;
 mod incarnations;
 mod judging;
+mod kinds;
 mod live;
 mod memory;
 mod news;
@@ -24,6 +25,7 @@ mod stream;
 
 pub use config::{LogScope, Mode, PollConfig};
 pub use filter::{Filter, PatternError, PatternList, Patterns};
+pub use kinds::skipped_as;
 pub use memory::Remembered;
 pub use poller::Poller;
 pub use sharing::ShardSource;

@@ -15,12 +15,15 @@ use super::build::{self, Fetched, Ground, Now};
 use super::config::PollConfig;
 use super::failure::{Contact, Failure, Operation};
 use super::fetch::Budget;
+use super::fetch::commits::KnownCommits;
 use super::fetch::groups::{self, Described, GroupAnswer, GroupPhase};
 use super::fetch::listing::{self, Coverage, Listed, Listing};
 use super::fetch::marks::{self, Marks};
+use super::fetch::members::{self, Suspects};
 use super::fetch::topology::{self, Topology, TopologyAnswer};
 use super::incarnations::Incarnations;
 use super::judging::{Judged, Judging, Occasion};
+use super::kinds::{SkippedGroups, skipped_as};
 use super::live;
 use super::memory::Remembered;
 use super::renewal::{Renewal, Renewals};
@@ -28,10 +31,13 @@ use super::reporter::Reporter;
 use super::schedule::{self, Tick};
 use super::sharing::{Change, Membership, ShardSource};
 use super::stream::{LogSource, Stream};
-use crate::kafka::{Admin, KafkaError};
+use crate::kafka::{Admin, KafkaError, MalformedMembers};
 use crate::lag::{GroupId, Share, Timestamp};
 use crate::metrics::ClusterMetrics;
 use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, SnapshotSlot};
+
+/// The value of the label `error` for a member whose assignment cannot be read.
+const MALFORMED: &str = "MALFORMED_ASSIGNMENT";
 
 /// Collects one cluster and publishes a snapshot after every cycle.
 ///
@@ -43,10 +49,15 @@ pub struct Poller {
     metrics: ClusterMetrics,
     pub(super) previous: Arc<ClusterSnapshot>,
     pub(super) topology: Option<Arc<Topology>>,
-    pub(super) undescribable: BTreeSet<GroupId>,
     pub(super) stream: Stream,
     /// The newest listing.
     pub(super) listed: BTreeMap<GroupId, Listed>,
+    /// Groups that have no series of their own.
+    pub(super) skipped: SkippedGroups,
+    /// What the newest rows were made of, where coordinators sent it.
+    pub(super) known: KnownCommits,
+    /// Groups whose members named partitions that their topics do not have.
+    suspects: Suspects,
     /// Groups that were asked about between two cycles, each once.
     pub(super) asked: BTreeSet<GroupId>,
     reporter: Reporter,
@@ -89,6 +100,9 @@ impl Poller {
             cycles: 0,
             stream: Stream::new(metrics.clone()),
             listed: BTreeMap::new(),
+            skipped: SkippedGroups::new(),
+            known: KnownCommits::default(),
+            suspects: Suspects::new(),
             asked: BTreeSet::new(),
             config,
             admin,
@@ -96,7 +110,6 @@ impl Poller {
             metrics,
             previous,
             topology: None,
-            undescribable: BTreeSet::new(),
         }
     }
 
@@ -202,6 +215,11 @@ impl Poller {
         self.count(&fetched.failures);
         self.remember(&fetched);
         let failures = fetched.failures.clone();
+        self.report_malformed(&fetched.groups);
+        let commits = fetched.groups.iter();
+        self.known.replace(
+            commits.filter_map(|(id, answer)| Some((id, answer.committed.as_ref().ok()?))),
+        );
         let now = now();
         let renewals = std::mem::take(&mut fetched.renewals);
         let ground = Ground {
@@ -253,8 +271,8 @@ impl Poller {
             .groups
             .iter()
             .filter(|(_, answer)| matches!(answer.description, Described::Unsupported));
-        self.undescribable = undescribable.map(|(id, _)| id.clone()).collect();
-        self.reporter.tell_undescribable(&self.undescribable);
+        let undescribable = undescribable.map(|(id, _)| id.clone()).collect();
+        self.reporter.tell_undescribable(&undescribable);
     }
 
     /// Asks everything a cycle asks; ends early where nobody answers, so that this is told at once.
@@ -277,6 +295,11 @@ impl Poller {
         let Some(topology) = fetched.topology.clone() else {
             return fetched;
         };
+        let is_same = |before: &Arc<Topology>| before.has_same_partitions(&topology);
+        if !self.topology.as_ref().is_some_and(is_same) {
+            // The same commits may make other rows.
+            self.known.clear();
+        }
         let listing = self
             .timed(
                 "list_groups",
@@ -289,25 +312,31 @@ impl Poller {
             contact,
             failures,
             groups: listed,
+            skipped,
         } = listing;
         self.listed = listed;
+        if coverage == Coverage::Whole {
+            self.skipped = skipped;
+        } else {
+            self.skipped.extend(skipped);
+        }
         fetched.coverage = coverage;
         fetched.note(contact, failures);
         if fetched.contact == Contact::None && coverage != Coverage::Named {
             return fetched;
         }
         let named_partitions = groups::named_partitions(config, &topology);
-        let undescribable = self.undescribable.clone();
         let phase = GroupPhase {
             admin,
             config,
             budget,
-            undescribable: &undescribable,
             named_partitions: named_partitions.as_deref(),
+            known: &self.known,
         };
         let reconciles = self.stream.is_due_for_reconciliation(config);
         let mut told = live::told(self.stream.follower(), targets, reconciles);
-        let answer = phase.fetch(std::mem::take(&mut told.to_ask)).await;
+        let mut answer = phase.fetch(std::mem::take(&mut told.to_ask)).await;
+        self.skip_others(&mut answer.groups);
         self.observe("describe_groups", answer.describing);
         self.observe("committed_offsets", answer.reading_commits);
         fetched.note(answer.contact(), answer.failures);
@@ -319,6 +348,8 @@ impl Poller {
             self.stream.note_reconciliation();
         }
         fetched.groups = self.taken_over(told, answer.groups, &ends, coverage);
+        self.suspects = members::check_assignments(&mut fetched.groups, &topology, &self.suspects);
+        fetched.skipped = self.skipped.clone();
         fetched.mode = self.stream.mode();
         if fetched.contact == Contact::None {
             return fetched;
@@ -346,6 +377,38 @@ impl Poller {
         let logs = (topology.as_ref(), &fetched.marks);
         self.ages.search(admin, config, budget, logs).await;
         fetched
+    }
+
+    /// Takes the groups that have no series of their own out of what was answered.
+    pub(super) fn skip_others(&mut self, answers: &mut BTreeMap<GroupId, GroupAnswer>) {
+        let skipped = &mut self.skipped;
+        answers.retain(|id, answer| {
+            let Described::Answered(description) = &answer.description else {
+                return true;
+            };
+            let word = skipped_as(description.group_type, &description.protocol_type);
+            skipped.extend(word.map(|word| (id.clone(), (word, description.state))));
+            word.is_none()
+        });
+    }
+
+    /// Counts the groups with members whose assignment cannot be read, and logs each once.
+    fn report_malformed(&mut self, groups: &BTreeMap<GroupId, GroupAnswer>) {
+        let malformed: BTreeMap<GroupId, &MalformedMembers> = groups
+            .iter()
+            .filter_map(|(id, answer)| match &answer.description {
+                Described::Answered(description) => {
+                    Some((id.clone(), description.malformed.as_ref()?))
+                }
+                _ => None,
+            })
+            .collect();
+        for _ in &malformed {
+            self.metrics
+                .errors(Operation::DescribeGroup.as_str(), MALFORMED)
+                .inc();
+        }
+        self.reporter.report_malformed(&malformed);
     }
 
     /// Takes in where a group stands, by what is made anew of its row.

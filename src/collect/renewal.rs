@@ -2,13 +2,14 @@
 //!
 //! Most partitions of a large cluster stand still, most of the time: a cycle costs what has changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::fetch::groups::{Commits, Described, GroupAnswer};
+use super::fetch::commits::FetchedCommits;
+use super::fetch::groups::{Described, GroupAnswer};
 use super::fetch::marks::Marks;
 use super::places::Map;
 use crate::kafka::KafkaError;
-use crate::lag::{Committed, GroupId, TopicPartition};
+use crate::lag::{Committed, GroupId, TopicName, TopicPartition};
 use crate::snapshot::{ClusterSnapshot, GroupRow, Membership, PartitionRow};
 
 /// How much of each group's row is made anew.
@@ -50,6 +51,7 @@ impl Renewal {
                 let Ok(commits) = &answer.committed else {
                     return Vec::new();
                 };
+                let commits = commits.commits();
                 let read = commits
                     .iter()
                     .filter_map(|(id, commit)| Some((id, *commit.as_ref().ok()?)));
@@ -77,10 +79,11 @@ impl Renewals {
         marks: &Marks,
         previous: &ClusterSnapshot,
     ) -> Self {
+        let unchanged = unchanged_topics(marks, previous);
         let renewals = groups.iter().map(|(id, answer)| {
             let renewal = previous
                 .group(id)
-                .and_then(|before| touched(before, answer, marks));
+                .and_then(|before| touched(before, answer, marks, &unchanged));
             (id.clone(), renewal.map_or(Renewal::Whole, Renewal::Only))
         });
         renewals.collect()
@@ -113,8 +116,17 @@ impl Renewals {
 }
 
 /// Returns the partitions of a group that are made anew; nothing where its row has others than it had, or may have.
-fn touched(before: &GroupRow, answer: &GroupAnswer, marks: &Marks) -> Option<Vec<Touched>> {
+fn touched(
+    before: &GroupRow,
+    answer: &GroupAnswer,
+    marks: &Marks,
+    unchanged: &HashSet<&TopicName>,
+) -> Option<Vec<Touched>> {
     let commits = comparable_commits(before, answer)?;
+    if commits.is_unchanged() {
+        return touched_by_marks(before, marks, unchanged);
+    }
+    let commits = commits.commits();
     // Where assignments can be told, they and the commits say which partitions are the group's, and no commit says nothing.
     let are_assignments_told = before.membership.is_some();
     let says_nothing = |(_, commit): &(TopicPartition, Result<Committed, KafkaError>)| {
@@ -144,6 +156,51 @@ fn touched(before: &GroupRow, answer: &GroupAnswer, marks: &Marks) -> Option<Vec
     commits.all(says_nothing).then_some(touched)
 }
 
+/// Returns the topics whose watermarks are all those of the newest snapshot.
+fn unchanged_topics<'a>(marks: &Marks, previous: &'a ClusterSnapshot) -> HashSet<&'a TopicName> {
+    let topics = previous.topics.iter().filter(|topic| {
+        topic.partitions.iter().all(|partition| {
+            let id = TopicPartition {
+                topic: topic.name.clone(),
+                partition: partition.id,
+            };
+            match (marks.get(&id), &partition.marks) {
+                (Some(Ok(now)), Some((_, before))) => now == before,
+                _ => false,
+            }
+        })
+    });
+    topics.map(|topic| &topic.name).collect()
+}
+
+/// Returns the partitions of a group that are made again where its commits are those of its row.
+///
+/// The row was made in the cycle before: where the watermarks of a topic are unchanged since, so are those of its rows.
+fn touched_by_marks(
+    before: &GroupRow,
+    marks: &Marks,
+    unchanged: &HashSet<&TopicName>,
+) -> Option<Vec<Touched>> {
+    let mut touched = Vec::new();
+    let mut newest: Option<(&TopicName, bool)> = None;
+    for (place, row) in before.partitions.iter().enumerate() {
+        let reading = row.reading.as_ref().filter(|_| row.failure.is_none())?;
+        let is_unchanged = match newest {
+            Some((topic, is_unchanged)) if *topic == row.id.topic => is_unchanged,
+            _ => {
+                let is_unchanged = unchanged.contains(&row.id.topic);
+                newest = Some((&row.id.topic, is_unchanged));
+                is_unchanged
+            }
+        };
+        let is_same = is_unchanged || *marks.get(&row.id)? == Ok(reading.marks);
+        if !(is_same && row.stands_still()) {
+            touched.push(comparable(row, place, reading.committed)?);
+        }
+    }
+    Some(touched)
+}
+
 /// Returns the `partitions` of a group as those that are made anew; nothing where its row may have others than it had.
 fn touched_among(
     partitions: &BTreeSet<TopicPartition>,
@@ -151,7 +208,7 @@ fn touched_among(
     answer: &GroupAnswer,
     marks: &Marks,
 ) -> Option<Vec<Touched>> {
-    let commits = comparable_commits(before, answer)?;
+    let commits = comparable_commits(before, answer)?.commits();
     let touched = partitions.iter().map(|id| {
         let rows = &before.partitions;
         let place = rows.place(id)?;
@@ -164,7 +221,10 @@ fn touched_among(
 }
 
 /// Returns the commits, where the row can be compared with them.
-fn comparable_commits<'a>(before: &GroupRow, answer: &'a GroupAnswer) -> Option<&'a Commits> {
+fn comparable_commits<'a>(
+    before: &GroupRow,
+    answer: &'a GroupAnswer,
+) -> Option<&'a FetchedCommits> {
     let commits = answer.committed.as_ref().ok()?;
     let has_something = before.membership.is_some() || !before.partitions.is_empty();
     let is_comparable = has_something

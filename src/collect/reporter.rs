@@ -1,12 +1,13 @@
 //! What the log says of a cluster: one line when its condition changes, not one a cycle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
 use super::config::PollConfig;
 use super::failure::{Failure, Subject};
+use crate::kafka::MalformedMembers;
 use crate::lag::{GroupId, TopicName};
 use crate::snapshot::{ClusterSnapshot, CycleOutcome};
 
@@ -16,6 +17,8 @@ pub(super) struct Reporter {
     cluster: String,
     told: Option<Condition>,
     undescribable: BTreeSet<GroupId>,
+    /// Groups that were last said to have malformed assignments.
+    malformed: BTreeSet<GroupId>,
     /// The topics and groups the configuration names, as the log spells them.
     named: BTreeSet<Named>,
     /// Those of them that were last said not to exist.
@@ -49,6 +52,7 @@ impl Reporter {
             ),
             told: None,
             undescribable: BTreeSet::new(),
+            malformed: BTreeSet::new(),
             named: topics.chain(groups).collect(),
             absent: BTreeSet::new(),
         }
@@ -110,6 +114,17 @@ impl Reporter {
             info!(%cluster, %group, "{cluster} cannot describe {groups} members and state are not shown");
         }
         self.undescribable.clone_from(undescribable);
+    }
+
+    /// Logs each group with members whose assignment cannot be read once, until it has none.
+    pub(super) fn report_malformed(&mut self, malformed: &BTreeMap<GroupId, &MalformedMembers>) {
+        let cluster = &self.cluster;
+        for (group, MalformedMembers { count, first }) in malformed {
+            if !self.malformed.contains(group) {
+                warn!(%cluster, %group, "{count} members of group `{group}` have assignments that cannot be read and are ignored: {first}; its offsets and lag are not affected");
+            }
+        }
+        self.malformed = malformed.keys().cloned().collect();
     }
 
     /// Says which of the names in the configuration do not exist, as far as that is new.

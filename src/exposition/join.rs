@@ -1,24 +1,34 @@
-//! The blocks of all runs, family by family, as one part of a body: here the limit on series is kept.
+//! The blocks of all runs, family by family, as one part of a body: here the limits on series and their bytes are kept.
 
 use std::time::Instant;
 
 use super::families::{ClusterView, FAMILIES, Rows};
 use super::gzip::Follows;
+use super::lines::{Keep, Lines};
 use super::output::{Block, Encoding, Joiner, Part};
 use super::render::{Rendered, Run};
-use super::run::{Level, Made, Maker};
-use super::writer::{Format, Head, Labels, Lines};
+use super::run::{Level, Maker};
+use super::writer::{Format, Head, Labels};
 use crate::lag::ClusterName;
 use crate::metrics::Metric;
+use crate::snapshot::Exposure;
 
 /// A cluster while its families are joined.
 struct Cluster<'a> {
     rendered: &'a Rendered,
     labels: Labels,
-    /// Series that may still be written.
-    room: u64,
+    /// What may still be written.
+    room: Size,
     written: u64,
     dropped: u64,
+}
+
+/// A number of series, and the size of their lines.
+#[derive(Clone, Copy)]
+struct Size {
+    series: u64,
+    /// Uncompressed and without heads, so that it is the same in every format and encoding.
+    bytes: u64,
 }
 
 /// One family while its samples are joined.
@@ -28,7 +38,7 @@ struct Family<'j> {
     /// Written before the first sample.
     head: Option<Head<'static>>,
     format: Format,
-    /// Whether its samples count against the limit.
+    /// Whether its samples count against the limits.
     limit: Limit,
 }
 
@@ -40,7 +50,7 @@ enum Limit {
     Exempt,
 }
 
-/// Joins everything, and counts the series of each cluster that the limit leaves out.
+/// Joins everything, and counts the series of each cluster that the limits leave out.
 pub(super) fn join(
     clusters: &[Rendered],
     now: Instant,
@@ -59,31 +69,21 @@ pub(super) fn join(
         };
         for cluster in &mut clusters {
             if let Rows::Cluster(write) = rows {
-                let mut lines = Lines::new(metric.name);
+                let keep = Keep::UpTo(family.room(cluster).bytes);
+                let mut lines = Lines::new(metric.name, keep);
                 let mark = cluster.labels.mark();
                 write(&cluster.view(now), &mut cluster.labels, &mut lines);
                 cluster.labels.cut(mark);
-                let block = Block::new(lines.count(), lines.text(), None);
-                family.add(cluster, &block, || None);
+                family.add_row(cluster, &Block::new(&lines, None));
             } else if let Some(level) = Level::of(rows) {
-                let rendered = cluster.rendered;
-                for run in &rendered.runs[level.index()] {
-                    if let Some(block) = run.made.block(index) {
-                        family.add(cluster, block, || made_as_text(rendered, level, run));
-                    }
+                for run in &cluster.rendered.runs[level.index()] {
+                    family.add_run(cluster, level, run);
                 }
             }
         }
     }
     let dropped = clusters.iter().map(|cluster| cluster.dropped).collect();
     (joiner.finish(Follows::Another), dropped)
-}
-
-/// Makes a run again, as text: for the one whose block the limit cuts through.
-fn made_as_text(rendered: &Rendered, level: Level, run: &Run) -> Option<Made> {
-    let mut maker = Maker::new(Encoding::Identity);
-    let name = rendered.name.as_ref();
-    Some(maker.make(name, rendered.scene()?, level, &run.rows))
 }
 
 impl<'a> Cluster<'a> {
@@ -95,7 +95,7 @@ impl<'a> Cluster<'a> {
         Self {
             rendered,
             labels,
-            room: snapshot.map_or(0, |snapshot| snapshot.exposure.max_series as u64),
+            room: snapshot.map_or(Size::NONE, |snapshot| Size::limit(snapshot.exposure)),
             written: 0,
             dropped: 0,
         }
@@ -110,40 +110,111 @@ impl<'a> Cluster<'a> {
     }
 }
 
-impl Family<'_> {
-    /// Adds as many lines of a block as the limit leaves; `again` makes the whole run as text.
-    fn add(
-        &mut self,
-        cluster: &mut Cluster<'_>,
-        block: &Block,
-        again: impl FnOnce() -> Option<Made>,
-    ) {
-        let fitting = match self.limit {
-            Limit::Exempt => block.lines,
-            Limit::Counts => block.lines.min(cluster.room),
-        };
-        if self.limit == Limit::Counts {
-            cluster.room -= fitting;
-            cluster.written += fitting;
-            cluster.dropped += block.lines - fitting;
+impl Size {
+    const NONE: Self = Self {
+        series: 0,
+        bytes: 0,
+    };
+
+    const UNLIMITED: Self = Self {
+        series: u64::MAX,
+        bytes: u64::MAX,
+    };
+
+    fn limit(exposure: Exposure) -> Self {
+        Self {
+            series: exposure.max_series as u64,
+            bytes: exposure.max_series_bytes as u64,
         }
-        if fitting == 0 {
+    }
+
+    fn of(block: &Block) -> Self {
+        Self {
+            series: block.lines,
+            bytes: block.bytes,
+        }
+    }
+
+    /// Tells whether a block fits.
+    fn has_room_for(self, block: &Block) -> bool {
+        block.lines <= self.series && block.bytes <= self.bytes
+    }
+
+    /// Tells whether a row of a block may fit, whole by its bytes and at least its first line by number.
+    fn has_room_for_a_row(self, block: &Block) -> bool {
+        self.series > 0 && block.smallest_row_bytes <= self.bytes
+    }
+}
+
+impl Family<'_> {
+    fn room(&self, cluster: &Cluster<'_>) -> Size {
+        match self.limit {
+            Limit::Counts => cluster.room,
+            Limit::Exempt => Size::UNLIMITED,
+        }
+    }
+
+    /// Adds the lines of a run: all of it as it is, or row by row where it is not kept or the limits cut through it.
+    fn add_run(&mut self, cluster: &mut Cluster<'_>, level: Level, run: &Run) {
+        let Some(block) = run.made.block(self.index) else {
+            return;
+        };
+        let room = self.room(cluster);
+        if block.is_kept() && room.has_room_for(block) {
+            self.open();
+            self.joiner.block(block);
+            self.count(cluster, block, Size::of(block));
             return;
         }
+        let rendered = cluster.rendered;
+        let Some(scene) = rendered.scene().filter(|_| room.has_room_for_a_row(block)) else {
+            self.count(cluster, block, Size::NONE);
+            return;
+        };
+        // The text of a row that does not fit is abandoned as soon as this shows.
+        let mut maker = Maker::of_family(self.index, Keep::UpTo(room.bytes));
+        for row in run.rows.clone() {
+            let made = maker.make(rendered.name.as_ref(), scene, level, &(row..row + 1));
+            if let Some(block) = made.block(self.index) {
+                self.add_row(cluster, block);
+            }
+        }
+    }
+
+    /// Adds as many lines of a row as the limit on series leaves; none of them where they pass the limit on bytes.
+    fn add_row(&mut self, cluster: &mut Cluster<'_>, block: &Block) {
+        let room = self.room(cluster);
+        let text = block.text().filter(|_| room.has_room_for_a_row(block));
+        let most = usize::try_from(room.series).unwrap_or(usize::MAX);
+        // A line break within a label's value is escaped.
+        let lines = text
+            .into_iter()
+            .flat_map(|text| text.split_inclusive(|byte| *byte == b'\n'));
+        let mut written = Size::NONE;
+        for line in lines.take(most) {
+            self.open();
+            self.joiner.text().extend_from_slice(line);
+            written.series += 1;
+            written.bytes += line.len() as u64;
+        }
+        self.count(cluster, block, written);
+    }
+
+    /// Writes the head before the first sample.
+    fn open(&mut self) {
         if let Some(head) = self.head.take() {
             head.write(self.format, self.joiner.text());
         }
-        if fitting == block.lines {
-            self.joiner.block(block);
-            return;
-        }
-        let made = block.text().is_none().then(again).flatten();
-        let made = made.as_ref().and_then(|made| made.block(self.index));
-        let text = made.unwrap_or(block).text().unwrap_or_default();
-        // A line break within a label's value is escaped.
-        let lines = text.split_inclusive(|byte| *byte == b'\n');
-        for line in lines.take(usize::try_from(fitting).unwrap_or(usize::MAX)) {
-            self.joiner.text().extend_from_slice(line);
+    }
+
+    /// Counts what was written of a block, and the rest of its lines as dropped.
+    fn count(&self, cluster: &mut Cluster<'_>, block: &Block, written: Size) {
+        if self.limit == Limit::Counts {
+            let Size { series, bytes } = written;
+            cluster.room.series -= series;
+            cluster.room.bytes -= bytes;
+            cluster.written += series;
+            cluster.dropped += block.lines - series;
         }
     }
 }

@@ -9,6 +9,7 @@ mod gzip;
 pub mod html;
 mod join;
 pub mod json;
+mod lines;
 mod output;
 mod own;
 mod render;

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::gzip::{self, Deflater, Follows, Pieces};
+use super::lines::Lines;
 use super::zstd::Encoder;
 
 /// The content encoding of an answer.
@@ -38,6 +39,10 @@ enum Rendered {
 pub(super) struct Block {
     /// How many.
     pub(super) lines: u64,
+    /// Their size, uncompressed.
+    pub(super) bytes: u64,
+    /// The size of the smallest row among them.
+    pub(super) smallest_row_bytes: u64,
     content: Content,
 }
 
@@ -46,6 +51,8 @@ enum Content {
     /// As it is, also where the answer is compressed: too small to be compressed alone.
     Text(Bytes),
     Packed(Packed),
+    /// Too long to be kept: made again, row by row, where it is joined.
+    Unkept,
 }
 
 /// A piece of text, compressed.
@@ -112,22 +119,36 @@ impl Rendered {
 }
 
 impl Block {
-    /// Returns a block of that many lines.
-    pub(super) fn new(lines: u64, text: &[u8], compressor: Option<&mut Compressor>) -> Self {
-        let content = match compressor {
-            Some(compressor) if text.len() >= SMALL_BYTES => {
+    /// Returns a block of those lines.
+    pub(super) fn new(lines: &Lines<'_>, compressor: Option<&mut Compressor>) -> Self {
+        let content = match (lines.text(), compressor) {
+            (None, _) => Content::Unkept,
+            (Some(text), Some(compressor)) if text.len() >= SMALL_BYTES => {
                 Content::Packed(compressor.pack(text, Follows::Another))
             }
-            Some(_) | None => Content::Text(Bytes::copy_from_slice(text)),
+            (Some(text), _) => Content::Text(Bytes::copy_from_slice(text)),
         };
-        Self { lines, content }
+        Self {
+            lines: lines.count(),
+            bytes: lines.bytes(),
+            smallest_row_bytes: lines.smallest_row_bytes(),
+            content,
+        }
     }
 
-    /// Returns its text; nothing where it is compressed.
+    /// Tells whether it holds its lines, in whatever encoding.
+    pub(super) fn is_kept(&self) -> bool {
+        match self.content {
+            Content::Text(_) | Content::Packed(_) => true,
+            Content::Unkept => false,
+        }
+    }
+
+    /// Returns its text; nothing where it is compressed or was not kept.
     pub(super) fn text(&self) -> Option<&[u8]> {
         match &self.content {
             Content::Text(text) => Some(text),
-            Content::Packed(_) => None,
+            Content::Packed(_) | Content::Unkept => None,
         }
     }
 }
@@ -155,6 +176,10 @@ impl Joiner {
     }
 
     /// Adds a block of the same encoding. Its bytes are shared, unless there are few.
+    ///
+    /// # Panics
+    ///
+    /// Where its lines were not kept.
     pub(super) fn block(&mut self, block: &Block) {
         if let Content::Text(text) = &block.content
             && (text.len() < SMALL_BYTES || self.compressor.is_some())
@@ -171,6 +196,7 @@ impl Joiner {
             (Rendered::Gzip(_) | Rendered::Zstd(_), Content::Text(_)) => {
                 panic!("text is compressed with what stands around it")
             }
+            (_, Content::Unkept) => panic!("a block that is added holds its lines"),
         }
     }
 

@@ -5,9 +5,10 @@ use std::ops::Range;
 use super::families::{
     FAMILIES, GroupPartitionView, GroupTopicView, GroupView, Oldest, Rows, Scene, TopicView,
 };
+use super::lines::{Keep, Lines};
 use super::output::{Block, Compressor, Encoding};
 use super::runs::cut;
-use super::writer::{Labels, Lines, Value};
+use super::writer::{Labels, Value};
 use crate::lag::ClusterName;
 use crate::snapshot::{ClusterSnapshot, Granularity, GroupRow, TopicRow, TopicSeries};
 
@@ -124,16 +125,30 @@ impl Made {
 impl Maker {
     /// Returns a maker of runs in that encoding.
     pub(super) fn new(encoding: Encoding) -> Self {
+        Self::of_families(|_| true, Keep::ShortLines, encoding.compressor())
+    }
+
+    /// Returns a maker of text that has samples of one family alone.
+    pub(super) fn of_family(family: usize, keep: Keep) -> Self {
+        Self::of_families(|index| index == family, keep, None)
+    }
+
+    fn of_families(
+        has: impl Fn(usize) -> bool,
+        keep: Keep,
+        compressor: Option<Compressor>,
+    ) -> Self {
         let families = |level| {
             let all = FAMILIES.iter().enumerate();
-            let own = all.filter(|(_, (_, rows))| Level::of(rows) == Some(level));
-            own.map(|(index, (metric, rows))| (index, rows, Lines::new(metric.name)))
+            let own =
+                all.filter(|(index, (_, rows))| has(*index) && Level::of(rows) == Some(level));
+            own.map(|(index, (metric, rows))| (index, rows, Lines::new(metric.name, keep)))
                 .collect()
         };
         Self {
             families: Level::ALL.map(families),
             labels: Labels::default(),
-            compressor: encoding.compressor(),
+            compressor,
         }
     }
 
@@ -157,13 +172,17 @@ impl Maker {
                         Level::Groups => self.group(scene, group),
                         Level::Partitions | Level::Topics => self.group_partitions(scene, group),
                     }
+                    self.end_row(level);
                 }
                 scene.oldest_apart(groups())
             }
             Level::Topics => {
                 let topics = snapshot.topics[rows.clone()].iter();
                 let shown = topics.filter(|topic| topic.series == TopicSeries::Here);
-                shown.for_each(|topic| self.topic(scene, topic));
+                shown.for_each(|topic| {
+                    self.topic(scene, topic);
+                    self.end_row(level);
+                });
                 Oldest::default()
             }
         };
@@ -247,12 +266,18 @@ impl Maker {
         }
     }
 
+    fn end_row(&mut self, level: Level) {
+        for (_, _, lines) in &mut self.families[level.index()] {
+            lines.end_row();
+        }
+    }
+
     fn take_blocks(&mut self, level: Level) -> Vec<(usize, Block)> {
         let mut blocks = Vec::new();
         for (index, _, lines) in &mut self.families[level.index()] {
             if lines.count() > 0 {
                 let compressor = self.compressor.as_mut();
-                blocks.push((*index, Block::new(lines.count(), lines.text(), compressor)));
+                blocks.push((*index, Block::new(lines, compressor)));
                 lines.clear();
             }
         }

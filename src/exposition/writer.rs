@@ -47,13 +47,6 @@ pub(super) enum Value {
     Float(f64),
 }
 
-/// Lines of one family.
-pub(super) struct Lines<'a> {
-    name: &'a str,
-    text: Vec<u8>,
-    count: u64,
-}
-
 /// Writes the samples of one family into a text; its head comes with the first of them.
 pub(super) struct Family<'a> {
     format: Format,
@@ -73,39 +66,6 @@ impl Format {
             Self::Text => {}
             Self::OpenMetrics => text.extend_from_slice(b"# EOF\n"),
         }
-    }
-}
-
-impl<'a> Lines<'a> {
-    /// Returns no lines yet.
-    pub(super) fn new(name: &'a str) -> Self {
-        Self {
-            name,
-            text: Vec::new(),
-            count: 0,
-        }
-    }
-
-    /// Writes a sample.
-    pub(super) fn sample(&mut self, labels: &Labels, value: impl Into<Value>) {
-        self.count += 1;
-        write_line(&mut self.text, self.name, labels, value.into());
-    }
-
-    /// Returns what was written.
-    pub(super) fn text(&self) -> &[u8] {
-        &self.text
-    }
-
-    /// Returns how many lines were written.
-    pub(super) fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Forgets what was written.
-    pub(super) fn clear(&mut self) {
-        self.text.clear();
-        self.count = 0;
     }
 }
 
@@ -157,7 +117,7 @@ impl<'a> Family<'a> {
 }
 
 /// Writes a line.
-fn write_line(text: &mut Vec<u8>, name: &str, labels: &Labels, value: Value) {
+pub(super) fn write_line(text: &mut Vec<u8>, name: &str, labels: &Labels, value: Value) {
     // Once for the whole line: it is what most of the time goes into.
     text.reserve(name.len() + labels.0.len() + VALUE_BYTES);
     text.extend_from_slice(name.as_bytes());

@@ -88,6 +88,7 @@ mod tests {
             brokers: Arc::default(),
             topics: Vec::new(),
             groups: Vec::new(),
+            skipped: Arc::from([]),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The questions lagwatch asks a cluster, as a trait: answered by librdkafka in production and by fakes in tests.
+//! The questions lagwatch asks a cluster, as a trait: answered by brokers in production and by fakes in tests.
 //!
 //! Every answer is an owned value. A method returns `Err` only where nothing at all is known; what failed for one
 //! group, partition or broker is an error value at its place in the answer.
@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::error::KafkaError;
+use super::committed::CommittedOffsets;
+use super::error::{ErrorCode, KafkaError};
 use crate::lag::{
     BrokerId, Committed, GroupId, Offset, PartitionId, TopicId, TopicName, TopicPartition,
 };
+use crate::offsets_topic::Malformed;
 
 /// Read-only questions to one cluster.
 ///
-/// Every call ends within its `timeout` (and a quarter of a second, where the client itself is stuck), with
-/// [`KafkaError`] `_TIMED_OUT` at the latest. Calls may overlap freely.
+/// Every call ends within its `timeout`, with [`KafkaError`] `_TIMED_OUT` at the latest. Calls may overlap freely.
 ///
 /// # Cancel safety
 ///
@@ -30,36 +31,63 @@ pub trait Admin: Send + Sync + 'static {
         timeout: Duration,
     ) -> Result<Metadata, KafkaError>;
 
-    /// Returns every consumer group each of `brokers` coordinates: one request a broker, all at once.
+    /// Returns every group of every kind that each of `brokers` coordinates: one request a broker, all at once.
     ///
-    /// A listing is complete or an error. Groups of other protocols (Connect, share, Streams) are not among them.
+    /// A listing is complete or an error.
     async fn list_groups(
         &self,
         brokers: &[BrokerId],
         timeout: Duration,
     ) -> BTreeMap<BrokerId, Result<Vec<ListedGroup>, KafkaError>>;
 
-    /// Returns the state and the members of a group; one that does not exist is `Dead` and has none.
+    /// Returns the state and the members of each group: about a hundred groups a request.
     ///
-    /// Costs one request to the group's coordinator, or two for a classic group: librdkafka asks the KIP-848 way first.
-    ///
-    /// # Errors
-    ///
-    /// `is_unsupported` where the cluster cannot describe groups at all; `NOT_COORDINATOR` before the cluster has its
-    /// first group, whose consumer makes the cluster create `__consumer_offsets`. This client never does.
+    /// One that no coordinator knows under any kind is `GROUP_ID_NOT_FOUND`. `is_unsupported` where the cluster cannot
+    /// describe groups at all; `NOT_COORDINATOR` before the cluster has its first group, whose consumer makes the cluster
+    /// create `__consumer_offsets`. This client never does.
+    async fn describe_groups(
+        &self,
+        groups: &[GroupQuery],
+        timeout: Duration,
+    ) -> BTreeMap<GroupId, Result<GroupDescription, KafkaError>>;
+
+    /// Returns what each group has committed: for `partitions` where they are named, else for every partition it has a commit
+    /// on. About a hundred groups a request, or one where brokers are older than Kafka 3.0.
+    async fn committed_offsets(
+        &self,
+        groups: &[GroupId],
+        partitions: Option<&[TopicPartition]>,
+        timeout: Duration,
+    ) -> BTreeMap<GroupId, Result<CommittedOffsets, KafkaError>>;
+
+    /// Describes one group, as [`Admin::describe_groups`] does.
     async fn describe_group(
         &self,
         group: &GroupId,
         timeout: Duration,
-    ) -> Result<GroupDescription, KafkaError>;
+    ) -> Result<GroupDescription, KafkaError> {
+        let query = GroupQuery {
+            id: group.clone(),
+            group_type: crate::snapshot::GroupType::Unknown,
+        };
+        let mut answers = self.describe_groups(&[query], timeout).await;
+        let answer = answers.remove(group);
+        answer.unwrap_or_else(|| Err(KafkaError::of(ErrorCode::TIMED_OUT)))
+    }
 
-    /// Returns what a group has committed: for `partitions` where they are named, else for every partition it has a commit on.
-    async fn committed_offsets(
+    /// Returns what one group has committed, sorted by partition, as [`Admin::committed_offsets`] does.
+    async fn committed_offsets_of(
         &self,
         group: &GroupId,
         partitions: Option<&[TopicPartition]>,
         timeout: Duration,
-    ) -> Result<Vec<(TopicPartition, Result<Committed, KafkaError>)>, KafkaError>;
+    ) -> Result<Vec<(TopicPartition, Result<Committed, KafkaError>)>, KafkaError> {
+        let groups = std::slice::from_ref(group);
+        let mut answers = self.committed_offsets(groups, partitions, timeout).await;
+        let answer = answers.remove(group);
+        let answer = answer.unwrap_or_else(|| Err(KafkaError::of(ErrorCode::TIMED_OUT)));
+        answer.map(|commits| commits.decode())
+    }
 
     /// Returns one offset for each of `queries`: one request to each broker that leads some of them.
     ///
@@ -149,6 +177,15 @@ impl ListedGroup {
     }
 }
 
+/// A group to be described.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupQuery {
+    /// The group.
+    pub id: GroupId,
+    /// Its type, as the listing says; `Unknown` where it was not listed.
+    pub group_type: crate::snapshot::GroupType,
+}
+
 /// A group as its coordinator describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupDescription {
@@ -175,6 +212,17 @@ pub struct MalformedMembers {
     pub count: usize,
     /// What is wrong with the first of them.
     pub first: String,
+}
+
+impl MalformedMembers {
+    /// Counts one more member.
+    pub fn add(members: &mut Option<Self>, malformed: &Malformed) {
+        let members = members.get_or_insert_with(|| Self {
+            count: 0,
+            first: format!("{malformed}: {}", malformed.problem),
+        });
+        members.count += 1;
+    }
 }
 
 /// A question about one partition's log.

@@ -11,8 +11,9 @@ use rdkafka::ClientConfig;
 use thiserror::Error;
 
 use self::properties::is_secret;
-use super::native::client::Client;
 use super::native::conf::{self, Conf};
+use super::native::handle::Handle;
+use super::wire::Security;
 
 /// Schemes that librdkafka accepts before a bootstrap server's host.
 const SCHEMES: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
@@ -90,16 +91,18 @@ impl Connection {
         }
     }
 
-    /// Checks every server's syntax and every property against librdkafka, without connecting.
+    /// Checks every server's syntax and every property, without connecting, for both halves of the Kafka layer.
     ///
-    /// What properties mean together, librdkafka tells only of a client: one is made, and ended at once.
+    /// What properties mean together, librdkafka says only of a client: one is made, and ended at once.
     ///
     /// # Errors
     ///
     /// The first thing that is wrong: servers in the order given, then properties by name, then all together.
     pub fn validate(&self) -> Result<(), ConnectionError> {
         let conf = self.native_conf()?;
-        Client::check(conf).map_err(|reason| ConnectionError::Client { reason })
+        // First, as its errors name the property; librdkafka's quote OpenSSL.
+        Security::new(&self.properties)?;
+        Handle::check(conf).map_err(|reason| ConnectionError::Client { reason })
     }
 
     /// Returns the configuration of a consumer or a producer of this cluster.

@@ -202,24 +202,6 @@ impl fmt::Debug for ErrorCode {
     }
 }
 
-impl From<rdkafka::types::RDKafkaErrorCode> for ErrorCode {
-    fn from(code: rdkafka::types::RDKafkaErrorCode) -> Self {
-        Self(code as i32)
-    }
-}
-
-impl From<&rdkafka::error::KafkaError> for KafkaError {
-    fn from(error: &rdkafka::error::KafkaError) -> Self {
-        match error.rdkafka_error_code() {
-            Some(code) => Self::of(ErrorCode::from(code)),
-            None => Self {
-                code: ErrorCode::INVALID_ARG,
-                message: error.to_string(),
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

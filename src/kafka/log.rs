@@ -45,7 +45,7 @@ impl ClientLog {
         }
     }
 
-    fn is_news(&mut self, facility: &str, line: &str, now: Instant) -> bool {
+    pub(super) fn is_news(&mut self, facility: &str, line: &str, now: Instant) -> bool {
         let key = fingerprint(facility, line);
         if let Some(said) = self.said.get(&key)
             && now.saturating_duration_since(*said) < QUIET

@@ -1,11 +1,14 @@
-//! Safe, asynchronous Kafka. The only place that names rdkafka; `kafka::native` is the only place with `unsafe`.
+//! Safe, asynchronous Kafka: a client that reads clusters, and clients that consume and produce.
+//!
+//! `kafka::wire` is the admin client: it speaks Kafka's own protocol, in safe Rust. Everything else that talks to a broker is
+//! librdkafka: the consumer, the producer, the reader of `__consumer_offsets` and the member of a shard group. This is the only
+//! place that names rdkafka; `kafka::native` is the only place with `unsafe`.
 
 pub mod admin;
 pub mod api;
-pub mod client;
+pub mod committed;
 pub mod connection;
 pub mod consumer;
-mod coordinators;
 pub mod embedded;
 pub mod error;
 mod log;
@@ -17,11 +20,11 @@ pub mod shard;
 mod wire;
 
 pub use admin::{
-    Admin, Broker, GroupDescription, ListedGroup, ListedOffset, Metadata, OffsetQuery, OffsetSpec,
-    PartitionMetadata, TopicSelection,
+    Admin, Broker, GroupDescription, GroupQuery, ListedGroup, ListedOffset, MalformedMembers,
+    Metadata, OffsetQuery, OffsetSpec, PartitionMetadata, TopicSelection,
 };
 pub use api::Api;
-pub use client::{KafkaAdmin, ReadRight};
+pub use committed::CommittedOffsets;
 pub use connection::{Connection, ConnectionError};
 pub use consumer::{
     AutoCommit, Consumer, ConsumerConfig, ConsumerError, Header, Intake, OffsetReset, Record,
@@ -33,3 +36,4 @@ pub use native::{librdkafka_version, share_heaps, skip_tls_cleanup};
 pub use producer::{Delivery, OutgoingRecord, Producer, ProducerConfig, ProducerError, WriteOrder};
 pub use requests::RequestObserver;
 pub use shard::{GroupShardMember, Hold, ShardEvent, ShardMember};
+pub use wire::{KafkaAdmin, ReadRight};

@@ -1,7 +1,6 @@
-//! How many requests were sent, by API: told by librdkafka's own statistics.
+//! How many requests were sent, by API: counted by the admin client as it sends them, and by librdkafka in its statistics.
 //!
-//! Missing are the few that a client sends before it knows its brokers' ids: librdkafka forgets them with the bootstrap
-//! connections.
+//! The few that librdkafka sends before it knows its brokers' ids are missing: it forgets them with the bootstrap connections.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -98,6 +98,15 @@ name! {
     ClusterName
 }
 
+/// Returns whether Kafka accepts `name` for a topic: 1 to 249 letters, digits, `.`, `_` and `-` of ASCII, but neither `.`
+/// nor `..`.
+///
+/// Source: Kafka's `Topic.validate`.
+pub fn is_valid_topic_name(name: &str) -> bool {
+    let is_accepted = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=249).contains(&name.len()) && name.bytes().all(is_accepted) && name != "." && name != ".."
+}
+
 /// The number of a partition within its topic, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -180,6 +189,18 @@ impl fmt::Display for TopicPartition {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn topic_names_are_those_that_kafka_accepts() {
+        let longest = "t".repeat(249);
+        for name in ["t", "__consumer_offsets", "a.b-C_9", "...", &longest] {
+            assert!(is_valid_topic_name(name), "{name}");
+        }
+        let too_long = "t".repeat(250);
+        for name in ["", ".", "..", "a b", "a/b", "a\0", "caf\u{e9}", &too_long] {
+            assert!(!is_valid_topic_name(name), "{name}");
+        }
+    }
 
     #[test]
     fn topic_ids_print_as_kafka_prints_them() {

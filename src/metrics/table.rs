@@ -97,10 +97,11 @@ metrics! {
     GROUP_MEMBER_LEAVES = Counter Snapshot "kafka_consumergroup_member_leaves_total" ["consumergroup"] "Members seen leaving since the group is watched; in poll mode a lower bound. Absent where members cannot be told";
     COLLECT_MODE = Gauge Snapshot "lagwatch_collect_mode" ["mode"] "How the cluster is collected, poll or stream: one series, the value is 1";
     STREAM_PARTITIONS = Gauge Snapshot "lagwatch_stream_partitions" ["state"] "Partitions of __consumer_offsets that are followed (live), and those whose groups are polled instead (behind); absent in poll mode";
+    GROUPS_SKIPPED = Gauge Snapshot "lagwatch_groups_skipped" ["protocol_type"] "Groups without series of their own, as their members do not consume partitions of topics, by protocol type: connect, sr (Schema Registry), share or other; absent where there are none";
     SHARD_PARTITIONS = Gauge Snapshot "lagwatch_shard_partitions" [] "Partitions of __consumer_offsets whose groups this replica collects, where replicas share the cluster; 1 where the replica's number is given";
     SHARD_GROUPS = Gauge Snapshot "lagwatch_shard_groups" [] "Groups this replica collects, where replicas share the cluster";
     SERIES = Gauge Snapshot "lagwatch_series" [] "Series of kafka_* rendered from the cluster's newest snapshot";
-    SERIES_DROPPED = Counter Cluster "lagwatch_series_dropped_total" [] "Series left out because of max-series, added up over snapshots";
+    SERIES_DROPPED = Counter Cluster "lagwatch_series_dropped_total" [] "Series left out because of max-series or max-series-bytes, added up over snapshots";
     POLLS = Counter Cluster "lagwatch_polls_total" ["result"] "Poll cycles by how they ended: complete, partial, degraded, failed; skipped for a tick that found the cycle before it still running";
     POLL_DURATION = Histogram Cluster "lagwatch_poll_duration_seconds" ["phase"] "Seconds a poll cycle spent in each phase: metadata, list_groups, describe_groups, committed_offsets, list_offsets, total";
     ERRORS = Counter Cluster "lagwatch_errors_total" ["operation", "error"] "Failed fetches by operation and by Kafka's name of the error";
@@ -152,6 +153,7 @@ mod tests {
         "status",
         "type",
         "protocol",
+        "protocol_type",
         "coordinator",
         "member_id",
         "client_id",

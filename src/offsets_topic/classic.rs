@@ -89,8 +89,8 @@ impl<'a> ClassicMember<'a> {
             client_host,
             rebalance_timeout_ms,
             session_timeout_ms,
-            subscription: Embedded::read(subscription, protocol_type, Subscription::read),
-            assignment: Embedded::read(assignment, protocol_type, Assignment::read),
+            subscription: Embedded::read_subscription(subscription, protocol_type),
+            assignment: Embedded::read_assignment(assignment, protocol_type),
         })
     }
 }

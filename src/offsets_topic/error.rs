@@ -30,9 +30,9 @@ pub enum Schema {
     Key(RecordType),
     /// A value.
     Value(RecordType),
-    /// What a member of a classic group subscribed to, inside the value of `GroupMetadata`.
+    /// What a member of a classic group subscribed to.
     Subscription,
-    /// What a member of a classic group was given, inside the value of `GroupMetadata`.
+    /// What a member of a classic group was assigned.
     Assignment,
     /// A broker's response to a request of this name.
     Response(&'static str),
@@ -61,6 +61,23 @@ pub enum Problem {
     /// A number or a text that the field cannot have.
     #[error("it is {0}")]
     Value(&'static str),
+    /// A topic name that Kafka does not accept.
+    #[error("it names a topic as Kafka never does")]
+    TopicName,
+    /// A partition below zero.
+    #[error("it has partition {0}")]
+    NegativePartition(i32),
+    /// The same partition of the same topic twice.
+    #[error("it has partition {0} of a topic twice")]
+    RepeatedPartition(i32),
+    /// More partitions than a member may have.
+    #[error("it has {count} partitions where {most} are the most")]
+    TooManyPartitions {
+        /// How many it has.
+        count: usize,
+        /// How many it may have.
+        most: usize,
+    },
     /// A version below zero.
     #[error("there is no version {0}")]
     Version(i16),
@@ -72,8 +89,8 @@ impl fmt::Display for Schema {
             Self::Type => f.write_str("key"),
             Self::Key(record_type) => write!(f, "key of `{record_type}`"),
             Self::Value(record_type) => write!(f, "value of `{record_type}`"),
-            Self::Subscription => f.write_str("subscription in `GroupMetadata`"),
-            Self::Assignment => f.write_str("assignment in `GroupMetadata`"),
+            Self::Subscription => f.write_str("subscription of a classic member"),
+            Self::Assignment => f.write_str("assignment of a classic member"),
             Self::Response(api) => write!(f, "response to `{api}`"),
         }
     }

@@ -1,6 +1,6 @@
 //! The records of `__consumer_offsets`: from bytes to what they say.
 //!
-//! [`decode`] knows every type and version that Kafka has written so far, up to 4.3. It is pure, borrows what it can
+//! [`decode`] knows every type and version that Kafka has written so far, up to 4.4. It is pure, borrows what it can
 //! from the record, and takes bytes from anybody: it checks every bound and never panics. What a sequence of records
 //! means for a group does not belong here.
 //!
@@ -12,7 +12,7 @@ mod classic;
 mod commit;
 mod error;
 mod modern;
-mod protocol;
+pub(crate) mod protocol;
 pub(crate) mod reader;
 mod record;
 mod record_type;

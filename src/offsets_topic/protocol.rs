@@ -3,7 +3,7 @@
 //! The coordinator stores these bytes without reading them, so that they are whatever a client wrote: a fault in them
 //! is that member's, never the record's.
 
-use crate::lag::ids::PartitionId;
+use crate::lag::ids::{PartitionId, TopicName, TopicPartition, is_valid_topic_name};
 
 use super::error::{Malformed, Problem};
 use super::reader::{Encoding, Reader};
@@ -12,6 +12,10 @@ use super::reader::{Encoding, Reader};
 ///
 /// Source: Kafka's `ConsumerProtocol` does the same.
 const NEWEST_VERSION: i16 = 3;
+
+/// How many partitions a member may have or own. More than any consumer can read from, and few enough that what a member
+/// leaves cannot take much memory.
+pub(crate) const MOST_PARTITIONS: usize = 50_000;
 
 /// The protocol type of consumers. Connect and schema registries use classic groups with types of their own.
 const CONSUMER: &str = "consumer";
@@ -71,7 +75,7 @@ impl<'a, T> Embedded<'a, T> {
         }
     }
 
-    pub(super) fn read(
+    fn read(
         mut bytes: Reader<'a>,
         protocol_type: &str,
         read: impl FnOnce(&mut Reader<'a>) -> Result<T, Malformed>,
@@ -99,12 +103,31 @@ fn begin(bytes: &mut Reader<'_>) -> Result<(), Malformed> {
     Ok(())
 }
 
+impl<'a> Embedded<'a, Assignment<'a>> {
+    /// Reads what a member of a classic group was assigned, where the group's protocol type is `protocol_type`.
+    pub(crate) fn read_assignment(bytes: Reader<'a>, protocol_type: &str) -> Self {
+        Self::read(bytes, protocol_type, Assignment::read)
+    }
+}
+
+impl<'a> Embedded<'a, Subscription<'a>> {
+    /// Reads what a member of a classic group subscribed to, where the group's protocol type is `protocol_type`.
+    pub(crate) fn read_subscription(bytes: Reader<'a>, protocol_type: &str) -> Self {
+        Self::read(bytes, protocol_type, Subscription::read)
+    }
+}
+
 impl<'a> Subscription<'a> {
-    pub(super) fn read(bytes: &mut Reader<'a>) -> Result<Self, Malformed> {
-        let topics = bytes.list("Topics", |bytes| bytes.string("Topics"))?;
+    fn read(bytes: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let topics = bytes.list("Topics", |bytes| {
+            let position = bytes.position();
+            let topic = bytes.string("Topics")?;
+            let is_valid = is_valid_topic_name(topic).then_some(topic);
+            is_valid.ok_or(bytes.malformed(position, "Topics", Problem::TopicName))
+        })?;
         let user_data = bytes.nullable_bytes("UserData")?;
         let owned = match bytes.version() {
-            1.. => bytes.list("OwnedPartitions", TopicPartitions::read)?,
+            1.. => TopicPartitions::read_all(bytes, "OwnedPartitions")?,
             _ => Vec::new(),
         };
         let generation = match bytes.version() {
@@ -127,15 +150,77 @@ impl<'a> Subscription<'a> {
 
 impl<'a> Assignment<'a> {
     /// Every version so far has the same fields.
-    pub(super) fn read(bytes: &mut Reader<'a>) -> Result<Self, Malformed> {
+    fn read(bytes: &mut Reader<'a>) -> Result<Self, Malformed> {
         Ok(Self {
-            partitions: bytes.list("AssignedPartitions", TopicPartitions::read)?,
+            partitions: TopicPartitions::read_all(bytes, "AssignedPartitions")?,
             user_data: bytes.nullable_bytes("UserData")?,
         })
     }
+
+    /// Returns its partitions, sorted. Partitions of the same topic share its name.
+    pub fn sorted_partitions(&self) -> Vec<TopicPartition> {
+        sorted_partitions(&self.partitions)
+    }
+}
+
+/// Returns partitions sorted; those of the same topic share its name, however often `topics` repeats it.
+pub(crate) fn sorted_partitions(topics: &[TopicPartitions<'_>]) -> Vec<TopicPartition> {
+    let mut partitions: Vec<_> = pairs(topics).collect();
+    partitions.sort_unstable();
+    let mut last: Option<TopicName> = None;
+    let named = |(name, partition): (&str, PartitionId)| {
+        let topic = match last.take() {
+            Some(topic) if topic.as_str() == name => topic,
+            _ => TopicName::from(name),
+        };
+        last = Some(topic.clone());
+        TopicPartition { topic, partition }
+    };
+    partitions.into_iter().map(named).collect()
+}
+
+/// Returns what is wrong with the partitions of one member; nothing where they are partitions that Kafka can have, each
+/// named once.
+pub(crate) fn problem_of(topics: &[TopicPartitions<'_>]) -> Option<Problem> {
+    let count = topics.iter().map(|topic| topic.partitions.len()).sum();
+    if count > MOST_PARTITIONS {
+        let most = MOST_PARTITIONS;
+        return Some(Problem::TooManyPartitions { count, most });
+    }
+    if !topics.iter().all(|topic| is_valid_topic_name(topic.topic)) {
+        return Some(Problem::TopicName);
+    }
+    if let Some((_, PartitionId(number))) = pairs(topics).find(|(_, partition)| partition.0 < 0) {
+        return Some(Problem::NegativePartition(number));
+    }
+    // Most assignors write them in order, and then none is repeated.
+    if pairs(topics).is_sorted_by(|one, next| one < next) {
+        return None;
+    }
+    let mut partitions: Vec<_> = pairs(topics).collect();
+    partitions.sort_unstable();
+    let repeated = partitions.windows(2).find(|pair| pair[0] == pair[1])?;
+    Some(Problem::RepeatedPartition(repeated[0].1.0))
+}
+
+fn pairs<'t>(topics: &'t [TopicPartitions<'_>]) -> impl Iterator<Item = (&'t str, PartitionId)> {
+    let of_topic = |topic: &'t TopicPartitions<'_>| {
+        let partitions = topic.partitions.iter();
+        partitions.map(|partition| (topic.topic, *partition))
+    };
+    topics.iter().flat_map(of_topic)
 }
 
 impl<'a> TopicPartitions<'a> {
+    fn read_all(bytes: &mut Reader<'a>, field: &'static str) -> Result<Vec<Self>, Malformed> {
+        let position = bytes.position();
+        let topics = bytes.list(field, Self::read)?;
+        match problem_of(&topics) {
+            Some(problem) => Err(bytes.malformed(position, field, problem)),
+            None => Ok(topics),
+        }
+    }
+
     fn read(bytes: &mut Reader<'a>) -> Result<Self, Malformed> {
         Ok(Self {
             topic: bytes.string("Topic")?,

@@ -67,6 +67,10 @@ impl<'a> Reader<'a> {
         self.version
     }
 
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
     pub(crate) fn position(&self) -> usize {
         self.position
     }
@@ -143,17 +147,51 @@ impl<'a> Reader<'a> {
         self.string_bytes(field).map(String::from_utf8_lossy)
     }
 
-    /// Reads a list and keeps nothing of it but its bytes, without the length before them.
-    pub(crate) fn list_bytes(
+    /// Reads a string that may be null; bytes that are not UTF-8 become replacement characters.
+    pub(crate) fn nullable_lossy_string(
         &mut self,
         field: &'static str,
-        mut skip: impl FnMut(&mut Self) -> Read<()>,
-    ) -> Read<&'a [u8]> {
-        let (count, start) = (self.list_length(field)?, self.position);
-        for _ in 0..count {
-            skip(self)?;
+    ) -> Read<Option<Cow<'a, str>>> {
+        let bytes = self.nullable_string_bytes(field)?;
+        Ok(bytes.map(String::from_utf8_lossy))
+    }
+
+    /// Reads a list, one element at a time.
+    pub(crate) fn each(
+        &mut self,
+        field: &'static str,
+        mut element: impl FnMut(&mut Self) -> Read<()>,
+    ) -> Read<()> {
+        for _ in 0..self.list_length(field)? {
+            element(self)?;
         }
-        Ok(self.input.get(start..self.position).unwrap_or_default())
+        Ok(())
+    }
+
+    /// Reads a list that may be null, one element at a time.
+    pub(crate) fn each_of_nullable(
+        &mut self,
+        field: &'static str,
+        mut element: impl FnMut(&mut Self) -> Read<()>,
+    ) -> Read<()> {
+        for _ in 0..self.nullable_list_length(field)?.unwrap_or_default() {
+            element(self)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a list that may be null, one element at a time, and returns its bytes without the length before them.
+    pub(crate) fn nullable_list_bytes(
+        &mut self,
+        field: &'static str,
+        mut element: impl FnMut(&mut Self) -> Read<()>,
+    ) -> Read<Option<&'a [u8]>> {
+        let (count, start) = (self.nullable_list_length(field)?, self.position);
+        for _ in 0..count.unwrap_or_default() {
+            element(self)?;
+        }
+        let bytes = self.input.get(start..self.position).unwrap_or_default();
+        Ok(count.map(|_| bytes))
     }
 
     /// Reads exactly `N` bytes.
@@ -173,10 +211,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn nullable_string(&mut self, field: &'static str) -> Read<Option<&'a str>> {
         let position = self.position;
-        let Some(length) = self.length(field, Width::Two)? else {
+        let Some(bytes) = self.nullable_string_bytes(field)? else {
             return Ok(None);
         };
-        let text = str::from_utf8(self.take(position, field, length)?);
+        let text = str::from_utf8(bytes);
         let text = text.map_err(|_| self.malformed(position, field, Problem::NotUtf8))?;
         Ok(Some(text))
     }
@@ -184,9 +222,16 @@ impl<'a> Reader<'a> {
     /// Reads a string as the bytes it is written in, whether they are UTF-8 or not.
     pub(crate) fn string_bytes(&mut self, field: &'static str) -> Read<&'a [u8]> {
         let position = self.position;
-        let length = self.length(field, Width::Two)?;
-        let length = length.ok_or(self.malformed(position, field, Problem::Null))?;
-        self.take(position, field, length)
+        let bytes = self.nullable_string_bytes(field)?;
+        bytes.ok_or(self.malformed(position, field, Problem::Null))
+    }
+
+    pub(crate) fn nullable_string_bytes(&mut self, field: &'static str) -> Read<Option<&'a [u8]>> {
+        let position = self.position;
+        match self.length(field, Width::Two)? {
+            Some(length) => self.take(position, field, length).map(Some),
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn nullable_bytes(&mut self, field: &'static str) -> Read<Option<&'a [u8]>> {
@@ -286,12 +331,18 @@ impl<'a> Reader<'a> {
     /// Reads the length of a list; it is no longer than the bytes that follow.
     pub(crate) fn list_length(&mut self, field: &'static str) -> Read<usize> {
         let position = self.position;
+        let count = self.nullable_list_length(field)?;
+        count.ok_or(self.malformed(position, field, Problem::Null))
+    }
+
+    /// Reads the length of a list that may be null; it is no longer than the bytes that follow.
+    fn nullable_list_length(&mut self, field: &'static str) -> Read<Option<usize>> {
+        let position = self.position;
         let count = self.length(field, Width::Four)?;
-        let count = count.ok_or(self.malformed(position, field, Problem::Null))?;
-        if count > self.rest().len() {
-            return Err(self.truncated(position, field, count));
+        match count {
+            Some(count) if count > self.rest().len() => Err(self.truncated(position, field, count)),
+            _ => Ok(count),
         }
-        Ok(count)
     }
 
     /// Reads the length of a string, of bytes or of a list; nothing for null.

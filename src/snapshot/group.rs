@@ -1,14 +1,11 @@
 //! A consumer group's row: its members, its state and its partitions.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Moment, PartitionRow, PartitionRows};
-use crate::lag::{
-    BrokerId, GroupId, Isolation, Status, Timestamp, TopicName, TopicPartition, Verdict,
-};
+use super::{GroupState, GroupType, Member, MemberList, Moment, PartitionRow, PartitionRows};
+use crate::lag::{BrokerId, GroupId, Isolation, Status, Timestamp, TopicName, Verdict};
 
 /// One group as the newest cycle left it.
 #[derive(Clone, Debug)]
@@ -156,24 +153,6 @@ impl Membership {
     }
 }
 
-/// The members of a group, as the coordinator orders them: Kafka's own tool breaks ties by that order.
-pub type MemberList = Arc<[Member]>;
-
-/// One member of a group.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Member {
-    /// The id the coordinator gave it (CONSUMER-ID).
-    pub id: Arc<str>,
-    /// Its `client.id`.
-    pub client_id: Arc<str>,
-    /// Where it connects from, as Kafka prints it: `/127.0.0.1`.
-    pub host: Arc<str>,
-    /// Its `group.instance.id`, where it is a static member.
-    pub instance_id: Option<Arc<str>>,
-    /// The partitions assigned to it, sorted.
-    pub assignment: Vec<TopicPartition>,
-}
-
 /// A fetch of the newest cycle that failed for this group alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupFailure {
@@ -185,99 +164,10 @@ pub struct GroupFailure {
     pub message: String,
 }
 
-/// The state of a group.
-///
-/// Source: KIP-518, KIP-848; the words are those of `kafka-consumer-groups --state`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum GroupState {
-    /// The broker used a word that is not known here.
-    Unknown,
-    /// Waiting for members to join.
-    PreparingRebalance,
-    /// Waiting for the leader's assignment.
-    CompletingRebalance,
-    /// Members have their partitions.
-    Stable,
-    /// It is being removed, or does not exist.
-    Dead,
-    /// No members.
-    Empty,
-    /// KIP-848: the target assignment is being computed.
-    Assigning,
-    /// KIP-848: members are moving to the target assignment.
-    Reconciling,
-    /// KIP-1071: the topology cannot run yet, such as where a topic is missing.
-    NotReady,
-}
-
-impl GroupState {
-    /// Every state, in the order of exposition.
-    pub const ALL: [Self; 9] = [
-        Self::Unknown,
-        Self::PreparingRebalance,
-        Self::CompletingRebalance,
-        Self::Stable,
-        Self::Dead,
-        Self::Empty,
-        Self::Assigning,
-        Self::Reconciling,
-        Self::NotReady,
-    ];
-
-    /// Returns Kafka's word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "Unknown",
-            Self::PreparingRebalance => "PreparingRebalance",
-            Self::CompletingRebalance => "CompletingRebalance",
-            Self::Stable => "Stable",
-            Self::Dead => "Dead",
-            Self::Empty => "Empty",
-            Self::Assigning => "Assigning",
-            Self::Reconciling => "Reconciling",
-            Self::NotReady => "NotReady",
-        }
-    }
-}
-
-impl fmt::Display for GroupState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The protocol family of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum GroupType {
-    /// The broker does not say (before KIP-848), or used a word that is not known here.
-    Unknown,
-    /// The original join and sync protocol.
-    Classic,
-    /// KIP-848: the broker assigns.
-    Consumer,
-    /// KIP-932: members share the records of a partition.
-    Share,
-    /// KIP-1071: a Streams application, whose tasks the broker assigns.
-    Streams,
-}
-
-impl GroupType {
-    /// Returns the word in labels and JSON.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Classic => "classic",
-            Self::Consumer => "consumer",
-            Self::Share => "share",
-            Self::Streams => "streams",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lag::{Committed, Method, Offset, Unavailable, Wait, Watermarks};
+    use crate::lag::{Committed, Method, Offset, TopicPartition, Unavailable, Wait, Watermarks};
     use crate::snapshot::Reading;
 
     fn row(partitions: &[(&str, i32, Option<Unavailable>)]) -> GroupRow {

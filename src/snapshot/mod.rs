@@ -6,6 +6,8 @@
 mod event;
 mod event_log;
 mod group;
+mod group_state;
+mod member;
 mod moment;
 mod partition;
 mod rows;
@@ -14,10 +16,9 @@ mod topic;
 
 pub use event::{Event, EventId, EventKind, Happening, MemberShare, NotAnEventId, Rebalance};
 pub use event_log::{EventBounds, EventLog, EventPage, EventWriter, Gap};
-pub use group::{
-    Activity, Commits, GroupFailure, GroupRow, GroupState, GroupType, Member, MemberList,
-    Membership,
-};
+pub use group::{Activity, Commits, GroupFailure, GroupRow, Membership};
+pub use group_state::{GroupState, GroupType};
+pub use member::{Member, MemberList};
 pub use moment::Moment;
 pub use partition::{Judgement, MemberIndex, PartitionRow, Reading};
 pub use rows::{PartitionRows, PartitionRun};
@@ -63,6 +64,19 @@ pub struct ClusterSnapshot {
     pub topics: Vec<Arc<TopicRow>>,
     /// The groups that pass the filters, by id.
     pub groups: Vec<Arc<GroupRow>>,
+    /// The groups that have no row because they do not consume partitions, such as those of Connect, by id.
+    pub skipped: Arc<[SkippedGroup]>,
+}
+
+/// A group that has no row because it does not consume partitions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedGroup {
+    /// The group.
+    pub id: GroupId,
+    /// What its members agree on, in one of few words: `connect`, `sr`, `share`, `other`.
+    pub protocol_type: &'static str,
+    /// Its state.
+    pub state: GroupState,
 }
 
 /// How much of a cluster's snapshot becomes series, as configured.
@@ -72,6 +86,9 @@ pub struct Exposure {
     pub granularity: Granularity,
     /// The most series one snapshot may become; the rest is dropped in a fixed order and counted.
     pub max_series: usize,
+    /// The most bytes that the lines of these series may take, uncompressed. A family leaves out each group or topic whose
+    /// lines would pass it; they are counted with the others.
+    pub max_series_bytes: usize,
     /// Whether `kafka_consumergroup_partition_owner_info` is exposed.
     pub owner_info: OwnerInfo,
     /// Whether topics that a group has abandoned count in its sums.
@@ -116,6 +133,8 @@ impl Default for Exposure {
         Self {
             granularity: Granularity::default(),
             max_series: 2_000_000,
+            // 2,000,000 series take about 202 MB: only long names reach this.
+            max_series_bytes: 512 * 1024 * 1024,
             owner_info: OwnerInfo::default(),
             abandoned: AbandonedPolicy::default(),
         }

@@ -161,6 +161,7 @@ mod tests {
             brokers: Arc::from([]),
             topics: Vec::new(),
             groups: Vec::new(),
+            skipped: Arc::from([]),
         })
     }
 

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lagwatch::kafka::{
-    Admin, Connection, ErrorCode, GroupDescription, KafkaAdmin, KafkaError, ListedGroup,
-    OffsetQuery, OffsetSpec, RequestObserver, TopicSelection,
+    Admin, Connection, ErrorCode, KafkaAdmin, KafkaError, ListedGroup, OffsetQuery, OffsetSpec,
+    RequestObserver, TopicSelection,
 };
 use lagwatch::lag::{BrokerId, Committed, GroupId, Isolation, Offset, TopicName, TopicPartition};
 use lagwatch::snapshot::{GroupState, GroupType};
@@ -88,20 +88,6 @@ async fn list_offset(
         .await;
     let answer = answers[0].1.as_ref().expect("the leader answers");
     (answer.offset.map(Offset::value), answer.timestamp_ms)
-}
-
-/// Describes a group once its coordinator is there: a new cluster makes them when it gets its first group.
-async fn described(admin: &KafkaAdmin, group: &GroupId) -> GroupDescription {
-    let deadline = Instant::now() + TIMEOUT;
-    loop {
-        match admin.describe_group(group, TIMEOUT).await {
-            Ok(description) => return description,
-            Err(error) => assert!(
-                error.code.is_retriable() && Instant::now() < deadline,
-                "{error}"
-            ),
-        }
-    }
 }
 
 fn committed_map(
@@ -194,7 +180,7 @@ fn groups_are_listed_described_and_read_as_kafka_does() {
                 .collect();
             theirs.sort();
             assert_eq!(ours, theirs, "{group}");
-            let committed = admin.committed_offsets(&id, None, TIMEOUT).await;
+            let committed = admin.committed_offsets_of(&id, None, TIMEOUT).await;
             let committed = committed_map(committed.expect("it may be read"));
             assert_eq!(committed, kafka.committed(group), "{group}");
         }
@@ -239,20 +225,22 @@ fn a_listing_is_filtered_by_state_and_type() {
 
 #[test]
 #[ignore = "needs Java 17 and Maven"]
-fn a_group_that_does_not_exist_is_dead_and_has_committed_nothing() {
+fn a_group_that_does_not_exist_is_not_found_and_has_committed_nothing() {
     let kafka = Kafka::shared();
     let topic = kafka.create_topic(&unique("orders"), 1);
     kafka.commit_for(&unique("somebody"), &topic, 0, 0);
     let admin = admin(kafka);
     let group = GroupId::from(unique("nobody"));
     block_on(async {
-        let described = described(&admin, &group).await;
-        assert_eq!(described.state, GroupState::Dead);
-        assert_eq!(described.members, []);
-        let all = admin.committed_offsets(&group, None, TIMEOUT).await;
+        let described = admin.describe_group(&group, TIMEOUT).await;
+        let error = described.expect_err("no coordinator knows it");
+        assert_eq!(error.code, ErrorCode::GROUP_ID_NOT_FOUND);
+        let all = admin.committed_offsets_of(&group, None, TIMEOUT).await;
         assert_eq!(all.expect("nothing is no error"), []);
         let named = [TopicPartition::new(topic.as_str(), 0)];
-        let named = admin.committed_offsets(&group, Some(&named), TIMEOUT).await;
+        let named = admin
+            .committed_offsets_of(&group, Some(&named), TIMEOUT)
+            .await;
         let named = named.expect("nothing is no error");
         assert_eq!(named[0].1, Ok(Committed::Never));
     });
@@ -330,7 +318,7 @@ fn a_group_costs_one_request_and_is_found_again_when_its_coordinator_dies() {
     let read_all = async |timeout| {
         let mut failed = Vec::new();
         for group in &groups {
-            if let Err(error) = admin.committed_offsets(group, None, timeout).await {
+            if let Err(error) = admin.committed_offsets_of(group, None, timeout).await {
                 failed.push(error);
             }
         }

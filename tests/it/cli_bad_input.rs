@@ -46,6 +46,10 @@ fn a_wrong_configuration_is_refused_with_file_line_and_the_nearest_valid_thing()
             "lagwatch.yaml:4: expected a whole number, 1 or more, found `many`",
         ),
         (
+            "@  max-series-bytes: 0\n",
+            "lagwatch.yaml:4: expected a whole number, 1 or more, found `0`",
+        ),
+        (
             "@  groups: { include: [\"^(a\"] }\n",
             "lagwatch.yaml:4: cluster `prod`: `groups.include`: `^(a` is no regular expression: unclosed group",
         ),

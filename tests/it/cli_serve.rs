@@ -132,7 +132,7 @@ fn it_ends_at_once_where_nobody_listens() {
         "clusters: [{{ bootstrap-servers: [\"127.0.0.1:1\"], {PATIENT} }}]\n"
     ));
     let running = serve(&config);
-    running.wait_for_log("brokers are down");
+    running.wait_for_log("cannot connect to `127.0.0.1:1`");
     assert_ends_at_once(running);
 }
 

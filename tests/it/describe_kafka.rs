@@ -78,7 +78,7 @@ fn number(variable: &str) -> Option<u64> {
     )
 }
 
-fn describe(kafka: &Kafka, arguments: &[&str]) -> Vec<OffsetsRow> {
+pub(crate) fn describe(kafka: &Kafka, arguments: &[&str]) -> Vec<OffsetsRow> {
     let finished = Lagwatch::new("describe")
         .args(["--bootstrap-server", &kafka.bootstrap_servers()])
         .args(arguments)
@@ -87,7 +87,7 @@ fn describe(kafka: &Kafka, arguments: &[&str]) -> Vec<OffsetsRow> {
     offsets_table(&finished.stdout)
 }
 
-fn serve(kafka: &Kafka) -> Running {
+pub(crate) fn serve(kafka: &Kafka) -> Running {
     Lagwatch::new("serve")
         .args(["--bootstrap-server", &kafka.bootstrap_servers()])
         .args(["--poll-interval", "300ms"])
@@ -95,7 +95,7 @@ fn serve(kafka: &Kafka) -> Running {
 }
 
 /// Scrapes once a cycle has begun and ended since the call.
-fn scrape_after_a_whole_cycle(serve: &Running) -> Samples {
+pub(crate) fn scrape_after_a_whole_cycle(serve: &Running) -> Samples {
     let complete = |samples: &Samples| {
         samples
             .value("lagwatch_polls_total", &[("result", "complete")])
@@ -110,7 +110,7 @@ fn scrape_after_a_whole_cycle(serve: &Running) -> Samples {
 }
 
 /// Every number of the tool is a sample, and there is no sample more.
-fn assert_metrics_agree(samples: &Samples, truth: &[OffsetsRow], context: &str) {
+pub(crate) fn assert_metrics_agree(samples: &Samples, truth: &[OffsetsRow], context: &str) {
     let told = |name: &str| -> BTreeMap<(String, String, i32), f64> {
         samples
             .all(name, &[])
@@ -156,7 +156,10 @@ fn assert_metrics_agree(samples: &Samples, truth: &[OffsetsRow], context: &str) 
     }
 }
 
-fn rows_of<'a>(rows: &'a [OffsetsRow], group: &'a str) -> impl Iterator<Item = &'a OffsetsRow> {
+pub(crate) fn rows_of<'a>(
+    rows: &'a [OffsetsRow],
+    group: &'a str,
+) -> impl Iterator<Item = &'a OffsetsRow> {
     rows.iter().filter(move |row| row.group == group)
 }
 

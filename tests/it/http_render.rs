@@ -1,6 +1,6 @@
 //! What a scrape shows and what it leaves out, straight from the renderer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,12 @@ use crate::http_world::{STALE_AFTER, empty, group, partition, rich, store, unifo
 use crate::support::Samples;
 
 fn rendered(world: &World, now: Instant) -> (String, Rendering) {
-    let rendering = render(world, now, Format::Text, Encoding::Identity);
-    let own = render_own(&Registry::new(), Format::Text, Encoding::Identity);
+    rendered_as(Format::Text, world, now)
+}
+
+fn rendered_as(format: Format, world: &World, now: Instant) -> (String, Rendering) {
+    let rendering = render(world, now, format, Encoding::Identity);
+    let own = render_own(&Registry::new(), format, Encoding::Identity);
     let text = String::from_utf8(body(&rendering.part, &own).concat());
     (text.expect("output is UTF-8"), rendering)
 }
@@ -170,6 +174,93 @@ fn the_limit_drops_series_from_the_end_and_counts_them() {
         assert_eq!(rendering.dropped[0] as usize, count - max_series);
         let series = Samples::parse(&text).value("lagwatch_series", &[("cluster", "prod")]);
         assert_eq!(series, Some(max_series as f64));
+    }
+}
+
+/// Returns the size of the lines of `kafka_*` series.
+fn kafka_bytes(text: &str) -> usize {
+    let lines = kafka_series(text).into_iter();
+    lines.map(|line| line.len() + 1).sum()
+}
+
+#[test]
+fn a_group_with_a_long_name_leaves_the_others_whole_and_is_counted() {
+    let taken = Instant::now();
+    let long_id = "m".repeat(32_000);
+    let group_of = |id: &str, count: i32| {
+        let rows = (0..count).map(|number| partition("t", number, Some(1), [0, 5], taken));
+        group(id, rows.collect())
+    };
+    let others = vec![group_of("a", 20), group_of("z", 20)];
+    let mut all = others.clone();
+    all.insert(1, group_of(&long_id, 1_000));
+    let world_of = |groups: &[_], max_series_bytes| {
+        let exposure = Exposure {
+            max_series_bytes,
+            ..Exposure::default()
+        };
+        world(vec![ClusterSnapshot {
+            groups: groups.to_vec(),
+            exposure,
+            ..empty(None, taken)
+        }])
+    };
+    // What the group has once, and once a topic, fits; each metric of its partitions takes 32 MB.
+    let budget = 1_000_000;
+    for format in [Format::Text, Format::OpenMetrics] {
+        let shown = |groups, limit| rendered_as(format, &world_of(groups, limit), taken);
+        let (whole, unlimited) = shown(&all, usize::MAX);
+        assert_eq!(unlimited.dropped, [0], "{format:?}");
+        let (by_default, _) = shown(&all, Exposure::default().max_series_bytes);
+        assert!(by_default == whole, "{format:?}: 160 MB fit");
+        let (without, _) = shown(&others, usize::MAX);
+
+        let (text, limited) = shown(&all, budget);
+        let kept = kafka_series(&text);
+        let (of_long, of_others): (Vec<&str>, Vec<&str>) =
+            kept.iter().partition(|line| line.contains(&long_id));
+        assert_eq!(of_others, kafka_series(&without), "{format:?}");
+        assert!(!of_long.is_empty(), "{format:?}");
+        let mut of_partitions = of_long.iter().filter(|line| line.contains("partition="));
+        assert_eq!(of_partitions.next(), None, "{format:?}");
+        assert!(kafka_bytes(&text) <= budget, "{format:?}");
+
+        let dropped = kafka_series(&whole).len() - kept.len();
+        assert!(dropped >= 5_000, "{format:?}: {dropped}");
+        assert_eq!(limited.dropped, [dropped as u64], "{format:?}");
+        let series = Samples::parse(&text).value("lagwatch_series", &[]);
+        assert_eq!(series, Some(kept.len() as f64), "{format:?}");
+    }
+}
+
+#[test]
+fn a_row_passes_the_limit_on_bytes_as_a_whole_or_not_at_all() {
+    let now = Instant::now();
+    let whole = rich(now);
+    let (text, _) = rendered(&whole, now);
+    let count = kafka_series(&text).len();
+    let bytes = kafka_bytes(&text);
+    let lines_by_row = |lines: &[&str]| {
+        let mut counts = BTreeMap::new();
+        for line in lines {
+            let (row, _) = line.split_once(",partition=").unwrap_or((line, ""));
+            *counts.entry(row.to_owned()).or_insert(0) += 1;
+        }
+        counts
+    };
+    let all = lines_by_row(&kafka_series(&text));
+    for max_series_bytes in (0..=bytes).step_by(97).chain([bytes - 1, bytes]) {
+        let mut limited = rich(now);
+        let prod = limited.clusters[0].1.as_mut().expect("it has a snapshot");
+        Arc::make_mut(prod).exposure.max_series_bytes = max_series_bytes;
+        let (text, rendering) = rendered(&limited, now);
+        let kept = kafka_series(&text);
+        assert!(kafka_bytes(&text) <= max_series_bytes);
+        assert_eq!(rendering.dropped[0] as usize, count - kept.len());
+        assert_eq!(kept.len() == count, max_series_bytes == bytes);
+        for (row, lines) in lines_by_row(&kept) {
+            assert_eq!(all[&row], lines, "{row} at {max_series_bytes}");
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use lagwatch::lag::{
 use lagwatch::snapshot::{
     Activity, BrokerRow, ClusterSnapshot, CollectMode, Commits, CycleOutcome, Exposure,
     GroupFailure, GroupRow, GroupState, GroupType, Judgement, Member, MemberIndex, Membership,
-    Moment, OwnerInfo, PartitionRow, Reading, SnapshotStore, TopicPartitionRow, TopicRow,
-    TopicSeries, World,
+    Moment, OwnerInfo, PartitionRow, Reading, SkippedGroup, SnapshotStore, TopicPartitionRow,
+    TopicRow, TopicSeries, World,
 };
 
 /// How long readings of these worlds may be shown.
@@ -26,6 +26,11 @@ pub(crate) fn empty(cluster: Option<&str>, taken: Instant) -> ClusterSnapshot {
     // 2023-11-14T22:13:20.125Z
     let taken_at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_125);
     ClusterSnapshot {
+        skipped: Arc::from([SkippedGroup {
+            id: "connect-cluster".into(),
+            protocol_type: "connect",
+            state: GroupState::Stable,
+        }]),
         cluster: cluster.map(Into::into),
         outcome: CycleOutcome::Complete,
         mode: CollectMode::Poll,
@@ -172,6 +177,11 @@ pub(crate) fn uniform(groups: usize, lag: i64, taken: Instant) -> ClusterSnapsho
         group(&format!("group-{index:05}"), partitions.collect())
     };
     ClusterSnapshot {
+        skipped: Arc::from([SkippedGroup {
+            id: "connect-cluster".into(),
+            protocol_type: "connect",
+            state: GroupState::Stable,
+        }]),
         groups: (0..groups).map(rows).collect(),
         ..empty(None, taken)
     }
@@ -193,6 +203,11 @@ fn prod(taken: Instant) -> ClusterSnapshot {
         address: address.to_owned(),
     };
     ClusterSnapshot {
+        skipped: Arc::from([SkippedGroup {
+            id: "connect-cluster".into(),
+            protocol_type: "connect",
+            state: GroupState::Stable,
+        }]),
         outcome: CycleOutcome::Partial,
         mode: CollectMode::Stream {
             live: 49,
@@ -361,6 +376,11 @@ fn unreadable(taken: Instant, stale: Instant) -> GroupRow {
 /// A cluster that no cycle could read lately.
 fn down(taken: Instant) -> ClusterSnapshot {
     ClusterSnapshot {
+        skipped: Arc::from([SkippedGroup {
+            id: "connect-cluster".into(),
+            protocol_type: "connect",
+            state: GroupState::Stable,
+        }]),
         outcome: CycleOutcome::Failed,
         mode: CollectMode::Poll,
         shard_partitions: None,

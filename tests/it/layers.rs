@@ -9,7 +9,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("offsets_topic", &["lag"]),
     ("snapshot", &["lag"]),
     ("metrics", &["lag"]),
-    ("kafka", &["lag", "snapshot", "metrics"]),
+    ("kafka", &["lag", "offsets_topic", "snapshot", "metrics"]),
     (
         "collect",
         &["lag", "offsets_topic", "snapshot", "metrics", "kafka"],

@@ -35,10 +35,7 @@ fn whatever_kafka_can_write_is_decoded_as_kafka_decodes_it() {
 #[test]
 #[ignore = "needs Java 17 and Maven"]
 fn every_record_of_a_real_offsets_topic_is_decoded_as_kafka_decodes_it() {
-    let kafka = Kafka::builder()
-        .property("share.coordinator.state.topic.replication.factor", "1")
-        .property("share.coordinator.state.topic.min.isr", "1")
-        .start();
+    let kafka = Kafka::builder().for_share_groups().start();
     kafka.create_topic(ORDERS, 4);
     for partition in 0..4 {
         kafka.produce(ORDERS, partition, 5);

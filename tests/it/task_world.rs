@@ -241,7 +241,7 @@ pub(crate) async fn committed(
         .map(|partition| TopicPartition::new(TOPIC, partition))
         .collect();
     let offsets = match admin
-        .committed_offsets(&group.into(), Some(&partitions), LIMIT)
+        .committed_offsets_of(&group.into(), Some(&partitions), LIMIT)
         .await
     {
         // A cluster that has just started has no topic for them yet.

@@ -14,8 +14,10 @@ use tokio::time::timeout;
 use self::grant::word;
 use super::CLOSE_LIMIT;
 use super::config::{ClusterConfig, Config};
+use crate::collect::skipped_as;
 use crate::kafka::{
-    Admin, KafkaAdmin, KafkaError, Metadata, OffsetQuery, OffsetSpec, TopicSelection,
+    Admin, ErrorCode, KafkaAdmin, KafkaError, ListedGroup, Metadata, OffsetQuery, OffsetSpec,
+    TopicSelection,
 };
 use crate::lag::{BrokerId, GroupId, Isolation, TopicName, TopicPartition};
 
@@ -198,10 +200,23 @@ impl Look<'_> {
             );
             return Some(group.clone());
         }
-        let mut groups = Vec::new();
+        let (mut groups, mut others) = (Vec::new(), Vec::new());
         for (broker, listing) in self.admin.list_groups(brokers, self.limit).await {
             match listing {
-                Ok(listed) => groups.extend(listed.into_iter().map(|group| group.id)),
+                Ok(listed) => {
+                    for ListedGroup {
+                        id,
+                        state,
+                        group_type,
+                        protocol_type,
+                    } in listed
+                    {
+                        match skipped_as(group_type, &protocol_type) {
+                            Some(word) => others.push(format!("{word} group `{id}` ({state})")),
+                            None => groups.push(id),
+                        }
+                    }
+                }
                 Err(error) => self.failed(
                     &format!("listing the groups of broker {broker}"),
                     &error,
@@ -211,6 +226,7 @@ impl Look<'_> {
         }
         groups.retain(|group| self.cluster.poll.groups.admits(group.as_str()));
         groups.sort_unstable();
+        self.note_others(others);
         if groups.is_empty() {
             self.find(
                 Verdict::Missing,
@@ -222,7 +238,27 @@ impl Look<'_> {
                 format!("groups that can be seen: {}", groups.len()),
             );
         }
-        groups.into_iter().next()
+        // Coordinators refuse to describe the group without a name, whatever the rights are.
+        groups.into_iter().find(|group| !group.as_str().is_empty())
+    }
+
+    /// Names groups that do not consume partitions; a few of them where they are many.
+    fn note_others(&mut self, mut others: Vec<String>) {
+        const MOST: usize = 10;
+        if others.is_empty() {
+            return;
+        }
+        others.sort_unstable();
+        let count = others.len();
+        others.truncate(MOST);
+        let mut named = others.join(", ");
+        if count > MOST {
+            named.push_str(&format!(" and {} more", count - MOST));
+        }
+        self.find(
+            Verdict::Note,
+            format!("groups that do not consume partitions, which are only counted: {named}"),
+        );
     }
 
     async fn at_group(&mut self, group: &GroupId, partition: Option<&TopicPartition>) {
@@ -238,6 +274,10 @@ impl Look<'_> {
                     ),
                 );
             }
+            Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => self.find(
+                Verdict::Good,
+                format!("group `{group}` does not exist, and could be described if it did"),
+            ),
             Err(error) if error.code.is_unsupported() => self.find(
                 Verdict::Note,
                 "the cluster cannot describe groups: members and states will not be shown"
@@ -250,7 +290,11 @@ impl Look<'_> {
                 (false, Some(partition)) => Some(std::slice::from_ref(partition)),
                 _ => None,
             };
-        match self.admin.committed_offsets(group, named, self.limit).await {
+        match self
+            .admin
+            .committed_offsets_of(group, named, self.limit)
+            .await
+        {
             Ok(_) => self.find(
                 Verdict::Good,
                 format!("committed offsets of group `{group}` can be read"),

@@ -52,6 +52,7 @@ impl Overlay for ClusterFile {
             shard,
             stale_after,
             max_series,
+            max_series_bytes,
         } = over;
         self.name.overlay(name);
         self.bootstrap_servers.overlay(bootstrap_servers);
@@ -71,6 +72,7 @@ impl Overlay for ClusterFile {
         self.shard.overlay(shard);
         self.stale_after.overlay(stale_after);
         self.max_series.overlay(max_series);
+        self.max_series_bytes.overlay(max_series_bytes);
     }
 }
 

@@ -125,6 +125,11 @@ impl Resolver<'_> {
                 max_series: file
                     .max_series
                     .map_or(defaults.exposure.max_series, |setting| setting.value.get()),
+                max_series_bytes: file
+                    .max_series_bytes
+                    .map_or(defaults.exposure.max_series_bytes, |setting| {
+                        setting.value.get()
+                    }),
                 owner_info: value_or(file.owner_info, defaults.exposure.owner_info),
                 abandoned: value_or(file.abandoned, defaults.exposure.abandoned),
             },

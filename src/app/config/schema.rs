@@ -49,7 +49,7 @@ pub struct ClusterFile {
     pub reconcile_interval: Option<Setting<Duration>>,
     /// The deadline of each call to Kafka.
     pub request_timeout: Option<Setting<Duration>>,
-    /// How many calls may be under way at once.
+    /// How many requests may be in flight at once, each for up to a hundred groups.
     pub max_in_flight: Option<Setting<NonZeroUsize>>,
     /// The groups to watch.
     pub groups: Option<SelectionFile>,
@@ -71,6 +71,8 @@ pub struct ClusterFile {
     pub stale_after: Option<Setting<Duration>>,
     /// The most series of one snapshot.
     pub max_series: Option<Setting<NonZeroUsize>>,
+    /// The most bytes of these series as text.
+    pub max_series_bytes: Option<Setting<NonZeroUsize>>,
 }
 
 /// `groups` or `topics`: patterns for what is listed, and names that are watched without listing.

@@ -60,6 +60,7 @@ fn every_key_is_read() {
     assert_eq!(poll.topic_names, ["task-created".into()]);
     assert_eq!(poll.exposure.granularity, Granularity::Topic);
     assert_eq!(poll.exposure.max_series, 1000);
+    assert_eq!(poll.exposure.max_series_bytes, 400_000);
     assert_eq!(poll.exposure.owner_info, OwnerInfo::Exposed);
     assert_eq!(poll.uncommitted, UncommittedPolicy::LogStart);
     assert!(poll.read_committed.matches("tx-1"));
@@ -112,6 +113,7 @@ clusters:
     owner-info: exposed
     stale-after: 1m
     max-series: 1000
+    max-series-bytes: 400000
 consumer:
   cluster: prod
   topics: [task-created]
@@ -204,6 +206,10 @@ fn whatever_is_wrong_is_said_in_one_line_with_its_place() {
         (
             "@max-series: -1",
             "f.yaml:3: expected a whole number, 1 or more, found `-1`",
+        ),
+        (
+            "@max-series-bytes: 512MiB",
+            "f.yaml:3: expected a whole number, 1 or more, found `512MiB`",
         ),
         (
             "@granularity: partion",

@@ -18,7 +18,9 @@ use crate::exposition::json;
 use crate::kafka::{Admin, KafkaAdmin, TopicSelection, librdkafka_version};
 use crate::lag::{GroupId, Share, TopicName};
 use crate::metrics::OwnMetrics;
-use crate::snapshot::{ClusterSnapshot, CycleOutcome, GroupRow, SnapshotSlot, SnapshotStore};
+use crate::snapshot::{
+    ClusterSnapshot, CycleOutcome, GroupRow, SkippedGroup, SnapshotSlot, SnapshotStore,
+};
 
 /// What is looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,9 +147,19 @@ impl Description {
     pub fn complaints(&self) -> Vec<String> {
         let unanswered = "not every broker answered: groups may be missing".to_owned();
         let unanswered = (!self.snapshot.outcome.is_up()).then_some(unanswered);
-        let absent = self.absent.iter().map(|group| {
-            let group = escape(group.as_str());
-            format!("consumer group '{group}' does not exist")
+        let absent = self.absent.iter().map(|id| {
+            let group = escape(id.as_str());
+            let mut skipped = self.snapshot.skipped.iter();
+            match skipped.find(|skipped| skipped.id == *id) {
+                Some(SkippedGroup {
+                    protocol_type,
+                    state,
+                    ..
+                }) => format!(
+                    "group '{group}' is a {protocol_type} group in state {state}: it has no offsets to describe"
+                ),
+                None => format!("consumer group '{group}' does not exist"),
+            }
         });
         unanswered.into_iter().chain(absent).collect()
     }

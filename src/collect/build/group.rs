@@ -290,7 +290,7 @@ fn failures(answer: &GroupAnswer) -> Vec<GroupFailure> {
     }
     let unread = match &answer.committed {
         Err(error) => Some(error),
-        Ok(commits) => commits.iter().find_map(|(_, commit)| commit.as_ref().err()),
+        Ok(commits) => commits.failure(),
     };
     failures.extend(unread.map(|error| failure(Operation::CommittedOffsets, error)));
     failures

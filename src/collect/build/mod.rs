@@ -20,9 +20,12 @@ use super::fetch::groups::GroupAnswer;
 use super::fetch::listing::Coverage;
 use super::fetch::marks::Marks;
 use super::fetch::topology::{Currency, Topology};
+use super::kinds::SkippedGroups;
 use super::renewal::{Renewal, Renewals};
 use crate::lag::{GroupId, Share, Timestamp, TopicPartition};
-use crate::snapshot::{BrokerRow, ClusterSnapshot, CollectMode, CycleOutcome, GroupRow, Moment};
+use crate::snapshot::{
+    BrokerRow, ClusterSnapshot, CollectMode, CycleOutcome, GroupRow, Moment, SkippedGroup,
+};
 
 /// Everything one cycle fetched.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub(super) struct Fetched {
     pub(super) marks: Marks,
     pub(super) renewals: Renewals,
     pub(super) failures: Vec<Failure>,
+    /// Groups that have no series of their own.
+    pub(super) skipped: SkippedGroups,
     pub(super) mode: CollectMode,
 }
 
@@ -92,6 +97,7 @@ impl Fetched {
             marks: Marks::default(),
             renewals: Renewals::default(),
             failures,
+            skipped: SkippedGroups::new(),
             mode: CollectMode::Poll,
         }
     }
@@ -123,6 +129,7 @@ pub(super) fn blank(config: &PollConfig, now: Now) -> ClusterSnapshot {
         brokers: Arc::from([]),
         topics: Vec::new(),
         groups: Vec::new(),
+        skipped: Arc::from([]),
     }
 }
 
@@ -157,7 +164,14 @@ pub(super) fn build(
         now: now.of(ages),
         now_ms: now.millis(),
     };
-    let groups = group_rows(previous, fetched.groups, renewals, evidence);
+    let skipped = skipped_groups(&fetched.skipped);
+    let groups = group_rows(
+        previous,
+        fetched.groups,
+        &fetched.skipped,
+        renewals,
+        evidence,
+    );
     ClusterSnapshot {
         outcome,
         mode: fetched.mode,
@@ -174,6 +188,7 @@ pub(super) fn build(
         brokers,
         topics,
         groups,
+        skipped,
         ..blank(config, now)
     }
 }
@@ -275,6 +290,7 @@ fn shard_partitions(config: &PollConfig) -> Option<usize> {
 fn group_rows(
     previous: &ClusterSnapshot,
     answers: BTreeMap<GroupId, GroupAnswer>,
+    skipped: &SkippedGroups,
     renewals: &Renewals,
     evidence: Evidence<'_>,
 ) -> Vec<Arc<GroupRow>> {
@@ -297,11 +313,22 @@ fn group_rows(
     }
     // Left over are the groups of a cycle that ended before its groups were asked about.
     for (id, before) in known {
-        if evidence.config.watches_group(id) {
+        if evidence.config.watches_group(id) && !skipped.contains_key(id) {
             rows.insert(id.clone(), Arc::new(group::aged(before, evidence)));
         }
     }
     rows.into_values().collect()
+}
+
+fn skipped_groups(skipped: &SkippedGroups) -> Arc<[SkippedGroup]> {
+    let skipped = skipped.iter();
+    skipped
+        .map(|(id, &(protocol_type, state))| SkippedGroup {
+            id: id.clone(),
+            protocol_type,
+            state,
+        })
+        .collect()
 }
 
 fn brokers(topology: &Topology) -> Arc<[BrokerRow]> {

@@ -1,6 +1,6 @@
-//! Phase 3: members and committed offsets of each group, a bounded number at a time.
+//! Phase 3: members and committed offsets of groups, many groups a request and a bounded number of requests at a time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,16 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::config::PollConfig;
 use super::super::failure::{Contact, Failure, Operation, Subject, is_answer};
+use super::commits::{FetchedCommits, KnownCommits};
 use super::listing::{Listed, Prospect, Target};
 use super::topology::Topology;
 use super::{Budget, within};
-use crate::kafka::{Admin, ErrorCode, GroupDescription, KafkaError};
-use crate::lag::{Committed, GroupId, TopicPartition};
-use crate::snapshot::{Activity, GroupState};
+use crate::kafka::{Admin, ErrorCode, GroupDescription, GroupQuery, KafkaError};
+use crate::lag::{BrokerId, Committed, GroupId, TopicPartition};
+use crate::snapshot::{Activity, GroupState, GroupType};
+
+/// The most groups of one call. The client sends them in as few requests as the brokers let it.
+const MOST_GROUPS: usize = 100;
 
 /// What a group's coordinator answered in one cycle.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ pub(in crate::collect) struct GroupAnswer {
     /// What the listing says of the group; nothing where it was not listed.
     pub(in crate::collect) listed: Option<Listed>,
     pub(in crate::collect) description: Described,
-    pub(in crate::collect) committed: Result<Arc<Commits>, KafkaError>,
+    pub(in crate::collect) committed: Result<FetchedCommits, KafkaError>,
     pub(in crate::collect) seen: Seen,
 }
 
@@ -35,9 +39,6 @@ pub(in crate::collect) enum Seen {
     /// By its records: all that it did since it is watched.
     Told(Arc<Activity>),
 }
-
-/// Committed offsets as the coordinator answered them, sorted by partition.
-pub(in crate::collect) type Commits = Vec<(TopicPartition, Result<Committed, KafkaError>)>;
 
 /// What is known of a group's members.
 #[derive(Debug)]
@@ -69,10 +70,10 @@ pub(in crate::collect) struct GroupPhase<'a> {
     pub(in crate::collect) admin: &'a dyn Admin,
     pub(in crate::collect) config: &'a PollConfig,
     pub(in crate::collect) budget: Budget,
-    /// The groups that the cluster cannot describe, as it said before; it is not asked again.
-    pub(in crate::collect) undescribable: &'a BTreeSet<GroupId>,
     /// The partitions of the topics that the configuration names; nothing where it names none.
     pub(in crate::collect) named_partitions: Option<&'a [TopicPartition]>,
+    /// What the groups' newest rows were made of.
+    pub(in crate::collect) known: &'a KnownCommits,
 }
 
 /// Returns every partition of the topics that the configuration names; nothing where it names none.
@@ -102,12 +103,12 @@ impl GroupPhase<'_> {
     async fn wave(self, targets: Vec<Target>, end: Instant, answer: &mut GroupsAnswer) {
         let ((mut descriptions, describing), (mut commits, reading_commits)) = tokio::join!(
             timed(
-                self.fan_out(self.to_describe(&targets), end, move |id| async move {
-                    self.describe(&id, end).await
+                self.fan_out(self.to_describe(&targets), end, async |groups| {
+                    self.describe(groups, end).await
                 })
             ),
-            timed(self.fan_out(ids(&targets), end, move |id| async move {
-                self.read_commits(&id, end).await
+            timed(self.fan_out(batches(targets.iter()), end, async |groups| {
+                self.read_commits(groups, end).await
             })),
         );
         answer.describing += describing;
@@ -122,10 +123,7 @@ impl GroupPhase<'_> {
                         .remove(&id)
                         .unwrap_or_else(|| Described::Failed(out_of_time())),
                 },
-                committed: commits
-                    .remove(&id)
-                    .unwrap_or_else(|| Err(out_of_time()))
-                    .map(Arc::new),
+                committed: commits.remove(&id).unwrap_or_else(|| Err(out_of_time())),
                 seen: Seen::Compared,
             };
             answer.failures.extend(group.failures(&id));
@@ -133,72 +131,119 @@ impl GroupPhase<'_> {
         }
     }
 
-    fn to_describe(self, targets: &[Target]) -> Vec<GroupId> {
+    fn to_describe(self, targets: &[Target]) -> Vec<Vec<GroupQuery>> {
         let asked = targets
             .iter()
             .filter(|target| memberless(target.listed).is_none());
-        asked.map(|target| target.id.clone()).collect()
+        batches(asked)
     }
 
-    async fn describe(self, group: &GroupId, end: Instant) -> Described {
-        if self.undescribable.contains(group) {
-            return Described::Unsupported;
-        }
+    async fn describe(self, groups: Vec<GroupQuery>, end: Instant) -> Vec<(GroupId, Described)> {
+        let ids: Vec<GroupId> = groups.iter().map(|group| group.id.clone()).collect();
         let Some(limit) = self.budget.request(end) else {
-            return Described::Failed(out_of_time());
+            return all(ids, || Described::Failed(out_of_time()));
         };
-        let call = within(limit, self.admin.describe_group(group, limit));
-        match call.await.and_then(|answer| answer) {
-            Ok(description) if description.state == GroupState::Dead => Described::NotFound,
-            Ok(description) => Described::Answered(description),
-            Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => Described::NotFound,
-            Err(error) if error.code.is_unsupported() => Described::Unsupported,
-            Err(error) => Described::Failed(error),
-        }
-    }
-
-    async fn read_commits(self, group: &GroupId, end: Instant) -> Result<Commits, KafkaError> {
-        if self.named_partitions.is_some_and(<[_]>::is_empty) {
-            return Ok(Vec::new());
-        }
-        let limit = self.budget.request(end).ok_or_else(out_of_time)?;
-        let call = self
-            .admin
-            .committed_offsets(group, self.named_partitions, limit);
-        match within(limit, call).await.and_then(|answer| answer) {
-            Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => Ok(Vec::new()),
-            Err(error) => Err(error),
-            Ok(mut commits) => {
-                // Coordinators tell them in no order.
-                commits.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-                Ok(commits)
+        match within(limit, self.admin.describe_groups(&groups, limit)).await {
+            Err(error) => all(ids, || Described::Failed(error.clone())),
+            Ok(mut answers) => {
+                let answer = |id: GroupId| {
+                    let answer = answers.remove(&id).unwrap_or_else(|| Err(out_of_time()));
+                    (id, Described::new(answer))
+                };
+                ids.into_iter().map(answer).collect()
             }
         }
     }
 
-    /// Calls `ask` for each group, at most `max_in_flight` at a time, until `end`. Who is missing was not answered.
+    async fn read_commits(
+        self,
+        groups: Vec<GroupQuery>,
+        end: Instant,
+    ) -> Vec<(GroupId, Result<FetchedCommits, KafkaError>)> {
+        let ids: Vec<GroupId> = groups.into_iter().map(|group| group.id).collect();
+        if self.named_partitions.is_some_and(<[_]>::is_empty) {
+            return all(ids, || Ok(FetchedCommits::default()));
+        }
+        let Some(limit) = self.budget.request(end) else {
+            return all(ids, || Err(out_of_time()));
+        };
+        let call = self
+            .admin
+            .committed_offsets(&ids, self.named_partitions, limit);
+        match within(limit, call).await {
+            Err(error) => all(ids, || Err(error.clone())),
+            Ok(mut answers) => {
+                let answer = |id: GroupId| {
+                    let answer = match answers.remove(&id) {
+                        None => Err(out_of_time()),
+                        Some(Ok(commits)) => Ok(self.known.compare(&id, commits)),
+                        Some(Err(error)) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => {
+                            Ok(FetchedCommits::default())
+                        }
+                        Some(Err(error)) => Err(error),
+                    };
+                    (id, answer)
+                };
+                ids.into_iter().map(answer).collect()
+            }
+        }
+    }
+
+    /// Calls `ask` for each batch, at most `max_in_flight` at a time, until `end`. A group that is missing was not answered.
     async fn fan_out<T, F>(
         self,
-        groups: Vec<GroupId>,
+        batches: Vec<Vec<GroupQuery>>,
         end: Instant,
-        ask: impl Fn(GroupId) -> F,
+        ask: impl Fn(Vec<GroupQuery>) -> F,
     ) -> HashMap<GroupId, T>
     where
-        F: Future<Output = T>,
+        F: Future<Output = Vec<(GroupId, T)>>,
     {
-        let mut answers = HashMap::with_capacity(groups.len());
-        let calls = stream::iter(groups).map(|id| {
-            let call = ask(id.clone());
-            async move { (id, call.await) }
-        });
+        let mut answers = HashMap::with_capacity(batches.iter().map(Vec::len).sum());
+        let calls = stream::iter(batches).map(ask);
         let mut calls = std::pin::pin!(calls.buffer_unordered(self.config.max_in_flight.max(1)));
         // A call that began in time ends within the grace of `within`.
         let end = end + super::GRACE;
-        while let Ok(Some((id, answer))) = timeout_at(end, calls.next()).await {
-            answers.insert(id, answer);
+        while let Ok(Some(answered)) = timeout_at(end, calls.next()).await {
+            answers.extend(answered);
         }
         answers
     }
+}
+
+impl Described {
+    fn new(answer: Result<GroupDescription, KafkaError>) -> Self {
+        match answer {
+            Ok(description) if description.state == GroupState::Dead => Self::NotFound,
+            Ok(description) => Self::Answered(description),
+            Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => Self::NotFound,
+            Err(error) if error.code.is_unsupported() => Self::Unsupported,
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+/// Returns the groups in batches, each of one coordinator where that is known, so that a batch is one request.
+fn batches<'a>(targets: impl Iterator<Item = &'a Target>) -> Vec<Vec<GroupQuery>> {
+    let mut by_coordinator: BTreeMap<Option<BrokerId>, Vec<GroupQuery>> = BTreeMap::new();
+    for Target { id, listed, .. } in targets {
+        let query = GroupQuery {
+            id: id.clone(),
+            group_type: listed.map_or(GroupType::Unknown, |listed| listed.group_type),
+        };
+        let coordinator = listed.map(|listed| listed.coordinator);
+        by_coordinator.entry(coordinator).or_default().push(query);
+    }
+    let groups = by_coordinator.values();
+    groups
+        .flat_map(|groups| groups.chunks(MOST_GROUPS))
+        .map(<[_]>::to_vec)
+        .collect()
+}
+
+/// Returns the same answer for all groups.
+fn all<T>(groups: Vec<GroupId>, answer: impl Fn() -> T) -> Vec<(GroupId, T)> {
+    groups.into_iter().map(|id| (id, answer())).collect()
 }
 
 impl GroupsAnswer {
@@ -231,7 +276,7 @@ impl GroupAnswer {
     pub(in crate::collect) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
         // Where nobody tells the members, a partition that was asked for by name may be theirs without a commit.
         let may_be_assigned = matches!(self.description, Described::Unsupported);
-        let read = self.committed.iter().flat_map(|commits| commits.iter());
+        let read = self.committed.iter().flat_map(FetchedCommits::iter);
         let committed = read
             .filter(move |(_, commit)| may_be_assigned || !matches!(commit, Ok(Committed::Never)));
         let members = match &self.description {
@@ -252,16 +297,15 @@ impl GroupAnswer {
         match &self.committed {
             Err(error) => failures.push(failure(Operation::CommittedOffsets, error)),
             Ok(commits) => {
-                let broken = commits.iter().find_map(|(_, commit)| commit.as_ref().err());
-                failures.extend(broken.map(|error| failure(Operation::CommittedOffsets, error)));
+                failures.extend(
+                    commits
+                        .failure()
+                        .map(|error| failure(Operation::CommittedOffsets, error)),
+                );
             }
         }
         failures
     }
-}
-
-fn ids(targets: &[Target]) -> Vec<GroupId> {
-    targets.iter().map(|target| target.id.clone()).collect()
 }
 
 /// Returns the listing of a group that, by it, has no members to describe.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::config::PollConfig;
 use super::super::failure::{Contact, Failure, Operation, Subject, is_answer};
+use super::super::kinds::{SkippedGroups, skipped_as};
 use super::topology::{Currency, Topology};
 use super::{Budget, within};
 use crate::kafka::{Admin, ErrorCode, KafkaError, ListedGroup};
@@ -30,6 +31,8 @@ pub(in crate::collect) struct Listing {
     pub(in crate::collect) contact: Contact,
     /// The watched groups, each with its coordinator.
     pub(in crate::collect) groups: BTreeMap<GroupId, Listed>,
+    /// Groups that would be watched if they consumed partitions.
+    pub(in crate::collect) skipped: SkippedGroups,
     pub(in crate::collect) failures: Vec<Failure>,
 }
 
@@ -74,6 +77,7 @@ pub(in crate::collect) async fn fetch(
         },
         contact: Contact::None,
         groups: BTreeMap::new(),
+        skipped: SkippedGroups::new(),
         failures: Vec::new(),
     };
     if !config.group_names.is_empty() {
@@ -118,6 +122,10 @@ impl Listing {
             if !config.watches_group(&group.id) {
                 continue;
             }
+            if let Some(word) = skipped_as(group.group_type, &group.protocol_type) {
+                self.skipped.insert(group.id, (word, group.state));
+                continue;
+            }
             let listed = Listed {
                 state: group.state,
                 group_type: group.group_type,
@@ -150,7 +158,9 @@ impl Listing {
             ids.extend(named.filter(|id| config.watches_group(id)));
         } else {
             let remembered = known.keys().copied();
-            ids.extend(remembered.filter(|id| config.watches_group(id)));
+            ids.extend(
+                remembered.filter(|id| config.watches_group(id) && !self.skipped.contains_key(*id)),
+            );
             ids.extend(self.groups.keys());
         }
         ids.into_iter()

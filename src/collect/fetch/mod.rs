@@ -1,8 +1,10 @@
 //! Asking the cluster: one file a phase, in the order of a cycle. Nothing here decides what a row shows.
 
+pub(super) mod commits;
 pub(super) mod groups;
 pub(super) mod listing;
 pub(super) mod marks;
+pub(super) mod members;
 pub(super) mod topology;
 
 use std::future::Future;

@@ -187,6 +187,22 @@ impl Topology {
         index.ok().map(|index| &partitions[index])
     }
 
+    /// Returns how many partitions a topic has; nothing where that is not known.
+    pub(in crate::collect) fn partition_count(&self, topic: &TopicName) -> Option<usize> {
+        Some(self.topics.get(topic)?.as_ref().ok()?.len())
+    }
+
+    /// Tells whether it has the same topics as `other`, each with as many partitions.
+    pub(in crate::collect) fn has_same_partitions(&self, other: &Self) -> bool {
+        let counts = |topology: &Self| {
+            let topics = topology.topics.iter();
+            let counts = topics
+                .map(|(name, partitions)| (name.clone(), partitions.as_ref().ok().map(Vec::len)));
+            counts.collect::<Vec<_>>()
+        };
+        counts(self) == counts(other)
+    }
+
     /// Returns every partition of the topics that could be read, by topic and number.
     pub(in crate::collect) fn partitions(
         &self,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::collect::fetch::groups::Commits;
+use crate::collect::fetch::commits::Commits;
 use crate::lag::{Committed, Offset, TopicPartition};
 
 /// The commits of a group.

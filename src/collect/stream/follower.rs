@@ -9,6 +9,7 @@ use super::members::{Change, Place};
 use super::progress::Progress;
 use super::state::{Novelty, State, Touched, group_of};
 use crate::collect::config::PollConfig;
+use crate::collect::fetch::commits::FetchedCommits;
 use crate::collect::fetch::groups::{Described, GroupAnswer, Seen};
 use crate::collect::fetch::listing::Listed;
 use crate::kafka::log_reader::is_lost;
@@ -257,7 +258,7 @@ impl Follower {
         Some(GroupAnswer {
             listed,
             description,
-            committed: Ok(group.commits()),
+            committed: Ok(FetchedCommits::decoded(group.commits())),
             seen: Seen::Compared,
         })
     }
@@ -337,7 +338,9 @@ impl Follower {
             let Ok(commits) = &check.answer.committed else {
                 continue;
             };
-            let differing = self.state.reconcile(&check.group, commits, check.from);
+            let differing = self
+                .state
+                .reconcile(&check.group, commits.commits(), check.from);
             if differing.is_empty() {
                 continue;
             }

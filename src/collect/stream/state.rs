@@ -13,12 +13,14 @@ use std::sync::Arc;
 use super::commits::CommitTable;
 use super::members::{Change, Members, Place, Said};
 use crate::collect::config::PollConfig;
-use crate::collect::fetch::groups::{Commits, Described, GroupAnswer};
+use crate::collect::fetch::commits::Commits;
+use crate::collect::fetch::groups::{Described, GroupAnswer};
+use crate::collect::kinds::skipped_as;
 use crate::collect::news::News;
 use crate::kafka::GroupDescription;
 use crate::lag::{Committed, GroupId, Offset, TopicName, TopicPartition};
 use crate::offsets_topic::{OffsetCommit, Record};
-use crate::snapshot::{Activity, EventKind};
+use crate::snapshot::{Activity, EventKind, GroupType};
 
 /// The most names that are remembered with what the patterns say of them, until names are forgotten again.
 const REMEMBERED: usize = 100_000;
@@ -91,6 +93,14 @@ impl State {
         novelty: Novelty,
         config: &PollConfig,
     ) -> Option<Touched> {
+        if let Record::GroupMetadata {
+            group,
+            metadata: Some(metadata),
+        } = record
+            && !self.consumes(group, metadata.protocol_type)
+        {
+            return None;
+        }
         let id = self.watched(group_of(record)?, config)?;
         if let Record::OffsetCommit {
             topic,
@@ -155,7 +165,7 @@ impl State {
             && answer
                 .committed
                 .as_ref()
-                .is_ok_and(|commits| commits.is_empty());
+                .is_ok_and(|commits| commits.commits().is_empty());
         if is_absent && !self.groups.contains_key(id) {
             return;
         }
@@ -167,6 +177,7 @@ impl State {
         let Ok(commits) = &answer.committed else {
             return;
         };
+        let commits = commits.commits();
         if matches!(answer.description, Described::Failed(_))
             || commits.iter().any(|(_, commit)| commit.is_err())
         {
@@ -273,6 +284,25 @@ impl State {
         group.commits.reconcile(commits, from)
     }
 
+    /// Notes whether a classic group consumes partitions, as its record says, and returns that.
+    fn consumes(&mut self, name: &str, protocol_type: &str) -> bool {
+        if skipped_as(GroupType::Classic, protocol_type).is_none() {
+            // The patterns are asked again, as it may have been of another protocol before.
+            self.ignored.remove(name);
+            return true;
+        }
+        self.groups.remove(name);
+        self.ignore(name);
+        false
+    }
+
+    fn ignore(&mut self, name: &str) {
+        if self.ignored.len() >= REMEMBERED {
+            self.ignored.clear();
+        }
+        self.ignored.insert(name.into());
+    }
+
     /// Returns the id of a group that is watched.
     fn watched(&mut self, name: &str, config: &PollConfig) -> Option<GroupId> {
         if let Some((id, _)) = self.groups.get_key_value(name) {
@@ -285,10 +315,7 @@ impl State {
         if config.watches_group(&id) {
             return Some(id);
         }
-        if self.ignored.len() >= REMEMBERED {
-            self.ignored.clear();
-        }
-        self.ignored.insert(name.into());
+        self.ignore(name);
         None
     }
 

@@ -6,12 +6,13 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use tokio::time::sleep;
 
 use super::world::{Fault, Pace, World, partitions};
 use crate::kafka::{
-    Admin, Broker, ErrorCode, GroupDescription, KafkaError, ListedGroup, ListedOffset, Metadata,
-    OffsetQuery, OffsetSpec, TopicSelection,
+    Admin, Broker, CommittedOffsets, ErrorCode, GroupDescription, GroupQuery, KafkaError,
+    ListedGroup, ListedOffset, Metadata, OffsetQuery, OffsetSpec, TopicSelection,
 };
 use crate::lag::{
     BrokerId, Committed, GroupId, Isolation, Offset, TopicId, TopicName, TopicPartition,
@@ -85,9 +86,59 @@ impl FakeCluster {
         world.clone()
     }
 
-    async fn group_answer(&self, world: &World) {
-        let _guard = self.groups_in_flight.enter();
+    async fn describe(
+        &self,
+        group: &GroupId,
+        timeout: Duration,
+    ) -> Result<GroupDescription, KafkaError> {
+        let id = group.to_string();
+        let world = self.ask(Call::Describe(id.clone()));
         sleep(world.group_latency).await;
+        let fault = world.faults.describe.get(&id).copied();
+        if let Some(fault) = fault.or(world.faults.describe_all) {
+            return Err(fault.strike(timeout).await);
+        }
+        let Some(group) = world.groups.get(&id) else {
+            return Err(KafkaError::of(ErrorCode::GROUP_ID_NOT_FOUND));
+        };
+        Ok(GroupDescription {
+            state: group.state,
+            group_type: GroupType::Classic,
+            protocol_type: "consumer".to_owned(),
+            malformed: None,
+            assignor: "range".to_owned(),
+            coordinator: Some(BrokerId(group.coordinator)),
+            members: group.members.clone(),
+        })
+    }
+
+    async fn commits(
+        &self,
+        group: &GroupId,
+        partitions: Option<&[TopicPartition]>,
+        timeout: Duration,
+    ) -> Result<CommittedOffsets, KafkaError> {
+        let id = group.to_string();
+        let world = self.ask(Call::Commits(id.clone(), partitions.map(<[_]>::to_vec)));
+        sleep(world.group_latency).await;
+        if let Some(fault) = world.faults.commits.get(&id) {
+            return Err(fault.strike(timeout).await);
+        }
+        let commits = world
+            .groups
+            .get(&id)
+            .map(|group| group.commits.clone())
+            .unwrap_or_default();
+        let answer = |id: TopicPartition| {
+            let committed = commits.get(&id).and_then(|&at| Offset::new(at));
+            let answer = match world.faults.commit_of.get(&id) {
+                Some(&code) => Err(KafkaError::of(code)),
+                None => Ok(committed.map_or(Committed::Never, Committed::At)),
+            };
+            (id, answer)
+        };
+        let asked = partitions.map_or_else(|| commits.keys().cloned().collect(), <[_]>::to_vec);
+        Ok(asked.into_iter().map(answer).collect())
     }
 }
 
@@ -146,59 +197,31 @@ impl Admin for FakeCluster {
         answers
     }
 
-    async fn describe_group(
+    async fn describe_groups(
         &self,
-        group: &GroupId,
+        groups: &[GroupQuery],
         timeout: Duration,
-    ) -> Result<GroupDescription, KafkaError> {
-        let id = group.to_string();
-        let world = self.ask(Call::Describe(id.clone()));
-        self.group_answer(&world).await;
-        let fault = world.faults.describe.get(&id).copied();
-        if let Some(fault) = fault.or(world.faults.describe_all) {
-            return Err(fault.strike(timeout).await);
-        }
-        let Some(group) = world.groups.get(&id) else {
-            return Err(KafkaError::of(ErrorCode::GROUP_ID_NOT_FOUND));
-        };
-        Ok(GroupDescription {
-            state: group.state,
-            group_type: GroupType::Classic,
-            protocol_type: "consumer".to_owned(),
-            malformed: None,
-            assignor: "range".to_owned(),
-            coordinator: Some(BrokerId(group.coordinator)),
-            members: group.members.clone(),
-        })
+    ) -> BTreeMap<GroupId, Result<GroupDescription, KafkaError>> {
+        let _guard = self.groups_in_flight.enter();
+        let answers = groups.iter().map(async |query| {
+            let answer = self.describe(&query.id, timeout).await;
+            (query.id.clone(), answer)
+        });
+        join_all(answers).await.into_iter().collect()
     }
 
     async fn committed_offsets(
         &self,
-        group: &GroupId,
+        groups: &[GroupId],
         partitions: Option<&[TopicPartition]>,
         timeout: Duration,
-    ) -> Result<Vec<(TopicPartition, Result<Committed, KafkaError>)>, KafkaError> {
-        let id = group.to_string();
-        let world = self.ask(Call::Commits(id.clone(), partitions.map(<[_]>::to_vec)));
-        self.group_answer(&world).await;
-        if let Some(fault) = world.faults.commits.get(&id) {
-            return Err(fault.strike(timeout).await);
-        }
-        let commits = world
-            .groups
-            .get(&id)
-            .map(|group| group.commits.clone())
-            .unwrap_or_default();
-        let answer = |id: TopicPartition| {
-            let committed = commits.get(&id).and_then(|&at| Offset::new(at));
-            let answer = match world.faults.commit_of.get(&id) {
-                Some(&code) => Err(KafkaError::of(code)),
-                None => Ok(committed.map_or(Committed::Never, Committed::At)),
-            };
-            (id, answer)
-        };
-        let asked = partitions.map_or_else(|| commits.keys().cloned().collect(), <[_]>::to_vec);
-        Ok(asked.into_iter().map(answer).collect())
+    ) -> BTreeMap<GroupId, Result<CommittedOffsets, KafkaError>> {
+        let _guard = self.groups_in_flight.enter();
+        let answers = groups.iter().map(async |group| {
+            let answer = self.commits(group, partitions, timeout).await;
+            (group.clone(), answer)
+        });
+        join_all(answers).await.into_iter().collect()
     }
 
     async fn list_offsets(

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::super::ages::{Ages, Sight};
 use super::super::build::{self, Changes, Fetched, Ground, Now};
 use super::super::failure::Contact;
+use super::super::fetch::commits::FetchedCommits;
 use super::super::fetch::groups::{Described, GroupAnswer, Seen};
 use super::super::fetch::listing::Coverage;
 use super::super::fetch::marks::Marks;
@@ -194,7 +195,7 @@ impl Scene {
             committed: if self.fails && !is_followed {
                 Err(error())
             } else {
-                Ok(Arc::new(commits.collect()))
+                Ok(FetchedCommits::decoded(Arc::new(commits.collect())))
             },
             seen: Seen::Compared,
         }

@@ -1,8 +1,10 @@
 //! Samples that a cluster has once, and its brokers.
 
+use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
 
-use crate::exposition::writer::{Labels, Lines, Value};
+use crate::exposition::lines::Lines;
+use crate::exposition::writer::{Labels, Value};
 use crate::snapshot::{ClusterSnapshot, CollectMode};
 
 /// A cluster, before its first snapshot too.
@@ -85,6 +87,22 @@ pub(super) fn shard_groups(view: &ClusterView<'_>, labels: &mut Labels, lines: &
     let sharing = view.snapshot.filter(|one| one.shard_partitions.is_some());
     if let Some(snapshot) = sharing {
         lines.sample(labels, snapshot.groups.len() as u64);
+    }
+}
+
+pub(super) fn groups_skipped(view: &ClusterView<'_>, labels: &mut Labels, lines: &mut Lines<'_>) {
+    let Some(snapshot) = view.snapshot else {
+        return;
+    };
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for group in snapshot.skipped.iter() {
+        *counts.entry(group.protocol_type).or_default() += 1;
+    }
+    let mark = labels.mark();
+    for (protocol_type, count) in counts {
+        labels.push("protocol_type", protocol_type);
+        lines.sample(labels, count);
+        labels.cut(mark);
     }
 }
 

@@ -15,7 +15,8 @@ pub(super) use self::groups::{GroupTopicView, GroupView};
 pub(super) use self::partitions::GroupPartitionView;
 pub(super) use self::scene::{Oldest, Scene};
 pub(super) use self::topics::{TopicPartitionView, TopicView};
-use super::writer::{Head, Labels, Lines, Value};
+use super::lines::Lines;
+use super::writer::{Head, Labels, Value};
 use crate::metrics::{Metric, table};
 
 /// Which rows of a snapshot a family has samples of, and their values.
@@ -155,6 +156,10 @@ pub(super) static FAMILIES: &[(&Metric, Rows)] = &[
     (
         &table::STREAM_PARTITIONS,
         Rows::Cluster(cluster::stream_partitions),
+    ),
+    (
+        &table::GROUPS_SKIPPED,
+        Rows::Cluster(cluster::groups_skipped),
     ),
     (
         &table::SHARD_PARTITIONS,

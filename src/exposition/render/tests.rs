@@ -141,6 +141,7 @@ fn topic(number: usize, measured: Instant) -> TopicRow {
 
 fn snapshot(name: Option<&str>, groups: usize, topics: usize, taken: Instant) -> ClusterSnapshot {
     ClusterSnapshot {
+        skipped: Arc::from([]),
         cluster: name.map(Into::into),
         outcome: CycleOutcome::Complete,
         mode: CollectMode::Poll,
@@ -221,6 +222,8 @@ enum Change {
     TopicIsShared(usize),
     Granularity(Granularity),
     Limit(usize),
+    LimitBytes(usize),
+    GetsALongName(usize),
     Owners(OwnerInfo),
 }
 
@@ -245,6 +248,8 @@ fn any_change() -> impl Strategy<Value = Change> {
             Just(Change::Granularity(Granularity::Group)),
         ],
         1 => (0..20_000_usize).prop_map(Change::Limit),
+        1 => (0..2_000_000_usize).prop_map(Change::LimitBytes),
+        1 => row().prop_map(Change::GetsALongName),
         1 => prop_oneof![Just(OwnerInfo::Exposed), Just(OwnerInfo::Hidden)].prop_map(Change::Owners),
     ]
 }
@@ -364,6 +369,13 @@ fn apply(change: &Change, snapshot: &mut ClusterSnapshot, now: &mut Instant) {
         }
         Change::Granularity(granularity) => snapshot.exposure.granularity = granularity,
         Change::Limit(limit) => snapshot.exposure.max_series = limit,
+        Change::LimitBytes(limit) => snapshot.exposure.max_series_bytes = limit,
+        Change::GetsALongName(group) => {
+            if let Some(group) = pick(&mut snapshot.groups, group) {
+                // Rows stay sorted.
+                group.id = format!("{}-{}", group.id, "x".repeat(2_000)).into();
+            }
+        }
         Change::Owners(owners) => snapshot.exposure.owner_info = owners,
     }
 }

@@ -248,6 +248,8 @@ mod tests {
                 ("sasl.mechanism", mechanism),
                 ("sasl.username", "u"),
                 ("sasl.password", "p"),
+                ("enable.sasl.oauthbearer.unsecure.jwt", "true"),
+                ("sasl.oauthbearer.config", "principal=u"),
             ];
             assert_eq!(with(properties).validate(), Ok(()), "{mechanism}");
         }

@@ -15,8 +15,6 @@ use crate::kafka::error::{ErrorCode, KafkaError};
 
 unsafe extern "C" {
     fn rd_kafka_event_error(event: *mut sys::rd_kafka_event_t) -> c_int;
-    fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
-    fn rd_kafka_ConfigResource_error(resource: *const sys::rd_kafka_ConfigResource_t) -> c_int;
     fn rd_kafka_last_error() -> c_int;
     fn rd_kafka_err2str(code: c_int) -> *const c_char;
     fn rd_kafka_get_err_descs(descriptions: *mut *const Description, count: *mut usize);
@@ -47,6 +45,24 @@ static NAMES: LazyLock<HashMap<i32, &'static str>> = LazyLock::new(|| {
         })
         .collect()
 });
+
+impl From<rdkafka::types::RDKafkaErrorCode> for ErrorCode {
+    fn from(code: rdkafka::types::RDKafkaErrorCode) -> Self {
+        Self::new(code as i32)
+    }
+}
+
+impl From<&rdkafka::error::KafkaError> for KafkaError {
+    fn from(error: &rdkafka::error::KafkaError) -> Self {
+        match error.rdkafka_error_code() {
+            Some(code) => Self::of(ErrorCode::from(code)),
+            None => Self {
+                code: ErrorCode::INVALID_ARG,
+                message: error.to_string(),
+            },
+        }
+    }
+}
 
 /// Returns Kafka's name of a code, or nothing where this librdkafka does not know it.
 pub(in crate::kafka) fn name(code: i32) -> Option<&'static str> {
@@ -82,47 +98,6 @@ pub(super) unsafe fn of_event(event: *mut sys::rd_kafka_event_t) -> Result<(), K
     // SAFETY: as above.
     let message = unsafe { sys::rd_kafka_event_error_string(event) };
     // SAFETY: null or a string owned by the event, copied here.
-    let message = unsafe { text::lossy_opt(message) };
-    Err(error(code, message))
-}
-
-/// Returns the error behind a pointer; null is success.
-///
-/// # Safety
-///
-/// `pointer` is null or a live error object.
-pub(super) unsafe fn of_error(pointer: *const sys::rd_kafka_error_t) -> Result<(), KafkaError> {
-    if pointer.is_null() {
-        return Ok(());
-    }
-    // SAFETY: live by the caller's promise.
-    let code = unsafe { rd_kafka_error_code(pointer) };
-    if code == 0 {
-        return Ok(());
-    }
-    // SAFETY: as above.
-    let message = unsafe { sys::rd_kafka_error_string(pointer) };
-    // SAFETY: a string owned by the error object, copied here.
-    let message = unsafe { text::lossy_opt(message) };
-    Err(error(code, message))
-}
-
-/// Returns the error of a resource of a DescribeConfigs result.
-///
-/// # Safety
-///
-/// `resource` is a live resource.
-pub(super) unsafe fn of_resource(
-    resource: *const sys::rd_kafka_ConfigResource_t,
-) -> Result<(), KafkaError> {
-    // SAFETY: live by the caller's promise.
-    let code = unsafe { rd_kafka_ConfigResource_error(resource) };
-    if code == 0 {
-        return Ok(());
-    }
-    // SAFETY: as above.
-    let message = unsafe { sys::rd_kafka_ConfigResource_error_string(resource) };
-    // SAFETY: null or a string owned by the resource, copied here.
     let message = unsafe { text::lossy_opt(message) };
     Err(error(code, message))
 }

@@ -1,4 +1,4 @@
-//! An owned event: an answer to a call, or something the client says of its own accord.
+//! An owned event: something that was fetched, or that the client says of its own accord.
 
 use std::ptr::{self, NonNull};
 
@@ -12,16 +12,12 @@ pub(super) struct Event(NonNull<sys::rd_kafka_event_t>);
 
 /// What an event is.
 pub(super) enum Kind {
-    /// The answer to the call of this id.
-    Answer(usize),
     /// A line of librdkafka's log, with syslog's level, 0 to 7.
     Log {
         level: i32,
         facility: String,
         line: String,
     },
-    /// Something is wrong with the client as a whole, such as a broker that cannot be reached.
-    Error(KafkaError),
     /// The client's own statistics, as JSON.
     Statistics(String),
     /// Nothing anybody waits for.
@@ -51,24 +47,13 @@ impl Event {
         let kind = unsafe { sys::rd_kafka_event_type(self.as_ptr()) };
         match kind {
             sys::RD_KAFKA_EVENT_LOG => self.log(),
-            sys::RD_KAFKA_EVENT_ERROR => match self.error() {
-                Err(error) => Kind::Error(error),
-                Ok(()) => Kind::Other,
-            },
             sys::RD_KAFKA_EVENT_STATS => {
                 // SAFETY: the event is live and of this type.
                 let json = unsafe { sys::rd_kafka_event_stats(self.as_ptr()) };
                 // SAFETY: a string owned by the event, copied here.
                 Kind::Statistics(unsafe { text::lossy(json) })
             }
-            _ => {
-                // SAFETY: the event is live; null for every event that is not the answer to a call.
-                let opaque = unsafe { sys::rd_kafka_event_opaque(self.as_ptr()) };
-                match opaque.addr() {
-                    0 => Kind::Other,
-                    call => Kind::Answer(call),
-                }
-            }
+            _ => Kind::Other,
         }
     }
 

@@ -1,6 +1,5 @@
 //! An owned librdkafka client and its queue.
 
-use std::ffi::CStr;
 use std::mem;
 use std::ptr::NonNull;
 use std::time::Duration;
@@ -24,7 +23,7 @@ pub(super) enum ClientType {
 }
 
 /// A librdkafka client. Destroying it may block for as long as its threads need to end.
-pub(super) struct Handle(NonNull<sys::rd_kafka_t>);
+pub(in crate::kafka) struct Handle(NonNull<sys::rd_kafka_t>);
 
 // SAFETY: librdkafka's client may be used and destroyed by any thread.
 unsafe impl Send for Handle {}
@@ -54,20 +53,16 @@ impl Handle {
         Ok(Self(handle))
     }
 
-    /// Ends the client's membership in the group of its `group.id` before it began: it never looks for a coordinator.
+    /// Tells whether a client can be made of `conf`, which connects to nobody.
     ///
-    /// Blocks until librdkafka's main thread has done so; that thread waits for nothing.
-    pub(super) fn close_membership(&self) {
-        // SAFETY: the client is live.
-        unsafe { sys::rd_kafka_consumer_close(self.as_ptr()) };
-    }
-
-    /// Begins to connect to brokers: `host:port`, separated by commas.
+    /// # Errors
     ///
-    /// They are kept for a client that loses all it has learned, as those of `bootstrap.servers` are.
-    pub(super) fn add_servers(&self, servers: &CStr) {
-        // SAFETY: the client is live; the string is copied.
-        unsafe { sys::rd_kafka_brokers_add(self.as_ptr(), servers.as_ptr()) };
+    /// librdkafka's words where properties contradict each other or a file they name cannot be used.
+    pub(in crate::kafka) fn check(mut conf: Conf) -> Result<(), String> {
+        // What it logs goes to a queue that nobody reads, not to standard error.
+        conf.set("log.queue", "true")
+            .expect("a property of librdkafka");
+        Self::new(conf, ClientType::Consumer).map(drop)
     }
 
     /// Returns the pointer, valid while `self` lives.

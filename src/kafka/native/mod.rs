@@ -4,27 +4,15 @@
 //! and destroyed in the function that received it. No opinion on what to ask, when, or what an answer means.
 #![allow(unsafe_code)]
 
-mod array;
-mod calls;
-pub(super) mod client;
 pub(super) mod codes;
 pub(super) mod conf;
-mod configs;
 mod event;
 pub(super) mod fetch;
-mod groups;
-mod handle;
+pub(super) mod handle;
 mod heaps;
-mod metadata;
 pub(super) mod mock;
-mod offsets;
-mod options;
-mod partitions;
-mod pause;
-mod rights;
 mod text;
-mod tls;
-mod topics;
+pub(super) mod tls;
 
 pub use heaps::share_heaps;
 pub use tls::skip_tls_cleanup;

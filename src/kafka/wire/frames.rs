@@ -1,9 +1,9 @@
-//! Requests and responses as they follow each other on a connection: a length of four bytes, then so many bytes.
+//! Requests and responses as they follow each other on a connection: a length of four bytes, then as many bytes.
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::security::Transport;
+use super::security::{self, Transport};
 use crate::kafka::error::{ErrorCode, KafkaError};
 
 /// The bytes of a length, and of the correlation id that every response begins with.
@@ -61,11 +61,6 @@ impl Frames {
             self.outbox.extend_from_slice(&frame);
         }
         Ok(written)
-    }
-
-    /// Tells whether requests have yet to be sent.
-    pub(super) fn is_sending(&self) -> bool {
-        !self.outbox.is_empty()
     }
 
     /// Sends what was pushed until a response has arrived, and returns it.
@@ -162,8 +157,5 @@ fn closed() -> KafkaError {
 }
 
 fn broken(error: std::io::Error) -> KafkaError {
-    KafkaError {
-        code: ErrorCode::TRANSPORT,
-        message: format!("the connection broke: {error}"),
-    }
+    security::broken(&error)
 }

@@ -4,9 +4,25 @@
 //! kafka-protocol reserves memory for as many elements as a broker claims to send, so that a lying broker could end the
 //! process.
 
-#[allow(dead_code)] // TEMP
+mod client;
+mod cluster;
+mod coordinators;
+mod endpoint;
 mod frames;
-#[allow(dead_code)] // TEMP
+mod groups;
+mod handshake;
+mod jitter;
+mod journal;
+mod link;
+mod logs;
 mod message;
-#[allow(dead_code)] // TEMP
+mod rights;
 mod security;
+mod settings;
+
+pub use self::client::KafkaAdmin;
+pub use self::rights::ReadRight;
+pub(in crate::kafka) use self::security::Security;
+
+#[cfg(test)]
+mod tests;

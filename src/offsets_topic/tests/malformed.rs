@@ -1,6 +1,8 @@
 //! Errors: the structure, the field and the byte at fault; and what is no error.
 
+use super::super::reader::Encoding;
 use super::super::*;
+use super::writer::Writer;
 
 const GROUP: &[u8] = b"\0\x04bill";
 
@@ -179,6 +181,90 @@ fn what_one_client_left_does_not_harm_the_record() {
     ] {
         assert_eq!(embedded, Some(at(schema, "version", position, problem)));
     }
+}
+
+#[test]
+fn partitions_that_kafka_cannot_have_are_malformed() {
+    let too_many: Vec<PartitionId> = (0..=50_000).map(PartitionId).collect();
+    let too_long = "t".repeat(250);
+    for (topics, problem) in [
+        (vec![("t", vec![0]), ("", vec![1])], Problem::TopicName),
+        (vec![("a b", vec![])], Problem::TopicName),
+        (vec![("..", vec![0])], Problem::TopicName),
+        (vec![(&*too_long, vec![0])], Problem::TopicName),
+        (vec![("t", vec![0, -1])], Problem::NegativePartition(-1)),
+        (vec![("t", vec![3, 0, 3])], Problem::RepeatedPartition(3)),
+        (
+            vec![("t", vec![7]), ("s", vec![7]), ("t", vec![7])],
+            Problem::RepeatedPartition(7),
+        ),
+        (
+            vec![("t", too_many.iter().map(|number| number.0).collect())],
+            Problem::TooManyPartitions {
+                count: 50_001,
+                most: 50_000,
+            },
+        ),
+    ] {
+        let bytes = assignment(&topics);
+        assert_eq!(
+            as_malformed(&read_assignment(&bytes)),
+            Some(at(Schema::Assignment, "AssignedPartitions", 2, problem)),
+        );
+        // In a subscription they come after the topics and the user data.
+        let owned = [b"\0\x01\0\0\0\0\xff\xff\xff\xff", &bytes[2..]].concat();
+        let owned = Reader::new(&owned, Schema::Subscription);
+        assert_eq!(
+            as_malformed(&Embedded::read_subscription(owned, "consumer")),
+            Some(at(Schema::Subscription, "OwnedPartitions", 10, problem)),
+        );
+    }
+}
+
+#[test]
+fn a_subscription_to_a_topic_that_kafka_cannot_have_is_malformed() {
+    let bytes = Reader::new(
+        b"\0\0\0\0\0\x02\0\x01t\0\x01/\xff\xff\xff\xff",
+        Schema::Subscription,
+    );
+    assert_eq!(
+        as_malformed(&Embedded::read_subscription(bytes, "consumer")),
+        Some(at(Schema::Subscription, "Topics", 9, Problem::TopicName)),
+    );
+}
+
+#[test]
+fn a_topic_that_an_assignment_repeats_has_one_name_in_memory() {
+    let topics: Vec<_> = (0..1_000).rev().map(|number| ("t", vec![number])).collect();
+    let bytes = assignment(&topics);
+    let Embedded::Consumer(assignment) = read_assignment(&bytes) else {
+        panic!("no partition is repeated");
+    };
+    let partitions = assignment.sorted_partitions();
+    assert!(partitions.is_sorted());
+    assert_eq!(partitions.len(), 1_000);
+    let name = partitions[0].topic.as_str().as_ptr();
+    assert!(
+        partitions
+            .iter()
+            .all(|partition| partition.topic.as_str().as_ptr() == name)
+    );
+}
+
+/// Returns an assignment of version 1 without user data.
+fn assignment(topics: &[(&str, Vec<i32>)]) -> Vec<u8> {
+    let mut writer = Writer::new(Encoding::Fixed, &[]);
+    writer.i16(1);
+    writer.list(topics, |writer, (topic, partitions)| {
+        writer.string(topic);
+        writer.list(partitions, |writer, number| writer.i32(*number));
+    });
+    writer.nullable_bytes(None);
+    writer.bytes
+}
+
+fn read_assignment(bytes: &[u8]) -> Embedded<'_, Assignment<'_>> {
+    Embedded::read_assignment(Reader::new(bytes, Schema::Assignment), "consumer")
 }
 
 fn as_malformed<T>(embedded: &Embedded<'_, T>) -> Option<Malformed> {

@@ -1,8 +1,9 @@
 //! Records of every type and version, at random.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
-use proptest::collection::vec;
+use proptest::collection::{hash_map, hash_set, vec};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -159,14 +160,25 @@ fn any_embedded<T: Clone + std::fmt::Debug + 'static>(
 }
 
 fn any_topic_partitions() -> impl Strategy<Value = Vec<TopicPartitions<'static>>> {
-    let one = (any_text(), any_partitions())
-        .prop_map(|(topic, partitions)| TopicPartitions { topic, partitions });
-    vec(one, 0..4)
+    let partitions = hash_set((0..=i32::MAX).prop_map(PartitionId), 0..5);
+    let topics = hash_map(any_topic_name(), partitions, 0..4);
+    topics.prop_map(|topics| {
+        let topics = topics.into_iter();
+        let of_topic = |(topic, partitions): (_, HashSet<_>)| TopicPartitions {
+            topic,
+            partitions: partitions.into_iter().collect(),
+        };
+        topics.map(of_topic).collect()
+    })
+}
+
+fn any_topic_name() -> impl Strategy<Value = &'static str> {
+    "[a-zA-Z0-9_-][a-zA-Z0-9._-]{0,248}".prop_map(leak)
 }
 
 fn any_subscription() -> impl Strategy<Value = Subscription<'static>> {
     let names = (
-        vec(any_text(), 0..4),
+        vec(any_topic_name(), 0..4),
         option::of(any_bytes()),
         option::of(any_text()),
     );

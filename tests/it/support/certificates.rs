@@ -30,9 +30,19 @@ impl Authority {
 
     /// Issues a certificate to `name` for servers and clients on loopback.
     pub(crate) fn issue(&self, name: &str) -> Credential {
+        self.issue_with(name, |_| {})
+    }
+
+    /// Issues a certificate that differs from what [`Authority::issue`] makes.
+    pub(crate) fn issue_with(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Credential {
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let mut params = CertificateParams::new(names).expect("the names are sound");
         params.distinguished_name.push(DnType::CommonName, name);
+        change(&mut params);
         let key = KeyPair::generate().expect("the system has random numbers");
         let certificate = params.signed_by(&key, &self.0);
         Credential {

@@ -25,6 +25,7 @@ mod certificates;
 mod http;
 mod kafka;
 mod lagwatch;
+mod lying_broker;
 mod offsets_table;
 // Whole, as the benchmarks start processes that the tests do not know.
 pub(crate) mod process;
@@ -37,14 +38,16 @@ mod wait;
 pub(crate) use certificates::{Authority, Credential};
 pub(crate) use http::{Response, connect, get, get_over};
 pub(crate) use kafka::{
-    Counts, End, Grant, GroupTruth, Kafka, Kind, ManyGroups, Member, NodeId, OffsetsLog,
-    PrintedRecord, Protocol, Secured, Truth,
+    ConnectMember, Counts, End, Grant, GroupTruth, Kafka, KafkaVersion, Kind, Listener, ManyGroups,
+    Member, NodeId, OffsetsLog, PrintedRecord, Protocol, RawIdentity, RawMember, Refusal, Secured,
+    ShareMember, StreamsApp, StreamsOffsets, Truth, assignment, subscription,
 };
 pub(crate) use lagwatch::{Finished, Lagwatch, Running};
+pub(crate) use lying_broker::{Answer, Api, Delivery, FakeBroker, Profile, Script};
 pub(crate) use offsets_table::{OffsetsRow, offsets_table};
-pub(crate) use process::{Scratch, Signal, run, unique};
+pub(crate) use process::{Scratch, Signal, free_port, run, unique};
 pub(crate) use prometheus::{Alert, AlertState, Prometheus};
-pub(crate) use samples::Samples;
+pub(crate) use samples::{Sample, Samples};
 pub(crate) use tools::{compose, hadolint, helm, kubectl, validate};
 pub(crate) use vitals::Vitals;
 pub(crate) use wait::{eventually, wait_for};

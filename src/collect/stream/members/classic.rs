@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use super::{Comparison, Ids, state_of};
 use crate::collect::news::News;
-use crate::kafka::GroupDescription;
-use crate::lag::{TopicName, TopicPartition};
+use crate::kafka::{GroupDescription, MalformedMembers};
 use crate::offsets_topic::{ClassicMember, Embedded, GroupMetadata};
 use crate::snapshot::{GroupType, Member, MemberShare, Rebalance};
 
@@ -17,8 +16,11 @@ use crate::snapshot::{GroupType, Member, MemberShare, Rebalance};
 pub(super) struct Classic {
     /// Nothing where no record has told it yet.
     generation: Option<i32>,
+    /// What the members agree on: `consumer`, `connect`; empty for a group without members ever.
+    protocol_type: String,
     assignor: String,
     members: Vec<Member>,
+    malformed: Option<MalformedMembers>,
     /// Every member, with the number of its partitions where that is known.
     shares: BTreeMap<Arc<str>, Option<u32>>,
 }
@@ -26,9 +28,16 @@ pub(super) struct Classic {
 impl Classic {
     /// Returns the members as a record tells them.
     pub(super) fn told(metadata: &GroupMetadata<'_>) -> Self {
-        let members = metadata.members.iter().map(member).collect();
-        let assignor = metadata.protocol.unwrap_or_default().to_owned();
-        Self::new(Some(metadata.generation), assignor, members)
+        let mut malformed = None;
+        let members = metadata.members.iter();
+        let members = members.map(|of_group| member(of_group, &mut malformed));
+        let members = members.collect();
+        Self {
+            protocol_type: metadata.protocol_type.to_owned(),
+            assignor: metadata.protocol.unwrap_or_default().to_owned(),
+            malformed,
+            ..Self::new(Some(metadata.generation), members)
+        }
     }
 
     /// Returns the members as the coordinator answered, in the newest generation that a record told.
@@ -37,8 +46,15 @@ impl Classic {
         description: Option<&GroupDescription>,
         generation: Option<i32>,
     ) -> Self {
-        let assignor = description.map(|answer| answer.assignor.clone());
-        Self::new(generation, assignor.unwrap_or_default(), members.to_vec())
+        let mut answered = Self::new(generation, members.to_vec());
+        if let Some(description) = description {
+            answered
+                .protocol_type
+                .clone_from(&description.protocol_type);
+            answered.assignor.clone_from(&description.assignor);
+            answered.malformed.clone_from(&description.malformed);
+        }
+        answered
     }
 
     /// Returns a group of which no more is known than who is in it.
@@ -49,16 +65,16 @@ impl Classic {
         }
     }
 
-    fn new(generation: Option<i32>, assignor: String, members: Vec<Member>) -> Self {
+    fn new(generation: Option<i32>, members: Vec<Member>) -> Self {
         let share = |member: &Member| {
             let partitions = u32::try_from(member.assignment.len()).unwrap_or(u32::MAX);
             (Arc::clone(&member.id), Some(partitions))
         };
         Self {
             generation,
-            assignor,
             shares: members.iter().map(share).collect(),
             members,
+            ..Self::default()
         }
     }
 
@@ -78,8 +94,8 @@ impl Classic {
         GroupDescription {
             state: state_of(self.members.len()),
             group_type: GroupType::Classic,
-            protocol_type: "consumer".to_owned(),
-            malformed: None,
+            protocol_type: self.protocol_type.clone(),
+            malformed: self.malformed.clone(),
             assignor: self.assignor.clone(),
             coordinator: None,
             members: self.members.clone(),
@@ -133,25 +149,16 @@ fn only_in(
     ids.cloned().collect()
 }
 
-fn member(member: &ClassicMember<'_>) -> Member {
-    let mut assignment: Vec<TopicPartition> = match &member.assignment {
-        Embedded::Consumer(assignment) => assignment
-            .partitions
-            .iter()
-            .flat_map(|of_topic| {
-                let topic = TopicName::from(of_topic.topic);
-                of_topic
-                    .partitions
-                    .iter()
-                    .map(move |partition| TopicPartition {
-                        topic: topic.clone(),
-                        partition: *partition,
-                    })
-            })
-            .collect(),
-        Embedded::Empty | Embedded::Foreign(_) | Embedded::Malformed(_) => Vec::new(),
+/// Returns a member. One whose assignment cannot be read has none and is counted in `malformed`.
+fn member(member: &ClassicMember<'_>, malformed: &mut Option<MalformedMembers>) -> Member {
+    let assignment = match &member.assignment {
+        Embedded::Consumer(assignment) => assignment.sorted_partitions(),
+        Embedded::Empty | Embedded::Foreign(_) => Vec::new(),
+        Embedded::Malformed(problem) => {
+            MalformedMembers::add(malformed, problem);
+            Vec::new()
+        }
     };
-    assignment.sort_unstable();
     Member {
         id: member.id.into(),
         client_id: member.client_id.into(),

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::offsets_topic::{
-    Assigned, ClassicMember, CurrentAssignment, Embedded, GroupEpoch, GroupMetadata,
-    MemberMetadata, MemberState,
+    Assigned, ClassicMember, CurrentAssignment, Embedded, GroupEpoch, GroupMetadata, Malformed,
+    MemberMetadata, MemberState, Problem, Schema,
 };
 use crate::snapshot::{Activity, Member};
 
@@ -136,6 +136,38 @@ fn described(group_type: GroupType, ids: &[&str]) -> Described {
         coordinator: None,
         members: ids.iter().map(member).collect(),
     })
+}
+
+#[test]
+fn a_member_whose_assignment_is_malformed_is_counted() {
+    let malformed = Malformed {
+        schema: Schema::Assignment,
+        field: "AssignedPartitions",
+        position: 7,
+        problem: Problem::TopicName,
+    };
+    let mut record = classic(1, &["a", "b", "c"]);
+    let Record::GroupMetadata {
+        metadata: Some(metadata),
+        ..
+    } = &mut record
+    else {
+        panic!("it is the record of a classic group");
+    };
+    metadata.protocol_type = "sr";
+    metadata.members[1].assignment = Embedded::Malformed(malformed);
+    metadata.members[2].assignment = Embedded::Malformed(malformed);
+    let mut members = Members::of_new_group();
+    members.apply(&record, place(0), &mut News::default());
+    let description = members.description().expect("a record told it");
+    assert_eq!(description.protocol_type, "sr");
+    let malformed = description.malformed.expect("two are malformed");
+    assert_eq!(malformed.count, 2);
+    assert_eq!(
+        malformed.first,
+        "malformed assignment of a classic member: field `AssignedPartitions` at byte 7: \
+         it names a topic as Kafka never does"
+    );
 }
 
 #[test]

@@ -24,8 +24,11 @@ pub(in crate::kafka) struct MetadataResponse {
     /// The live brokers.
     pub(in crate::kafka) brokers: Vec<Broker>,
     /// The topics.
-    pub(in crate::kafka) topics: Vec<(TopicName, Result<TopicMetadata, KafkaError>)>,
+    pub(in crate::kafka) topics: Vec<NamedTopic>,
 }
+
+/// A topic by its name, or why it cannot be read.
+type NamedTopic = (TopicName, Result<TopicMetadata, KafkaError>);
 
 /// A topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,10 +95,7 @@ fn read_broker(body: &mut Reader<'_>) -> Result<Broker, Malformed> {
 }
 
 /// Reads a topic; nothing for one that the broker does not name.
-fn read_topic(
-    version: i16,
-    body: &mut Reader<'_>,
-) -> Result<Option<(TopicName, Result<TopicMetadata, KafkaError>)>, Malformed> {
+fn read_topic(version: i16, body: &mut Reader<'_>) -> Result<Option<NamedTopic>, Malformed> {
     let code = body.i16("Topics.ErrorCode")?;
     // Nullable from version 12 on, where topics can be asked for by id.
     let name = body.nullable_string("Topics.Name")?.map(TopicName::from);
@@ -119,7 +119,12 @@ fn read_topic(
 /// Reads a partition. Its own error is no news: a partition without a leader has none here either.
 fn read_partition(version: i16, body: &mut Reader<'_>) -> Result<PartitionMetadata, Malformed> {
     body.i16("Partitions.ErrorCode")?;
+    let position = body.position();
     let id = PartitionId(body.i32("Partitions.PartitionIndex")?);
+    if id.0 < 0 {
+        let problem = Problem::NegativePartition(id.0);
+        return Err(body.malformed(position, "Partitions.PartitionIndex", problem));
+    }
     let leader = body.optional_i32("Partitions.LeaderId")?.map(BrokerId);
     if version >= 7 {
         body.i32("Partitions.LeaderEpoch")?;

@@ -4,20 +4,41 @@
 //! into lagwatch's own types at once. What a broker sends is not trusted: nothing is allocated from a length field.
 
 mod api_versions;
+mod consumer_group_describe;
+mod describe_configs;
+mod describe_groups;
+mod described_group;
+mod list_groups;
+mod list_offsets;
 mod metadata;
+mod offset_fetch;
 mod sasl;
+mod share_group_describe;
+mod streams_group_describe;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use bytes::BytesMut;
-use kafka_protocol::messages::RequestHeader;
+use kafka_protocol::messages::{GroupId as WireGroupId, RequestHeader, TopicName as WireTopicName};
 use kafka_protocol::protocol::{Encodable, HeaderVersion, StrBytes};
 
 pub(in crate::kafka) use self::api_versions::{ApiVersions, SupportedVersions};
+pub(in crate::kafka) use self::consumer_group_describe::ConsumerGroupDescribe;
+pub(in crate::kafka) use self::describe_configs::DescribeConfigs;
+pub(in crate::kafka) use self::describe_groups::DescribeGroups;
+pub(in crate::kafka) use self::described_group::{AuthorizedOperations, DescribedGroup};
+pub(in crate::kafka) use self::list_groups::ListGroups;
+pub(in crate::kafka) use self::list_offsets::ListOffsets;
 pub(in crate::kafka) use self::metadata::{Metadata, MetadataResponse, TopicMetadata};
+pub(in crate::kafka) use self::offset_fetch::OffsetFetch;
 pub(in crate::kafka) use self::sasl::{SaslAuthenticate, SaslHandshake};
+pub(in crate::kafka) use self::share_group_describe::ShareGroupDescribe;
+pub(in crate::kafka) use self::streams_group_describe::StreamsGroupDescribe;
 use crate::kafka::api::Api;
 use crate::kafka::error::{ErrorCode, KafkaError};
+use crate::lag::{GroupId, TopicName, TopicPartition};
 use crate::offsets_topic::reader::{Encoding, Reader};
 use crate::offsets_topic::{Malformed, Schema};
 
@@ -33,6 +54,11 @@ pub(in crate::kafka) trait Request: Send + Sync + 'static {
     type Message: Encodable + HeaderVersion;
     /// What is read from the response.
     type Response: Send + 'static;
+
+    /// Returns the oldest version that can carry what this request asks.
+    fn oldest(&self) -> i16 {
+        Self::VERSIONS.0
+    }
 
     /// Returns the request in `version`, one of [`Request::VERSIONS`].
     fn message(&self, version: i16) -> Self::Message;
@@ -139,4 +165,34 @@ fn error(code: i16, text: Option<&str>) -> Option<KafkaError> {
         },
         _ => known,
     })
+}
+
+fn wire_string(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+fn wire_group(group: &GroupId) -> WireGroupId {
+    WireGroupId(wire_string(group.as_str()))
+}
+
+fn wire_topic(topic: &TopicName) -> WireTopicName {
+    WireTopicName(wire_string(topic.as_str()))
+}
+
+/// Returns elements topic by topic, as requests name partitions; `partition` says which one an element is about.
+fn by_topic<'a, T>(
+    elements: impl Iterator<Item = &'a T>,
+    partition: impl Fn(&'a T) -> &'a TopicPartition,
+) -> Vec<(&'a TopicName, Vec<&'a T>)> {
+    let mut elements: Vec<&T> = elements.collect();
+    elements.sort_by_key(|element| partition(element));
+    let mut topics: Vec<(&TopicName, Vec<&T>)> = Vec::new();
+    for element in elements {
+        let name = &partition(element).topic;
+        match topics.last_mut() {
+            Some((topic, of_topic)) if *topic == name => of_topic.push(element),
+            _ => topics.push((name, vec![element])),
+        }
+    }
+    topics
 }

@@ -1,61 +1,91 @@
-//! How a connection is made safe: TLS, and logging in by SASL, by librdkafka's own property names.
+//! How a connection is secured: encrypted by TLS, and logged in to by SASL, by librdkafka's own property names.
+//!
+//! A property means what it means for librdkafka (2.12); one that only librdkafka knows is an error that names it.
 
 mod conversation;
+mod login;
+mod properties;
+mod scram;
+mod tls;
+mod token;
+mod transport;
+mod unsecured;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 pub(in crate::kafka) use self::conversation::{Conversation, Step};
+use self::login::Login;
+use self::properties::Properties;
+use self::tls::Tls;
+use self::transport::{Explained, Hints};
+pub(in crate::kafka) use self::transport::{Transport, broken};
 use crate::kafka::connection::ConnectionError;
 use crate::kafka::error::KafkaError;
 
-/// Bytes to and from a broker, in the clear or encrypted.
-pub(in crate::kafka) trait Transport:
-    AsyncRead + AsyncWrite + Send + Unpin
-{
+/// How the connections to a cluster are secured. `Debug` shows nothing of it.
+pub(in crate::kafka) struct Security {
+    tls: Option<Tls>,
+    login: Option<Login>,
 }
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
-
-/// How the connections to a cluster are made safe.
-pub(in crate::kafka) struct Security {}
-
 impl Security {
-    /// Reads the properties that are about security.
+    /// Reads the properties that are about security, and the files that they name.
     ///
     /// # Errors
     ///
     /// A property that this half of the Kafka layer cannot honour, or a file that cannot be used.
     pub(in crate::kafka) fn new(
-        _properties: &BTreeMap<String, String>,
+        properties: &BTreeMap<String, String>,
     ) -> Result<Self, ConnectionError> {
-        Ok(Self {})
+        let properties = Properties::new(properties)?;
+        let protocol = properties.protocol()?;
+        Ok(Self {
+            tls: protocol
+                .is_encrypted()
+                .then(|| Tls::new(properties))
+                .transpose()?,
+            login: protocol
+                .has_login()
+                .then(|| Login::new(properties))
+                .transpose()?,
+        })
     }
 
-    /// Returns the connection as it is to be used: encrypted where the protocol says so. `host` is the broker's name, which
-    /// its certificate has to hold.
+    /// Returns the connection as it is to be used: encrypted where the protocol says so. `host` is the broker's name or
+    /// address, which its certificate has to hold.
     ///
     /// # Errors
     ///
-    /// `_SSL` with what is wrong.
+    /// `_SSL` with what is wrong; `_TRANSPORT` where the broker closed the connection.
     pub(in crate::kafka) async fn secure(
         &self,
         tcp: TcpStream,
-        _host: &str,
+        host: &str,
     ) -> Result<Box<dyn Transport>, KafkaError> {
-        Ok(Box::new(tcp))
+        match &self.tls {
+            Some(tls) => Ok(Box::new(tls.connect(tcp, host).await?)),
+            None => Ok(Box::new(Explained::new(
+                tcp,
+                Hints {
+                    unanswered: "the broker closed the connection before it answered: connecting to a SSL broker listener? \
+                                 (see `security.protocol`)"
+                        .to_owned(),
+                    encryption: Box::new(|_| None),
+                },
+            ))),
+        }
     }
 
-    /// Begins to log in; nothing where nobody has to.
+    /// Starts to log in; nothing where the listener asks for no log-in.
     ///
     /// # Errors
     ///
-    /// `_AUTHENTICATION` where there is no token.
+    /// `_AUTHENTICATION` where there is no valid token.
     pub(in crate::kafka) fn log_in(&self) -> Result<Option<Conversation>, KafkaError> {
-        Ok(None)
+        self.login.as_ref().map(Login::start).transpose()
     }
 }
 

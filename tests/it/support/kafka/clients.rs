@@ -221,7 +221,15 @@ impl Kafka {
 
     /// Runs Kafka's own `kafka-consumer-groups` with these arguments and returns what it prints.
     pub(crate) fn consumer_groups_tool(&self, args: &[&str]) -> String {
-        self.answer(json!({ "do": "consumer-groups-tool", "args": args }))
+        self.tool(
+            "kafka-consumer-groups",
+            &[args, &["--timeout", "60000"]].concat(),
+        )
+    }
+
+    /// Runs one of Kafka's own tools, by the name of its script, and returns what it prints.
+    pub(super) fn tool(&self, tool: &str, args: &[&str]) -> String {
+        self.answer(json!({ "do": "tool", "tool": tool, "args": args }))
     }
 
     pub(super) fn answer<T: DeserializeOwned>(&self, request: Value) -> T {

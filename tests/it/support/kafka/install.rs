@@ -1,14 +1,17 @@
 //! Apache Kafka from Maven, fetched and compiled once for all test runs of this machine.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use super::version::KafkaVersion;
 use crate::support::cache;
 use crate::support::process::run;
 
 const POM: &str = include_str!("pom.xml");
+/// What brokers of other releases than the newest run from.
+const BROKER_POM: &str = include_str!("broker.pom.xml");
 
 /// The Java programs beside this file.
 const SOURCES: &[(&str, &str)] = &[
@@ -29,6 +32,8 @@ const SOURCES: &[(&str, &str)] = &[
     ("OffsetsLog.java", include_str!("java/OffsetsLog.java")),
     ("OffsetsTopic.java", include_str!("java/OffsetsTopic.java")),
     ("Requests.java", include_str!("java/Requests.java")),
+    ("ShareMember.java", include_str!("java/ShareMember.java")),
+    ("StreamsApp.java", include_str!("java/StreamsApp.java")),
     ("Tool.java", include_str!("java/Tool.java")),
     ("Transaction.java", include_str!("java/Transaction.java")),
     ("Users.java", include_str!("java/Users.java")),
@@ -39,12 +44,27 @@ const SOURCES: &[(&str, &str)] = &[
 /// The folder is `LAGWATCH_KAFKA_DIR`, or `lagwatch-test/kafka` in the user's cache.
 pub(crate) fn class_path() -> &'static str {
     static CLASS_PATH: OnceLock<String> = OnceLock::new();
-    CLASS_PATH.get_or_init(|| install(&cache::folder("LAGWATCH_KAFKA_DIR", "kafka")))
+    CLASS_PATH.get_or_init(|| install(&folder()))
+}
+
+/// Returns the class path of a broker of this release; installs what is missing.
+pub(super) fn broker_class_path(version: KafkaVersion) -> String {
+    let folder = folder();
+    let _lock = cache::lock(&folder);
+    let name = format!("broker-{version}");
+    let jars = cache::build_once(&folder, &name, BROKER_POM, |target| {
+        fetch_jars(BROKER_POM, &[format!("-Dkafka.version={version}")], target);
+    });
+    format!("{}/*", jars.display())
+}
+
+fn folder() -> PathBuf {
+    cache::folder("LAGWATCH_KAFKA_DIR", "kafka")
 }
 
 fn install(folder: &Path) -> String {
     let _lock = cache::lock(folder);
-    let jars = cache::build_once(folder, "jars", POM, fetch_jars);
+    let jars = cache::build_once(folder, "jars", POM, |target| fetch_jars(POM, &[], target));
     let sources: String = SOURCES.iter().map(|(_, text)| *text).collect();
     let classes = cache::build_once(folder, "classes", &(sources + POM), |target| {
         compile(&jars, target);
@@ -52,10 +72,11 @@ fn install(folder: &Path) -> String {
     format!("{}:{}/*", classes.display(), jars.display())
 }
 
-fn fetch_jars(target: &Path) {
+fn fetch_jars(content: &str, arguments: &[String], target: &Path) {
     let pom = target.with_file_name("pom.xml");
-    fs::write(&pom, POM).expect("the cache is writable");
+    fs::write(&pom, content).expect("the cache is writable");
     run(Command::new("mvn")
+        .args(arguments)
         .args(["--batch-mode", "--quiet", "dependency:copy-dependencies"])
         .arg("-DincludeScope=runtime")
         .arg(format!("-DoutputDirectory={}", target.display()))
@@ -79,6 +100,11 @@ fn compile(jars: &Path, target: &Path) {
 
 /// Begins a Java process that runs `main` with a heap of `heap_mb` at most.
 pub(crate) fn java(main: &str, heap_mb: u32) -> Command {
+    java_from(class_path(), main, heap_mb)
+}
+
+/// As [`java`], from a class path of the caller's.
+pub(super) fn java_from(class_path: &str, main: &str, heap_mb: u32) -> Command {
     let mut java = Command::new("java");
     java.arg(format!("-Xmx{heap_mb}m"))
         // Short-lived processes on few cores: no second compiler, no parallel collector, no files in /tmp.
@@ -92,6 +118,6 @@ pub(crate) fn java(main: &str, heap_mb: u32) -> Command {
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
             "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
         ])
-        .args(["-cp", class_path(), main]);
+        .args(["-cp", class_path, main]);
     java
 }

@@ -137,6 +137,24 @@ impl Member<'_> {
         UNIX_EPOCH + Duration::from_micros(micros)
     }
 
+    /// As [`Member::commit`], for clusters that may refuse.
+    ///
+    /// # Errors
+    ///
+    /// What Kafka's client says.
+    pub(crate) fn try_commit(
+        &self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<(), String> {
+        let request = json!({
+            "do": "member-commit", "member": self.id, "topic": topic,
+            "partition": partition, "offset": offset,
+        });
+        self.kafka.try_call(request).map(|_| ())
+    }
+
     /// Leaves the group.
     pub(crate) fn close(self) {
         drop(self);

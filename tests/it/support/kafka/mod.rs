@@ -2,16 +2,25 @@
 
 mod bulk;
 mod clients;
+mod connect_member;
 mod crowd;
 mod driver;
 mod install;
+mod kinds;
+mod launch;
+mod listener;
 mod member;
 mod offsets_log;
 mod offsets_topic;
+mod properties;
+mod raw_connection;
+mod raw_member;
 mod requests;
 mod secured;
 mod transaction;
 mod users;
+mod version;
+mod zookeeper;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -23,13 +32,21 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 pub(crate) use self::bulk::ManyGroups;
+pub(crate) use self::connect_member::ConnectMember;
 pub(crate) use self::crowd::{GroupTruth, Kind, Truth};
+pub(crate) use self::kinds::{ShareMember, StreamsApp, StreamsOffsets};
+pub(crate) use self::listener::Listener;
 pub(crate) use self::member::{Member, Protocol};
 pub(crate) use self::offsets_log::{Counts, OffsetsLog};
 pub(crate) use self::offsets_topic::PrintedRecord;
+use self::properties::{defaults, jmx_options, on_zookeeper};
+pub(crate) use self::raw_member::{RawIdentity, RawMember, Refusal, assignment, subscription};
 pub(crate) use self::secured::Secured;
 pub(crate) use self::transaction::End;
 pub(crate) use self::users::Grant;
+pub(crate) use self::version::KafkaVersion;
+use self::version::MetadataStore;
+use self::zookeeper::ZooKeeper;
 use super::process::{Guarded, Scratch, Signal, free_port, show_log_on_panic};
 
 /// The id of a node, from 1.
@@ -38,20 +55,28 @@ pub(crate) type NodeId = i32;
 /// Starting three nodes takes seconds; on a machine that compiles at the same time it takes many.
 const START_LIMIT: Duration = Duration::from_secs(90);
 
-/// A cluster of combined KRaft nodes on loopback; its processes die and its folder goes when it is dropped.
+/// A cluster on loopback: combined KRaft nodes, or the brokers of an old release and a ZooKeeper.
+///
+/// Its processes die and its folder goes when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Kafka {
+    version: KafkaVersion,
     nodes: BTreeMap<NodeId, Node>,
+    zookeeper: Option<ZooKeeper>,
     heap_mb: u32,
     secured: Option<Secured>,
+    /// What else the storage of a node is formatted with.
+    format: Vec<String>,
     // Last: the folder goes after the processes that write there.
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 #[derive(Debug)]
 struct Node {
     port: u16,
     secured_port: u16,
+    /// By the names of [`Listener`]s.
+    listener_ports: BTreeMap<&'static str, u16>,
     /// Where its own figures can be asked for.
     jmx_port: Option<u16>,
     folder: PathBuf,
@@ -61,10 +86,13 @@ struct Node {
 /// What a cluster is to be.
 #[derive(Debug)]
 pub(crate) struct Builder {
+    version: KafkaVersion,
     nodes: NodeId,
     properties: BTreeMap<String, String>,
     heap_mb: u32,
     secured: Option<Secured>,
+    listeners: Vec<Listener>,
+    format: Vec<String>,
     counting: Counting,
 }
 
@@ -82,13 +110,16 @@ impl Kafka {
         SHARED.get_or_init(|| Self::builder().start())
     }
 
-    /// Begins a cluster of one node.
+    /// Begins a cluster of one node of the newest Kafka.
     pub(crate) fn builder() -> Builder {
         Builder {
+            version: KafkaVersion::NEWEST,
             nodes: 1,
             properties: BTreeMap::new(),
             heap_mb: 0,
             secured: None,
+            listeners: Vec::new(),
+            format: Vec::new(),
             counting: Counting::Hidden,
         }
     }
@@ -104,6 +135,11 @@ impl Kafka {
         self.servers(|node| node.secured_port)
     }
 
+    /// Returns `host:port` of every node at a [`Listener`], separated by commas.
+    pub(crate) fn servers_of(&self, listener: &str) -> String {
+        self.servers(|node| node.listener_ports[listener])
+    }
+
     fn servers(&self, port: impl Fn(&Node) -> u16) -> String {
         let nodes = self.nodes.values();
         let servers: Vec<_> = nodes
@@ -114,6 +150,9 @@ impl Kafka {
 
     /// Starts every node and waits until the cluster counts them all as alive.
     pub(crate) fn start(&self) {
+        if let Some(zookeeper) = &self.zookeeper {
+            zookeeper.start(&install::broker_class_path(self.version));
+        }
         for id in self.nodes.keys() {
             self.spawn(*id);
         }
@@ -125,7 +164,17 @@ impl Kafka {
         drop(self.node(id).process().take());
     }
 
-    /// Starts a node that was killed, and waits until the cluster counts it as alive.
+    /// Ends a node with SIGTERM, by which it hands over what it leads, and waits for its end.
+    pub(crate) fn stop(&self, id: NodeId) {
+        let mut process = self.node(id).process();
+        let mut node = process
+            .take()
+            .unwrap_or_else(|| panic!("node {id} is down"));
+        node.signal(Signal::Terminate);
+        node.wait(START_LIMIT);
+    }
+
+    /// Starts a node that was killed or stopped, and waits until the cluster counts it as alive.
     pub(crate) fn restart(&self, id: NodeId) {
         self.spawn(id);
         self.wait_for_nodes(&self.running());
@@ -170,15 +219,17 @@ impl Kafka {
             .append(true)
             .open(node.log())
             .expect("the folder is writable");
-        let mut java = install::java("Node", self.heap_mb);
+        let mut java = launch::node(
+            self.version,
+            &node.folder,
+            self.secured.as_ref(),
+            &self.format,
+            self.heap_mb,
+        );
         if let Some(port) = node.jmx_port {
             java.env("JDK_JAVA_OPTIONS", jmx_options(port));
         }
-        java.arg("lagwatch-test-clusterQ")
-            .arg(node.folder.join("data"))
-            .arg(node.folder.join("server.properties"))
-            .args(self.secured.iter().flat_map(Secured::format))
-            .stdin(Stdio::null())
+        java.stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be opened twice"))
             .stderr(log);
         *process = Some(Guarded::spawn(&mut java));
@@ -215,6 +266,9 @@ impl Drop for Kafka {
         for (id, node) in &self.nodes {
             show_log_on_panic(&format!("Kafka node {id}"), &node.log());
         }
+        if let Some(zookeeper) = &self.zookeeper {
+            show_log_on_panic("ZooKeeper", &zookeeper.log());
+        }
         let _ = self.try_call(json!({ "do": "forget" }));
     }
 }
@@ -232,6 +286,12 @@ impl Node {
 }
 
 impl Builder {
+    /// Which release the brokers are of; clients and tools are those of the newest.
+    pub(crate) fn version(mut self, version: KafkaVersion) -> Self {
+        self.version = version;
+        self
+    }
+
     /// How many nodes; topics and Kafka's own topics are replicated to all of them by default.
     pub(crate) fn nodes(mut self, nodes: NodeId) -> Self {
         self.nodes = nodes;
@@ -269,6 +329,21 @@ impl Builder {
         self
     }
 
+    /// Adds a listener.
+    pub(crate) fn listener(mut self, listener: Listener) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// Lets a user log in by SCRAM, wherever a listener knows the mechanism.
+    pub(crate) fn scram_user(mut self, user: &str, password: &str) -> Self {
+        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            let user = format!("{mechanism}=[name={user},password={password}]");
+            self.format.extend(["--add-scram".to_owned(), user]);
+        }
+        self
+    }
+
     /// Lets the members of a crowd be missed soon after they vanish, and know every generation.
     pub(crate) fn for_crowds(self) -> Self {
         self.property("group.consumer.session.timeout.ms", "4000")
@@ -287,6 +362,10 @@ impl Builder {
     /// Lays the cluster out without starting a node: its address is known, and nobody is there yet.
     pub(crate) fn create(self) -> Kafka {
         let scratch = Scratch::new();
+        let zookeeper = match self.version.metadata_store() {
+            MetadataStore::ZooKeeper => Some(ZooKeeper::create(scratch.path())),
+            MetadataStore::KRaft => None,
+        };
         let ports: Vec<(NodeId, u16, u16)> = (1..=self.nodes)
             .map(|id| (id, free_port(), free_port()))
             .collect();
@@ -300,6 +379,8 @@ impl Builder {
                 let folder = scratch.path().join(format!("node-{id}"));
                 fs::create_dir(&folder).expect("the folder is writable");
                 let mut properties = defaults(self.nodes);
+                let of_version = self.version.properties().iter();
+                properties.extend(of_version.map(|(name, value)| (*name, (*value).to_owned())));
                 properties.extend([
                     ("node.id", id.to_string()),
                     ("controller.quorum.voters", voters.join(",")),
@@ -317,11 +398,22 @@ impl Builder {
                 if let Some(secured) = &self.secured {
                     secured.add_to(&mut properties, secured_port, &folder);
                 }
-                let overrides = self
-                    .properties
+                let mut properties: BTreeMap<String, String> = properties
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect();
+                let listener_ports: BTreeMap<_, _> = self
+                    .listeners
                     .iter()
-                    .map(|(name, value)| (name.as_str(), value.clone()));
-                properties.extend(overrides);
+                    .map(|listener| (listener.name, free_port()))
+                    .collect();
+                for listener in &self.listeners {
+                    listener.add_to(&mut properties, listener_ports[listener.name]);
+                }
+                properties.extend(self.properties.clone());
+                if let Some(ZooKeeper { port, .. }) = &zookeeper {
+                    on_zookeeper(&mut properties, *port);
+                }
                 let lines: String = properties
                     .iter()
                     .map(|(name, value)| format!("{name}={value}\n"))
@@ -332,6 +424,7 @@ impl Builder {
                     Node {
                         port,
                         secured_port,
+                        listener_ports,
                         jmx_port: (self.counting == Counting::Told).then(free_port),
                         folder,
                         process: Mutex::new(None),
@@ -340,55 +433,13 @@ impl Builder {
             })
             .collect();
         Kafka {
+            version: self.version,
             nodes,
+            zookeeper,
             heap_mb: self.heap_mb.max(if self.nodes == 1 { 384 } else { 256 }),
             secured: self.secured,
-            _scratch: scratch,
+            format: self.format,
+            scratch,
         }
     }
-}
-
-/// Opens a Java process to questions about its figures, on loopback alone.
-fn jmx_options(port: u16) -> String {
-    let remote = "-Dcom.sun.management.jmxremote";
-    format!(
-        "{remote}.host=127.0.0.1 -Djava.rmi.server.hostname=127.0.0.1 {remote}.port={port} \
-         {remote}.rmi.port={port} {remote}.authenticate=false {remote}.ssl=false"
-    )
-}
-
-/// What every node has in common: as Kafka ships, but small and quick to notice a death.
-fn defaults(nodes: NodeId) -> BTreeMap<&'static str, String> {
-    let fixed = [
-        ("process.roles", "broker,controller"),
-        ("controller.listener.names", "CONTROLLER"),
-        ("inter.broker.listener.name", "PLAINTEXT"),
-        (
-            "listener.security.protocol.map",
-            "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        ),
-        ("auto.create.topics.enable", "false"),
-        ("offsets.topic.num.partitions", "12"),
-        ("transaction.state.log.num.partitions", "4"),
-        ("transaction.state.log.min.isr", "1"),
-        ("group.initial.rebalance.delay.ms", "0"),
-        ("group.min.session.timeout.ms", "500"),
-        ("group.consumer.min.session.timeout.ms", "500"),
-        ("group.consumer.heartbeat.interval.ms", "500"),
-        ("group.consumer.min.heartbeat.interval.ms", "100"),
-        ("broker.session.timeout.ms", "3000"),
-        ("broker.heartbeat.interval.ms", "500"),
-    ];
-    let mut properties: BTreeMap<&'static str, String> = fixed
-        .into_iter()
-        .map(|(name, value)| (name, value.to_owned()))
-        .collect();
-    for replicated in [
-        "default.replication.factor",
-        "offsets.topic.replication.factor",
-        "transaction.state.log.replication.factor",
-    ] {
-        properties.insert(replicated, nodes.to_string());
-    }
-    properties
 }

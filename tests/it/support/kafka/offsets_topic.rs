@@ -46,7 +46,7 @@ impl Kafka {
 
     /// Joins a share group, reads this many records of a topic from its first on, and leaves.
     pub(crate) fn share(&self, group: &str, topic: &str, records: usize) {
-        self.call(json!({ "do": "share", "group": group, "topic": topic, "records": records }));
+        drop(self.share_member(group, topic, records));
     }
 }
 

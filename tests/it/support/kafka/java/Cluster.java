@@ -22,7 +22,6 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.clients.consumer.KafkaShareConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
@@ -357,25 +356,6 @@ final class Cluster {
   Object deleteOffsets(JsonNode request) throws Exception {
     admin.deleteConsumerGroupOffsets(request.get("group").asText(), Set.of(partition(request))).all().get();
     return "deleted";
-  }
-
-  /** Joins a share group, reads this many records from the first one on, and leaves. */
-  Object share(JsonNode request) throws Exception {
-    var group = new ConfigResource(ConfigResource.Type.GROUP, request.get("group").asText());
-    var earliest = new AlterConfigOp(new ConfigEntry("share.auto.offset.reset", "earliest"), AlterConfigOp.OpType.SET);
-    admin.incrementalAlterConfigs(Map.of(group, List.of(earliest))).all().get();
-    Properties reader = (Properties) properties.clone();
-    reader.put("group.id", request.get("group").asText());
-    int got = 0;
-    try (var consumer = new KafkaShareConsumer<>(reader, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
-      consumer.subscribe(List.of(request.get("topic").asText()));
-      long deadline = System.nanoTime() + Duration.ofSeconds(60).toNanos();
-      while (got < request.get("records").asInt()) {
-        if (System.nanoTime() > deadline) throw new IllegalStateException("got " + got + " records");
-        got += consumer.poll(Duration.ofMillis(100)).count();
-      }
-    }
-    return got;
   }
 
   Object deleteGroup(JsonNode request) throws Exception {

@@ -12,7 +12,7 @@ import org.apache.kafka.clients.consumer.internals.events.ApplicationEventHandle
  *
  * <p>The public interface shows the newest epoch only, and on the application's thread: one that lasts for a single
  * heartbeat would be missed. And whatever way it is closed, a member that is not static says goodbye. Hence the
- * consumer's private fields: this knows Kafka 4.3.
+ * consumer's private fields: this knows Kafka 4.4.
  */
 final class CrowdInside implements MemberStateListener {
   private final CrowdLedger ledger;
@@ -27,7 +27,7 @@ final class CrowdInside implements MemberStateListener {
       var managers = (RequestManagers) field(field(handler, "networkThread"), "requestManagers");
       managers.consumerMembershipManager.orElseThrow().registerStateListener(this);
     } catch (ReflectiveOperationException changed) {
-      throw new IllegalStateException("this consumer is not the one of Kafka 4.3", changed);
+      throw new IllegalStateException("this consumer is not the one of Kafka 4.4", changed);
     }
   }
 

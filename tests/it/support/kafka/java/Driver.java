@@ -88,10 +88,14 @@ final class Driver {
       case "bulk-move" -> Bulk.move(request);
       case "bulk-rest" -> Bulk.rest(request);
       case "requests" -> Requests.count(request);
+      case "repeated-log-ins" -> Requests.repeatedLogIns(request);
       case "delete-offsets" -> Cluster.of(request).deleteOffsets(request);
       case "offsets-topic-read" -> OffsetsTopic.readAll(request);
       case "offsets-topic-encode" -> OffsetsTopic.encode(request);
-      case "share" -> Cluster.of(request).share(request);
+      case "share-open" -> ShareMember.open(request);
+      case "share-close" -> ShareMember.close(request);
+      case "streams-open" -> StreamsApp.open(request);
+      case "streams-close" -> StreamsApp.close(request);
       case "delete-group" -> Cluster.of(request).deleteGroup(request);
       case "create-acl" -> Cluster.of(request).createAcl(request);
       case "delete-acls" -> Cluster.of(request).deleteAcls(request);
@@ -100,7 +104,7 @@ final class Driver {
       case "transaction-open" -> Transaction.open(request);
       case "transaction-end" -> Transaction.end(request);
       case "offsets-log" -> OffsetsLog.read(request);
-      case "consumer-groups-tool" -> Tool.consumerGroups(request);
+      case "tool" -> Tool.run(request);
       case "member-open" -> Member.open(request);
       case "member-assignment" -> Member.of(request).assignment();
       case "member-consume" -> Member.of(request).consume(request);

@@ -22,4 +22,20 @@ final class Requests {
     }
     return counts;
   }
+
+  /** Returns how often clients have logged in again on a connection that was logged in to (KIP-368). */
+  static Object repeatedLogIns(JsonNode request) throws Exception {
+    double count = 0;
+    var names = new ObjectName("kafka.server:type=socket-server-metrics,listener=*,networkProcessor=*");
+    for (JsonNode port : request.get("jmx_ports")) {
+      var address = new JMXServiceURL("service:jmx:rmi:///jndi/rmi://127.0.0.1:" + port.asInt() + "/jmxrmi");
+      try (var connector = JMXConnectorFactory.connect(address)) {
+        var connection = connector.getMBeanServerConnection();
+        for (ObjectName name : connection.queryNames(names, null)) {
+          count += (Double) connection.getAttribute(name, "successful-reauthentication-total");
+        }
+      }
+    }
+    return Math.round(count);
+  }
 }

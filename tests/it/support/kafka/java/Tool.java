@@ -4,8 +4,10 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import org.apache.kafka.common.utils.Exit;
+import org.apache.kafka.common.utils.internals.Exit;
+import org.apache.kafka.tools.GroupsCommand;
 import org.apache.kafka.tools.consumer.group.ConsumerGroupCommand;
+import org.apache.kafka.tools.streams.StreamsGroupCommand;
 
 /** Kafka's command-line tools, run in this process with their standard output captured. */
 final class Tool {
@@ -17,20 +19,39 @@ final class Tool {
     }
   }
 
-  static {
-    Exit.setExitProcedure((code, message) -> { throw new ExitCalled(code, message); });
+  private interface Main {
+    void run(String[] args) throws Exception;
   }
 
-  /** Runs {@code kafka-consumer-groups} and returns what it prints. */
-  static synchronized String consumerGroups(JsonNode request) {
-    List<String> args = new ArrayList<>(List.of("--bootstrap-server", Cluster.bootstrapServers(request), "--timeout", "60000"));
+  /** The code of the first exit that the running tool has asked for: some of them catch what stands for it, and ask again. */
+  private static Integer exitCode;
+
+  static {
+    Exit.setExitProcedure((code, message) -> {
+      if (exitCode == null) exitCode = code;
+      throw new ExitCalled(code, message);
+    });
+  }
+
+  /** Runs a tool by the name of its script and returns what it prints. */
+  static synchronized String run(JsonNode request) throws Exception {
+    Main main = switch (request.get("tool").asText()) {
+      case "kafka-consumer-groups" -> ConsumerGroupCommand::main;
+      case "kafka-groups" -> GroupsCommand::main;
+      case "kafka-streams-groups" -> StreamsGroupCommand::main;
+      default -> throw new IllegalArgumentException("no such tool: " + request.get("tool"));
+    };
+    List<String> args = new ArrayList<>(List.of("--bootstrap-server", Cluster.bootstrapServers(request)));
     request.get("args").forEach(argument -> args.add(argument.asText()));
     // The tool prints to System.out alone, which the whole process shares: hence the lock.
     PrintStream standard = System.out;
     var captured = new ByteArrayOutputStream();
+    exitCode = null;
     try (var out = new PrintStream(captured, true, StandardCharsets.UTF_8)) {
       System.setOut(out);
-      ConsumerGroupCommand.main(args.toArray(String[]::new));
+      main.run(args.toArray(String[]::new));
+    } catch (ExitCalled exit) {
+      if (exitCode != 0) throw new IllegalStateException(exit.getMessage() + "\n" + captured.toString(StandardCharsets.UTF_8), exit);
     } finally {
       System.setOut(standard);
     }

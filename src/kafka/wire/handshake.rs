@@ -1,0 +1,231 @@
+//! The first words on a connection: TLS, which requests the broker knows, and logging in.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::endpoint::Endpoint;
+use super::frames::{Frames, Response};
+use super::message::{
+    self, ApiVersions, Request, SaslAuthenticate, SaslHandshake, SupportedVersions, Throttled,
+};
+use super::security::{Conversation, Security, Step};
+use super::settings::Settings;
+use crate::kafka::error::{ErrorCode, KafkaError};
+use crate::kafka::requests::RequestObserver;
+
+/// The most messages that logging in may take.
+const MOST_STEPS: usize = 8;
+
+/// A connection that is ready for requests.
+pub(super) struct Session {
+    pub(super) frames: Frames,
+    pub(super) versions: SupportedVersions,
+    /// When the client has to log in again (KIP-368); nothing where it never has to.
+    pub(super) expires: Option<Instant>,
+    next_correlation_id: i32,
+}
+
+/// What a session is opened with.
+pub(super) struct Opening<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) settings: &'a Settings,
+    pub(super) security: &'a Security,
+    pub(super) requests: &'a dyn RequestObserver,
+    pub(super) deadline: Instant,
+}
+
+impl Opening<'_> {
+    /// Connects and makes the connection ready.
+    ///
+    /// # Errors
+    ///
+    /// `_RESOLVE`, `_TRANSPORT`, `_SSL`, `_AUTHENTICATION` or the broker's own word for a refused log-in, `_TIMED_OUT`.
+    pub(super) async fn open(self) -> Result<Session, KafkaError> {
+        let Self {
+            endpoint,
+            settings,
+            security,
+            requests,
+            deadline,
+        } = self;
+        let tcp = endpoint.connect(settings, deadline).await?;
+        let opening = async {
+            let transport = security.secure(tcp, &endpoint.host).await?;
+            let mut session = Session {
+                frames: Frames::new(transport, settings.max_response_bytes),
+                versions: SupportedVersions::default(),
+                expires: None,
+                next_correlation_id: 0,
+            };
+            session.learn_versions(settings, requests).await?;
+            session.log_in(settings, security, requests).await?;
+            Ok(session)
+        };
+        match timeout_at(deadline, opening).await {
+            Ok(Ok(session)) => Ok(session),
+            Ok(Err(error)) => Err(at(endpoint, error)),
+            Err(_) => Err(at(
+                endpoint,
+                KafkaError {
+                    code: ErrorCode::TIMED_OUT,
+                    message: "it accepts connections and does not answer".to_owned(),
+                },
+            )),
+        }
+    }
+}
+
+impl Session {
+    /// Returns the correlation id of the next request.
+    pub(super) fn next_correlation_id(&mut self) -> i32 {
+        let id = self.next_correlation_id;
+        self.next_correlation_id = id.checked_add(1).unwrap_or(0);
+        id
+    }
+
+    async fn learn_versions(
+        &mut self,
+        settings: &Settings,
+        requests: &dyn RequestObserver,
+    ) -> Result<(), KafkaError> {
+        // A broker that does not know the version answers in the oldest format of all.
+        let [.., high, low] = ErrorCode::UNSUPPORTED_VERSION.value().to_be_bytes();
+        let (oldest, newest) = ApiVersions::VERSIONS;
+        let mut version = newest;
+        let mut response = self.send(&ApiVersions, version, settings, requests).await?;
+        if response.bytes.starts_with(&[high, low]) {
+            version = oldest;
+            response = self.send(&ApiVersions, version, settings, requests).await?;
+        }
+        self.versions = message::decode(&ApiVersions, version, &response.bytes)?.response?;
+        Ok(())
+    }
+
+    /// Logs in, for the first time or again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Opening::open`]. Never holds a secret.
+    pub(super) async fn log_in(
+        &mut self,
+        settings: &Settings,
+        security: &Security,
+        requests: &dyn RequestObserver,
+    ) -> Result<(), KafkaError> {
+        let Some(mut conversation) = security.log_in()? else {
+            return Ok(());
+        };
+        let handshake = SaslHandshake {
+            mechanism: conversation.mechanism,
+        };
+        let started = Instant::now();
+        let answer = self.call(&handshake, settings, requests).await?;
+        if let Err((error, mechanisms)) = answer {
+            return Err(KafkaError {
+                message: format!(
+                    "the broker does not accept `{}`, only: {}",
+                    handshake.mechanism,
+                    mechanisms.join(", ")
+                ),
+                ..error
+            });
+        }
+        let lifetime = self.converse(&mut conversation, settings, requests).await?;
+        // Some time before it ends, as Kafka's own client does: a request that comes too late ends the connection.
+        self.expires = lifetime.map(|lifetime| started + lifetime.mul_f64(0.85));
+        Ok(())
+    }
+
+    async fn converse(
+        &mut self,
+        conversation: &mut Conversation,
+        settings: &Settings,
+        requests: &dyn RequestObserver,
+    ) -> Result<Option<Duration>, KafkaError> {
+        let mut answer: Option<Vec<u8>> = None;
+        let mut lifetime = None;
+        for _ in 0..MOST_STEPS {
+            match conversation.next(answer.as_deref())? {
+                Step::Done => return Ok(lifetime),
+                Step::Send(bytes) => {
+                    let request = SaslAuthenticate { bytes };
+                    let authenticated = self.call(&request, settings, requests).await?;
+                    // By the name that librdkafka has for it, so that both halves count the same error.
+                    let authenticated = authenticated.map_err(|error| KafkaError {
+                        code: ErrorCode::AUTHENTICATION,
+                        ..error
+                    })?;
+                    lifetime = u64::try_from(authenticated.session_lifetime_ms)
+                        .ok()
+                        .filter(|millis| *millis > 0)
+                        .map(Duration::from_millis);
+                    answer = Some(authenticated.bytes);
+                }
+            }
+        }
+        Err(KafkaError {
+            code: ErrorCode::AUTHENTICATION,
+            message: "the broker never ends the log-in".to_owned(),
+        })
+    }
+
+    /// Sends a request while no other is in flight, and returns its response.
+    async fn call<R: Request>(
+        &mut self,
+        request: &R,
+        settings: &Settings,
+        requests: &dyn RequestObserver,
+    ) -> Result<R::Response, KafkaError> {
+        let version = self.versions.newest(request).ok_or_else(unsupported::<R>)?;
+        let response = self.send(request, version, settings, requests).await?;
+        let Throttled { response, .. } = message::decode(request, version, &response.bytes)?;
+        Ok(response)
+    }
+
+    async fn send<R: Request>(
+        &mut self,
+        request: &R,
+        version: i16,
+        settings: &Settings,
+        requests: &dyn RequestObserver,
+    ) -> Result<Response, KafkaError> {
+        let id = self.next_correlation_id();
+        self.frames
+            .push(|buffer| message::encode(request, version, id, &settings.client_id, buffer))?;
+        requests.sent(R::API.name(), 1);
+        let response = self.frames.exchange().await?;
+        if response.correlation_id == id {
+            Ok(response)
+        } else {
+            Err(wrong_correlation_id())
+        }
+    }
+}
+
+/// Returns the error of a broker that is too old, or too unlike Kafka, for a request.
+pub(super) fn unsupported<R: Request>() -> KafkaError {
+    KafkaError {
+        code: ErrorCode::UNSUPPORTED_FEATURE,
+        message: format!(
+            "the broker knows no version of `{}` that lagwatch knows",
+            R::API
+        ),
+    }
+}
+
+/// Returns the error of a broker that answers what it was not asked.
+pub(super) fn wrong_correlation_id() -> KafkaError {
+    KafkaError {
+        code: ErrorCode::BAD_MSG,
+        message: "the broker answers another request than it was sent".to_owned(),
+    }
+}
+
+/// Adds the broker to an error that does not name it.
+fn at(endpoint: &Endpoint, error: KafkaError) -> KafkaError {
+    KafkaError {
+        message: format!("broker `{endpoint}`: {}", error.message),
+        ..error
+    }
+}

@@ -1,0 +1,62 @@
+//! What goes wrong with connections: logged once, and kept as the reason of a timeout.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::{info, warn};
+
+use crate::kafka::error::{ErrorCode, KafkaError};
+use crate::kafka::log::ClientLog;
+
+/// How long a failure is offered as the reason of a timeout.
+const RECENT: Duration = Duration::from_secs(60);
+
+/// What goes wrong with the connections to a cluster.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    log: Mutex<ClientLog>,
+    last: Mutex<Option<(Instant, KafkaError)>>,
+}
+
+impl Journal {
+    /// Notes that a connection could not be made, or broke. The same failure is logged once a minute.
+    pub(super) fn failed(&self, error: &KafkaError) {
+        let now = Instant::now();
+        let is_news = self
+            .log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_news(error.code.name(), &error.message, now);
+        if is_news {
+            warn!(target: "kafka", error = error.code.name(), "{}; trying again", error.message);
+        }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, error.clone()));
+    }
+
+    /// Notes that a connection is there again after failures.
+    pub(super) fn recovered(&self, broker: &str) {
+        info!(target: "kafka", "connected to broker `{broker}` again");
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Returns the newest failure, if that was less than a minute ago.
+    pub(super) fn recent(&self) -> Option<KafkaError> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (when, error) = last.as_ref()?;
+        (when.elapsed() < RECENT).then(|| error.clone())
+    }
+
+    /// Adds the newest failure to an error that only says that nobody answered.
+    pub(super) fn explain(&self, error: KafkaError) -> KafkaError {
+        if error.code != ErrorCode::TIMED_OUT && error.code != ErrorCode::ALL_BROKERS_DOWN {
+            return error;
+        }
+        match self.recent() {
+            Some(cause) if !error.message.contains(&cause.message) => KafkaError {
+                message: format!("{}; {}", error.message, cause.message),
+                ..error
+            },
+            _ => error,
+        }
+    }
+}

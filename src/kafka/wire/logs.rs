@@ -1,0 +1,174 @@
+//! The offsets of logs, at the brokers that lead them: one request for all partitions of a broker.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+use tokio::time::Instant;
+
+use super::client::{KafkaAdmin, MOST_AT_ONCE};
+use super::cluster::Use;
+use super::message::ListOffsets;
+use crate::kafka::admin::{ListedOffset, OffsetQuery, OffsetSpec};
+use crate::kafka::error::{ErrorCode, KafkaError};
+use crate::lag::{BrokerId, Isolation, TopicName, TopicPartition};
+
+/// The most partitions of one request: some megabytes.
+const MOST_PARTITIONS: usize = 50_000;
+
+type Queries = Vec<(TopicPartition, OffsetSpec)>;
+type Answers = Vec<(TopicPartition, Result<ListedOffset, KafkaError>)>;
+
+/// Returns one offset for each query. A partition that has moved is asked for again at its new leader, once.
+pub(super) async fn list_offsets(
+    admin: &KafkaAdmin,
+    queries: Vec<OffsetQuery>,
+    isolation: Isolation,
+    deadline: Instant,
+) -> Answers {
+    let mut by_leader: BTreeMap<BrokerId, Queries> = BTreeMap::new();
+    for OffsetQuery {
+        partition,
+        leader,
+        spec,
+    } in queries
+    {
+        by_leader.entry(leader).or_default().push((partition, spec));
+    }
+    if admin.cluster.brokers().is_empty() {
+        // A failure shows in what each broker answers.
+        let _ = admin.learn_brokers(deadline).await;
+    }
+    let (mut answers, moved) = ask_leaders(admin, by_leader, isolation, deadline).await;
+    if moved.is_empty() {
+        return answers;
+    }
+    let (at_new_leaders, left) = find_leaders(admin, moved, deadline).await;
+    let (found, moved_again) = ask_leaders(admin, at_new_leaders, isolation, deadline).await;
+    answers.extend(found);
+    answers.extend(
+        left.into_iter()
+            .chain(moved_again)
+            .map(|(partition, _, error)| (partition, Err(error))),
+    );
+    answers
+}
+
+/// Partitions that a broker does not lead any more, and what it said.
+type Moved = Vec<(TopicPartition, OffsetSpec, KafkaError)>;
+
+async fn ask_leaders(
+    admin: &KafkaAdmin,
+    by_leader: BTreeMap<BrokerId, Queries>,
+    isolation: Isolation,
+    deadline: Instant,
+) -> (Answers, Moved) {
+    let chunks: Vec<(BrokerId, Queries)> = by_leader
+        .into_iter()
+        .flat_map(|(leader, mut queries)| {
+            // Topics are split among as few requests as possible.
+            queries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+            let chunks = queries.chunks(MOST_PARTITIONS);
+            let chunks = chunks.map(<[_]>::to_vec).collect::<Vec<_>>();
+            chunks.into_iter().map(move |queries| (leader, queries))
+        })
+        .collect();
+    let calls = chunks.into_iter().map(|(leader, queries)| async move {
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        let request = Arc::new(ListOffsets::new(queries, isolation, timeout));
+        let call = admin
+            .cluster
+            .ask(leader, Use::Topics, Arc::clone(&request), deadline);
+        (call.await, request)
+    });
+    let mut calls = stream::iter(calls).buffer_unordered(MOST_AT_ONCE);
+    let (mut answers, mut moved) = (Answers::new(), Moved::new());
+    while let Some((answer, request)) = calls.next().await {
+        match answer {
+            Ok(answered) => take(request.queries(), answered, &mut answers, &mut moved),
+            Err(error) => {
+                let failed = request.queries().iter();
+                answers
+                    .extend(failed.map(|(partition, _)| (partition.clone(), Err(error.clone()))));
+            }
+        }
+    }
+    (answers, moved)
+}
+
+/// Sorts what a broker answered by whether it still leads the partition.
+fn take(
+    queries: &[(TopicPartition, OffsetSpec)],
+    answered: Answers,
+    answers: &mut Answers,
+    moved: &mut Moved,
+) {
+    let is_moved = |answer: &Result<ListedOffset, KafkaError>| {
+        answer.as_ref().is_err_and(|error| {
+            matches!(
+                error.code,
+                ErrorCode::NOT_LEADER_FOR_PARTITION
+                    | ErrorCode::FENCED_LEADER_EPOCH
+                    | ErrorCode::UNKNOWN_LEADER_EPOCH
+            )
+        })
+    };
+    let is_whole = answered.len() == queries.len();
+    if is_whole && !answered.iter().any(|(_, answer)| is_moved(answer)) {
+        answers.extend(answered);
+        return;
+    }
+    let mut answered: HashMap<TopicPartition, Result<ListedOffset, KafkaError>> =
+        answered.into_iter().collect();
+    for (partition, spec) in queries {
+        match answered.remove(partition) {
+            Some(Err(error)) if is_moved(&Err(error.clone())) => {
+                moved.push((partition.clone(), *spec, error));
+            }
+            Some(answer) => answers.push((partition.clone(), answer)),
+            None => {
+                let error = KafkaError {
+                    code: ErrorCode::BAD_MSG,
+                    message: "the broker left the partition out of its response".to_owned(),
+                };
+                answers.push((partition.clone(), Err(error)));
+            }
+        }
+    }
+}
+
+/// Looks up who leads the partitions that have moved. Those without another leader are returned apart.
+async fn find_leaders(
+    admin: &KafkaAdmin,
+    moved: Moved,
+    deadline: Instant,
+) -> (BTreeMap<BrokerId, Queries>, Moved) {
+    let mut topics: Vec<TopicName> = moved.iter().map(|(id, ..)| id.topic.clone()).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    let mut by_leader: BTreeMap<BrokerId, Queries> = BTreeMap::new();
+    let Ok(metadata) = admin.read_metadata(Some(topics), deadline).await else {
+        return (by_leader, moved);
+    };
+    let leaders: HashMap<(&TopicName, i32), BrokerId> = metadata
+        .topics
+        .iter()
+        .filter_map(|(name, topic)| Some((name, topic.as_ref().ok()?)))
+        .flat_map(|(name, topic)| {
+            let partitions = topic.partitions.iter();
+            partitions
+                .filter_map(move |partition| Some(((name, partition.id.0), partition.leader?)))
+        })
+        .collect();
+    let mut left = Moved::new();
+    for (partition, spec, error) in moved {
+        match leaders.get(&(&partition.topic, partition.partition.0)) {
+            Some(leader) => by_leader
+                .entry(*leader)
+                .or_default()
+                .push((partition, spec)),
+            None => left.push((partition, spec, error)),
+        }
+    }
+    (by_leader, left)
+}

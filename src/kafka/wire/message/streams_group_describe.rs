@@ -1,0 +1,296 @@
+//! StreamsGroupDescribe: Streams applications whose coordinator assigns the tasks (KIP-1071).
+//!
+//! Source: Kafka's schema files, as kafka-protocol does not have this request.
+
+use kafka_protocol::messages::ConsumerGroupDescribeRequest;
+
+use super::described_group::{
+    AuthorizedOperations, DescribedGroups, DescribedMembers, GroupRest, GroupResult, GroupStart,
+    read_groups, read_nullable_shared, read_operations, read_shared, skip_numbers, skip_strings,
+};
+use super::{Request, Throttled, wire_group};
+use crate::kafka::api::Api;
+use crate::lag::GroupId;
+use crate::offsets_topic::Malformed;
+use crate::offsets_topic::reader::Reader;
+use crate::snapshot::{GroupType, Member};
+
+/// Asks a coordinator to describe Streams groups. A group of another type is `GROUP_ID_NOT_FOUND`.
+///
+/// The members have no partitions: their tasks are not read yet.
+#[derive(Clone, Debug)]
+pub(in crate::kafka) struct StreamsGroupDescribe {
+    /// The groups.
+    pub(in crate::kafka) groups: Vec<GroupId>,
+    /// Whether their operations are asked for.
+    pub(in crate::kafka) authorized_operations: AuthorizedOperations,
+}
+
+impl Request for StreamsGroupDescribe {
+    const API: Api = Api::STREAMS_GROUP_DESCRIBE;
+    const VERSIONS: (i16, i16) = (0, 0);
+    const FLEXIBLE: i16 = 0;
+    // Its fields and its header in version 0 are those of this one, which kafka-protocol has.
+    type Message = ConsumerGroupDescribeRequest;
+    type Response = DescribedGroups;
+
+    fn message(&self, _version: i16) -> ConsumerGroupDescribeRequest {
+        ConsumerGroupDescribeRequest::default()
+            .with_group_ids(self.groups.iter().map(wire_group).collect())
+            .with_include_authorized_operations(self.authorized_operations.is_asked())
+    }
+
+    fn read(
+        &self,
+        _version: i16,
+        body: &mut Reader<'_>,
+    ) -> Result<Throttled<Self::Response>, Malformed> {
+        let throttle_time_ms = body.i32("ThrottleTimeMs")?;
+        let groups = read_groups(body, read_group)?;
+        body.end()?;
+        Ok(Throttled::new(throttle_time_ms, groups))
+    }
+}
+
+/// Reads a group; nothing for one whose id is not UTF-8.
+fn read_group(body: &mut Reader<'_>) -> Result<Option<GroupResult>, Malformed> {
+    let start = GroupStart::read(body)?;
+    if is_present(body, "Groups.Topology")? {
+        skip_topology(body)?;
+    }
+    let mut members = DescribedMembers::default();
+    body.each("Groups.Members", |body| read_member(body, &mut members))?;
+    let authorized_operations = read_operations(body)?;
+    body.end()?;
+    Ok(start.finish(GroupRest {
+        group_type: GroupType::Streams,
+        protocol_type: "streams",
+        // The response names none.
+        assignor: String::new(),
+        members,
+        authorized_operations,
+    }))
+}
+
+/// Reads the byte before a structure that may be null.
+fn is_present(body: &mut Reader<'_>, field: &'static str) -> Result<bool, Malformed> {
+    Ok(body.i8(field)? >= 0)
+}
+
+fn skip_topology(body: &mut Reader<'_>) -> Result<(), Malformed> {
+    body.i32("Topology.Epoch")?;
+    body.each_of_nullable("Topology.Subtopologies", |body| {
+        body.string_bytes("Subtopologies.SubtopologyId")?;
+        skip_strings(body, "Subtopologies.SourceTopics")?;
+        skip_strings(body, "Subtopologies.RepartitionSinkTopics")?;
+        body.each("Subtopologies.StateChangelogTopics", skip_topic)?;
+        body.each("Subtopologies.RepartitionSourceTopics", skip_topic)?;
+        body.end()
+    })?;
+    body.end()
+}
+
+fn skip_topic(body: &mut Reader<'_>) -> Result<(), Malformed> {
+    body.string_bytes("TopicInfo.Name")?;
+    body.i32("TopicInfo.Partitions")?;
+    body.i16("TopicInfo.ReplicationFactor")?;
+    body.each("TopicInfo.TopicConfigs", skip_key_value)?;
+    body.end()
+}
+
+fn skip_key_value(body: &mut Reader<'_>) -> Result<(), Malformed> {
+    body.string_bytes("KeyValue.Key")?;
+    body.string_bytes("KeyValue.Value")?;
+    body.end()
+}
+
+fn read_member(body: &mut Reader<'_>, members: &mut DescribedMembers) -> Result<(), Malformed> {
+    let id = read_shared(body, "Members.MemberId")?;
+    body.i32("Members.MemberEpoch")?;
+    let instance_id = read_nullable_shared(body, "Members.InstanceId")?;
+    body.nullable_string_bytes("Members.RackId")?;
+    let client_id = read_shared(body, "Members.ClientId")?;
+    let host = read_shared(body, "Members.ClientHost")?;
+    body.i32("Members.TopologyEpoch")?;
+    body.string_bytes("Members.ProcessId")?;
+    if is_present(body, "Members.UserEndpoint")? {
+        body.string_bytes("Endpoint.Host")?;
+        body.i16("Endpoint.Port")?;
+        body.end()?;
+    }
+    body.each("Members.ClientTags", skip_key_value)?;
+    body.each("Members.TaskOffsets", skip_task_offset)?;
+    body.each("Members.TaskEndOffsets", skip_task_offset)?;
+    // What it has, and what it will have once the others have let go of it.
+    skip_tasks(body)?;
+    skip_tasks(body)?;
+    body.bool("Members.IsClassic")?;
+    body.end()?;
+    let member = Member {
+        id,
+        client_id,
+        host,
+        instance_id,
+        assignment: Vec::new(),
+    };
+    members.push(member, Ok(Vec::new()));
+    Ok(())
+}
+
+fn skip_task_offset(body: &mut Reader<'_>) -> Result<(), Malformed> {
+    body.string_bytes("TaskOffset.SubtopologyId")?;
+    body.i32("TaskOffset.Partition")?;
+    body.i64("TaskOffset.Offset")?;
+    body.end()
+}
+
+fn skip_tasks(body: &mut Reader<'_>) -> Result<(), Malformed> {
+    for field in [
+        "Assignment.ActiveTasks",
+        "Assignment.StandbyTasks",
+        "Assignment.WarmupTasks",
+    ] {
+        body.each(field, |body| {
+            body.string_bytes("TaskIds.SubtopologyId")?;
+            skip_numbers(body, "TaskIds.Partitions")?;
+            body.end()
+        })?;
+    }
+    body.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decode;
+    use super::super::described_group::DescribedGroup;
+    use super::super::tests::{sent, survives_bytes};
+    use super::*;
+    use crate::kafka::admin::GroupDescription;
+    use crate::snapshot::GroupState;
+
+    /// The end of a structure: no tagged fields.
+    const END: &[u8] = &[0];
+    const NULL: &[u8] = &[0xff];
+    const NONE: &[u8] = &[1];
+
+    fn request() -> StreamsGroupDescribe {
+        StreamsGroupDescribe {
+            groups: vec!["g".into()],
+            authorized_operations: AuthorizedOperations::Asked,
+        }
+    }
+
+    fn string(text: &str) -> Vec<u8> {
+        [&[text.len() as u8 + 1], text.as_bytes()].concat()
+    }
+
+    fn list(elements: &[&[u8]]) -> Vec<u8> {
+        [&[elements.len() as u8 + 1], &*elements.concat()].concat()
+    }
+
+    fn topology() -> Vec<u8> {
+        let config = [&string("cleanup.policy"), &string("compact"), END].concat();
+        let number = 4_i32.to_be_bytes();
+        let topic = [
+            &string("changelog"),
+            &number[..],
+            &[0, 1],
+            &list(&[&config]),
+            END,
+        ]
+        .concat();
+        let names = list(&[&string("in"), &string("in-2")]);
+        let topics = list(&[&topic, &topic]);
+        let subtopology = [&string("0"), &names, &names, &topics, &topics, END].concat();
+        [&[1], &5_i32.to_be_bytes()[..], &list(&[&subtopology]), END].concat()
+    }
+
+    fn member(endpoint: &[u8]) -> Vec<u8> {
+        let (epoch, offset) = (3_i32.to_be_bytes(), 9_i64.to_be_bytes());
+        let tag = [&string("zone"), &string("a"), END].concat();
+        let offset = [&string("0"), &epoch[..], &offset[..], END].concat();
+        let task = [&string("0"), &list(&[&[0, 0, 0, 1], &[0, 0, 0, 2]]), END].concat();
+        let tasks = list(&[&task]);
+        let assignment = [&tasks, &tasks, NONE, END].concat();
+        [
+            &string("m"),
+            &epoch[..],
+            &string("static"),
+            &[0],
+            &string("client"),
+            &string("/10.0.0.1"),
+            &epoch[..],
+            &string("process"),
+            endpoint,
+            &list(&[&tag]),
+            &list(&[&offset]),
+            NONE,
+            &assignment,
+            &assignment,
+            &[0],
+            END,
+        ]
+        .concat()
+    }
+
+    fn response(topology: &[u8], members: &[&[u8]]) -> Vec<u8> {
+        let epoch = 3_i32.to_be_bytes();
+        let group = [
+            &[0, 0, 0],
+            &*string("g"),
+            &string("NotReady"),
+            &epoch,
+            &epoch,
+            topology,
+            &list(members),
+            &0x108_i32.to_be_bytes(),
+            END,
+        ]
+        .concat();
+        let header = END;
+        [header, &0_i32.to_be_bytes(), &list(&[&group]), END].concat()
+    }
+
+    #[test]
+    fn members_are_read_behind_topologies_endpoints_and_tasks() {
+        let port = 8_080_u16.to_be_bytes();
+        let endpoint = [&[1], &*string("host"), &port, END].concat();
+        let expected = DescribedGroup {
+            description: GroupDescription {
+                state: GroupState::NotReady,
+                group_type: GroupType::Streams,
+                protocol_type: "streams".to_owned(),
+                assignor: String::new(),
+                coordinator: None,
+                members: vec![
+                    Member {
+                        id: "m".into(),
+                        client_id: "client".into(),
+                        host: "/10.0.0.1".into(),
+                        instance_id: Some("static".into()),
+                        assignment: Vec::new(),
+                    };
+                    2
+                ],
+                malformed: None,
+            },
+            authorized_operations: Some(0x108),
+        };
+        let without_subtopologies = [&[1, 0, 0, 0, 5, 0], END].concat();
+        for topology in [NULL, &topology(), &without_subtopologies] {
+            let bytes = response(topology, &[&member(NULL), &member(&endpoint)]);
+            survives_bytes(&request(), 0, &bytes);
+            let groups = decode(&request(), 0, &bytes).map(|response| response.response);
+            let expected = vec![("g".into(), Ok(expected.clone()))];
+            assert_eq!(groups, Ok(expected));
+        }
+    }
+
+    #[test]
+    fn groups_are_named() {
+        let sent = sent(&request(), 0);
+        let names: Vec<_> = sent.group_ids.iter().map(|group| group.as_str()).collect();
+        assert_eq!(names, ["g"]);
+        assert!(sent.include_authorized_operations);
+    }
+}
