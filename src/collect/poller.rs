@@ -20,7 +20,7 @@ use super::fetch::groups::{self, Described, GroupAnswer, GroupPhase};
 use super::fetch::listing::{self, Coverage, Listed, Listing};
 use super::fetch::marks::{self, Marks};
 use super::fetch::members::{self, Suspects};
-use super::fetch::topology::{self, Topology, TopologyAnswer};
+use super::fetch::topology::{self, Currency, Topology, TopologyAnswer};
 use super::incarnations::Incarnations;
 use super::judging::{Judged, Judging, Occasion};
 use super::kinds::{SkippedGroups, skipped_as};
@@ -296,8 +296,9 @@ impl Poller {
             return fetched;
         };
         let is_same = |before: &Arc<Topology>| before.has_same_partitions(&topology);
-        if !self.topology.as_ref().is_some_and(is_same) {
-            // The same commits may make other rows.
+        // Where they differ, the same commits and members may make other rows.
+        let has_same_partitions = self.topology.as_ref().is_some_and(is_same);
+        if !has_same_partitions {
             self.known.clear();
         }
         let listing = self
@@ -315,10 +316,14 @@ impl Poller {
             skipped,
         } = listing;
         self.listed = listed;
-        if coverage == Coverage::Whole {
-            self.skipped = skipped;
-        } else {
-            self.skipped.extend(skipped);
+        match coverage {
+            Coverage::Whole => self.skipped = skipped,
+            Coverage::InPart => {
+                self.skipped.extend(skipped);
+                let listed = &self.listed;
+                self.skipped.retain(|id, _| !listed.contains_key(id));
+            }
+            Coverage::Named => self.skipped.retain(|id, _| config.group_names.contains(id)),
         }
         fetched.coverage = coverage;
         fetched.note(contact, failures);
@@ -348,7 +353,10 @@ impl Poller {
             self.stream.note_reconciliation();
         }
         fetched.groups = self.taken_over(told, answer.groups, &ends, coverage);
-        self.suspects = members::check_assignments(&mut fetched.groups, &topology, &self.suspects);
+        if currency == Currency::Current {
+            self.suspects =
+                members::check_assignments(&mut fetched.groups, &topology, &self.suspects);
+        }
         fetched.skipped = self.skipped.clone();
         fetched.mode = self.stream.mode();
         if fetched.contact == Contact::None {
@@ -367,8 +375,8 @@ impl Poller {
         fetched.marks = answer.marks;
         fetched.note(Contact::None, answer.failures);
         self.ages.see(&fetched.marks, sight);
-        if self.topology.is_some() {
-            // Before the first cycle, what is shown is that of another configuration, if any.
+        // Before the first cycle, what is shown is that of another configuration, if any.
+        if has_same_partitions {
             fetched.renewals = Renewals::of_cycle(&fetched.groups, &fetched.marks, &self.previous);
         }
         for (id, answer) in &fetched.groups {
@@ -387,7 +395,10 @@ impl Poller {
                 return true;
             };
             let word = skipped_as(description.group_type, &description.protocol_type);
-            skipped.extend(word.map(|word| (id.clone(), (word, description.state))));
+            match word {
+                Some(word) => skipped.insert(id.clone(), (word, description.state)),
+                None => skipped.remove(id),
+            };
             word.is_none()
         });
     }

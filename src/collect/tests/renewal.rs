@@ -77,3 +77,21 @@ async fn ids_that_cannot_be_read_are_counted_and_take_nothing_away() {
     assert_eq!(billing(&snapshot), [Some(10), Some(20), Some(30)]);
     assert_eq!(watch.metrics.errors("topic_ids", "_TIMED_OUT").get(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_was_assigned_before_its_topic_was_known_is_shown_with_the_topic() {
+    let mut watch = Watch::new(PollConfig::default(), |world| {
+        orders(world);
+        world.member("billing", "m", &[("orders", 0), ("late", 0)]);
+    });
+    for _ in 0..2 {
+        let snapshot = watch.poll().await;
+        assert!(partition(&snapshot, "billing", "late", 0).is_none());
+    }
+    watch.world().topic("late", 1, 5);
+    for _ in 0..2 {
+        let snapshot = watch.poll().await;
+        assert!(partition(&snapshot, "billing", "late", 0).is_some());
+        assert_eq!(billing(&snapshot), [Some(10), Some(20), Some(30)]);
+    }
+}

@@ -158,7 +158,9 @@ impl KafkaAdmin {
             });
         }
         if count > 0 {
-            self.cluster.set_brokers(&metadata.brokers);
+            if self.cluster.set_brokers(&metadata.brokers) {
+                self.kinds.forget_unbatched();
+            }
             let ids = metadata.brokers.iter().map(|broker| broker.id);
             self.coordinators.set_brokers(ids.collect());
         }
@@ -287,6 +289,8 @@ pub(super) fn is_unreachable(code: ErrorCode) -> bool {
                 | ErrorCode::ALL_BROKERS_DOWN
                 | ErrorCode::UNKNOWN_BROKER
                 | ErrorCode::SSL
+                | ErrorCode::AUTHENTICATION
+                | ErrorCode::SASL_AUTHENTICATION_FAILED
                 | ErrorCode::BAD_MSG
         )
 }

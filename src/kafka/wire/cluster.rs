@@ -73,8 +73,8 @@ impl Cluster {
         let _ = tokio::time::timeout(limit, self.tasks.wait()).await;
     }
 
-    /// Takes over the live brokers. Connections to others end.
-    pub(super) fn set_brokers(&self, brokers: &[Broker]) {
+    /// Takes over the live brokers, and returns whether they differ from those of before. Connections to others end.
+    pub(super) fn set_brokers(&self, brokers: &[Broker]) -> bool {
         let brokers: BTreeMap<BrokerId, Endpoint> = brokers
             .iter()
             .filter(|broker| broker.port > 0)
@@ -88,13 +88,14 @@ impl Cluster {
             .collect();
         let mut known = self.lock();
         if known.brokers == brokers {
-            return;
+            return false;
         }
         let is_left = |endpoint: &Endpoint| {
             brokers.values().any(|known| known == endpoint) || self.bootstrap.contains(endpoint)
         };
         known.links.retain(|(endpoint, _), _| is_left(endpoint));
         known.brokers = brokers;
+        true
     }
 
     /// Returns the ids of the live brokers, as far as they are known.

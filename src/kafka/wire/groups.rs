@@ -74,6 +74,15 @@ impl Kinds {
         unbatched.contains(&broker)
     }
 
+    /// Forgets which brokers are old: another one may answer under the id of one that was.
+    pub(super) fn forget_unbatched(&self) {
+        let mut unbatched = self
+            .unbatched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        unbatched.clear();
+    }
+
     fn set_unbatched(&self, broker: BrokerId) {
         let mut unbatched = self
             .unbatched
@@ -112,16 +121,16 @@ pub(super) async fn describe(
             kinds.remove(0);
             let answer = described
                 .remove(group)
-                .unwrap_or_else(|| Err(KafkaError::of(ErrorCode::TIMED_OUT)));
-            let is_elsewhere = match &answer {
-                Ok(described) => described.state == GroupState::Dead,
-                Err(error) => {
-                    error.code == ErrorCode::GROUP_ID_NOT_FOUND || error.code.is_unsupported()
-                }
-            };
-            if let Ok(described) = &answer
-                && !is_elsewhere
-            {
+                .unwrap_or_else(|| Err(KafkaError::of(ErrorCode::TIMED_OUT)))
+                // The word of the older versions for a group that does not exist.
+                .and_then(|described| match described.state {
+                    GroupState::Dead => Err(KafkaError::of(ErrorCode::GROUP_ID_NOT_FOUND)),
+                    _ => Ok(described),
+                });
+            let is_elsewhere = answer.as_ref().is_err_and(|error| {
+                error.code == ErrorCode::GROUP_ID_NOT_FOUND || error.code.is_unsupported()
+            });
+            if let Ok(described) = &answer {
                 admin.kinds.remember(group, described.group_type);
             }
             // "No such group" says more than that a kind is not supported.
@@ -134,14 +143,6 @@ pub(super) async fn describe(
             }
             is_elsewhere && !kinds.is_empty()
         });
-    }
-    for answer in answers.values_mut() {
-        if answer
-            .as_ref()
-            .is_ok_and(|described| described.state == GroupState::Dead)
-        {
-            *answer = Err(KafkaError::of(ErrorCode::GROUP_ID_NOT_FOUND));
-        }
     }
     answers
 }
@@ -376,6 +377,7 @@ where
         admin,
         answers: Answers::new(),
         refused: HashSet::new(),
+        is_guessing: false,
     };
     let (by_broker, mut open) = admin.coordinators.sort(groups);
     let now = Instant::now();
@@ -394,6 +396,7 @@ where
     while let Some((broker, answers)) = running.next().await {
         open.extend(search.take(broker, answers));
     }
+    search.is_guessing = true;
     let mut others = admin.cluster.brokers_in_turn().into_iter();
     let mut running = FuturesUnordered::new();
     let mut next_at = Instant::now();
@@ -419,6 +422,8 @@ where
             }
         }
         tokio::select! {
+            // At the deadline, what has been answered counts.
+            biased;
             answered = running.next() => {
                 if let Some((broker, answers)) = answered {
                     search.take(broker, answers);
@@ -447,6 +452,8 @@ struct Search<'a, T> {
     answers: Answers<T>,
     /// Brokers that do not coordinate a group, or cannot be asked.
     refused: HashSet<(BrokerId, GroupId)>,
+    /// Whether brokers are asked that are not known to coordinate the groups.
+    is_guessing: bool,
 }
 
 impl<T> Search<'_, T> {
@@ -460,7 +467,7 @@ impl<T> Search<'_, T> {
                 self.answers.insert(group, answer);
                 continue;
             };
-            if is_open(error) {
+            if self.leaves_open(error) {
                 coordinators.forget(&group, broker);
                 self.refused.insert((broker, group.clone()));
                 open.push(group.clone());
@@ -468,7 +475,7 @@ impl<T> Search<'_, T> {
             let says_more = match self.answers.get(&group) {
                 None => true,
                 Some(Ok(_)) => false,
-                Some(Err(known)) => is_open(known) && !error.code.is_not_coordinator(),
+                Some(Err(known)) => self.leaves_open(known) && !error.code.is_not_coordinator(),
             };
             if says_more {
                 self.answers.insert(group, answer);
@@ -486,17 +493,19 @@ impl<T> Search<'_, T> {
             .collect()
     }
 
+    /// Tells whether another broker may know better.
+    fn leaves_open(&self, error: &KafkaError) -> bool {
+        error.code.is_not_coordinator()
+            || is_unreachable(error.code)
+            || (self.is_guessing && error.code.is_unsupported())
+    }
+
     /// Tells whether no coordinator has spoken for the group.
     fn is_open(&self, group: &GroupId) -> bool {
         match self.answers.get(group) {
             None => true,
             Some(Ok(_)) => false,
-            Some(Err(error)) => is_open(error),
+            Some(Err(error)) => self.leaves_open(error),
         }
     }
-}
-
-/// Tells whether another broker may know better.
-fn is_open(error: &KafkaError) -> bool {
-    error.code.is_not_coordinator() || is_unreachable(error.code)
 }

@@ -17,6 +17,9 @@ use crate::kafka::requests::RequestObserver;
 /// The most messages that logging in may take.
 const MOST_STEPS: usize = 8;
 
+/// Sessions that are shorter, of a broker that is set up wrongly, would be spent with logging in.
+const SHORTEST_SESSION: Duration = Duration::from_secs(1);
+
 /// A connection that is ready for requests.
 pub(super) struct Session {
     pub(super) frames: Frames,
@@ -133,6 +136,7 @@ impl Session {
         }
         let lifetime = self.converse(&mut conversation, settings, requests).await?;
         // Some time before it ends, as Kafka's own client does: a request that comes too late ends the connection.
+        let lifetime = lifetime.map(|lifetime| lifetime.max(SHORTEST_SESSION));
         self.expires = lifetime.map(|lifetime| started + lifetime.mul_f64(0.85));
         Ok(())
     }

@@ -21,22 +21,26 @@ pub(super) struct Journal {
 impl Journal {
     /// Notes that a connection could not be made, or broke. The same failure is logged once a minute.
     pub(super) fn failed(&self, error: &KafkaError) {
-        let now = Instant::now();
-        let is_news = self
-            .log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_news(error.code.name(), &error.message, now);
-        if is_news {
+        if self.is_news(error.code.name(), &error.message) {
             warn!(target: "kafka", error = error.code.name(), "{}; trying again", error.message);
         }
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, error.clone()));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((Instant::now(), error.clone()));
     }
 
     /// Notes that a connection is there again after failures.
     pub(super) fn recovered(&self, broker: &str) {
-        info!(target: "kafka", "connected to broker `{broker}` again");
+        let line = format!("connected to broker `{broker}` again");
+        if self.is_news("recovered", &line) {
+            info!(target: "kafka", "{line}");
+        }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Tells whether a line was not logged within the last minute, and remembers it.
+    fn is_news(&self, facility: &str, line: &str) -> bool {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.is_news(facility, line, Instant::now())
     }
 
     /// Returns the newest failure, if that was less than a minute ago.

@@ -190,7 +190,7 @@ struct Keeper {
     requests: mpsc::Receiver<Pending>,
     queue: VecDeque<Pending>,
     quiet: Arc<Quiet>,
-    /// Attempts that have failed since the last good one.
+    /// Connections that could not be made, or ended without a response, since the last response.
     failures: u32,
     /// When the next attempt may be made.
     retry_at: Option<Instant>,
@@ -262,9 +262,6 @@ impl Keeper {
         };
         match opened {
             Ok(session) => {
-                if std::mem::take(&mut self.failures) > 0 {
-                    common.journal.recovered(&self.endpoint.to_string());
-                }
                 self.retry_at = None;
                 Ok(session)
             }
@@ -341,6 +338,9 @@ impl Keeper {
                         break wrong_correlation_id();
                     }
                     answered += 1;
+                    if std::mem::take(&mut self.failures) > 0 {
+                        self.common.journal.recovered(&self.endpoint.to_string());
+                    }
                     // Fails where the caller was dropped.
                     let _ = sent.pending.reply.send(Ok((sent.version, response.bytes)));
                 }
@@ -413,7 +413,8 @@ impl Keeper {
             },
             ..error
         };
-        let is_idle = in_flight.is_empty() && error.code == ErrorCode::TRANSPORT;
+        let is_idle =
+            in_flight.is_empty() && self.queue.is_empty() && error.code == ErrorCode::TRANSPORT;
         if !is_idle {
             self.common.journal.failed(&error);
         }
@@ -427,7 +428,7 @@ impl Keeper {
                 pending.fruitless += 1;
             }
             let is_late = pending.deadline <= now;
-            let is_nonsense = error.code == ErrorCode::BAD_MSG;
+            let is_nonsense = error.code == ErrorCode::BAD_MSG && place == 0;
             if is_late || is_nonsense || pending.fruitless > 1 {
                 pending.fail(error.clone());
             } else {

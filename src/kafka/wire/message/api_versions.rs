@@ -22,7 +22,7 @@ impl SupportedVersions {
     /// Returns the newest version that a broker and this client know; nothing where they have none in common that
     /// can carry the request.
     pub(in crate::kafka) fn newest<R: Request>(&self, request: &R) -> Option<i16> {
-        let (oldest, newest) = (request.oldest(), R::VERSIONS.1);
+        let (oldest, newest) = (request.oldest(), request.newest());
         let (least, most) = *self.0.get(&R::API)?;
         let version = newest.min(most);
         (version >= oldest.max(least)).then_some(version)

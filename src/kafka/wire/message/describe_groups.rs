@@ -32,6 +32,14 @@ impl Request for DescribeGroups {
     type Message = DescribeGroupsRequest;
     type Response = DescribedGroups;
 
+    /// Version 6 says of a group that does not exist nothing but that, and leaves out what the credentials may do with it.
+    fn newest(&self) -> i16 {
+        match self.authorized_operations {
+            AuthorizedOperations::Asked => 5,
+            AuthorizedOperations::NotAsked => Self::VERSIONS.1,
+        }
+    }
+
     fn message(&self, version: i16) -> DescribeGroupsRequest {
         let is_asked = version >= 3 && self.authorized_operations.is_asked();
         DescribeGroupsRequest::default()

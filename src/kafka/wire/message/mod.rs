@@ -60,6 +60,11 @@ pub(in crate::kafka) trait Request: Send + Sync + 'static {
         Self::VERSIONS.0
     }
 
+    /// Returns the newest version that answers what this request asks.
+    fn newest(&self) -> i16 {
+        Self::VERSIONS.1
+    }
+
     /// Returns the request in `version`, one of [`Request::VERSIONS`].
     fn message(&self, version: i16) -> Self::Message;
 
