@@ -240,13 +240,20 @@ pub(crate) async fn committed(
     let partitions: Vec<_> = (0..partitions)
         .map(|partition| TopicPartition::new(TOPIC, partition))
         .collect();
-    let offsets = match admin
-        .committed_offsets_of(&group.into(), Some(&partitions), LIMIT)
-        .await
-    {
-        // A cluster that has just started has no topic for them yet.
-        Err(error) if error.code.is_not_coordinator() => Vec::new(),
-        answer => answer.expect("committed offsets"),
+    let deadline = Instant::now() + LIMIT;
+    let offsets = loop {
+        let answer = admin
+            .committed_offsets_of(&group.into(), Some(&partitions), LIMIT)
+            .await;
+        match answer {
+            // A cluster that has just started has no topic for them yet.
+            Err(error) if error.code.is_not_coordinator() => break Vec::new(),
+            // Or its coordinator has not read it yet.
+            Err(error) if error.code.is_retriable() && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            answer => break answer.expect("committed offsets"),
+        }
     };
     offsets
         .into_iter()
