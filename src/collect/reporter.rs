@@ -121,7 +121,7 @@ impl Reporter {
         let cluster = &self.cluster;
         for (group, MalformedMembers { count, first }) in malformed {
             if !self.malformed.contains(group) {
-                warn!(%cluster, %group, "{count} members of group `{group}` have assignments that cannot be read and are ignored: {first}; its offsets and lag are not affected");
+                warn!(%cluster, %group, "group `{group}` has malformed assignments, members: {count}; they are ignored, its offsets and lag are not affected: {first}");
             }
         }
         self.malformed = malformed.keys().cloned().collect();

@@ -135,12 +135,12 @@ impl Size {
         }
     }
 
-    /// Tells whether a block fits.
+    /// Returns whether a block fits.
     fn has_room_for(self, block: &Block) -> bool {
         block.lines <= self.series && block.bytes <= self.bytes
     }
 
-    /// Tells whether a row of a block may fit, whole by its bytes and at least its first line by number.
+    /// Returns whether a row of a block may fit, whole by its bytes and at least its first line by number.
     fn has_room_for_a_row(self, block: &Block) -> bool {
         self.series > 0 && block.smallest_row_bytes <= self.bytes
     }

@@ -171,7 +171,7 @@ pub struct ListedGroup {
 }
 
 impl ListedGroup {
-    /// Tells whether it only ever committed offsets (assign-only).
+    /// Returns whether it only ever committed offsets (assign-only).
     pub fn is_simple(&self) -> bool {
         self.protocol_type.is_empty()
     }

@@ -42,7 +42,7 @@ impl FetchedCommits {
         self.commits().iter()
     }
 
-    /// Tells whether they are those that the group's newest row was made of.
+    /// Returns whether they are those that the group's newest row was made of.
     pub(in crate::collect) fn is_unchanged(&self) -> bool {
         self.is_unchanged
     }

@@ -107,7 +107,7 @@ fn doubt(
     })
 }
 
-/// Tells whether the error says that there is no such topic.
+/// Returns whether the error says that there is no such topic.
 fn is_missing(error: &KafkaError) -> bool {
     matches!(
         error.code,
@@ -192,7 +192,7 @@ impl Topology {
         Some(self.topics.get(topic)?.as_ref().ok()?.len())
     }
 
-    /// Tells whether it has the same topics as `other`, each with as many partitions.
+    /// Returns whether it has the same topics as `other`, each with as many partitions.
     pub(in crate::collect) fn has_same_partitions(&self, other: &Self) -> bool {
         let counts = |topology: &Self| {
             let topics = topology.topics.iter();

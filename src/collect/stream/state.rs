@@ -284,7 +284,7 @@ impl State {
         group.commits.reconcile(commits, from)
     }
 
-    /// Notes whether a classic group consumes partitions, as its record says, and returns that.
+    /// Remembers whether a classic group consumes partitions, as its record says, and returns it.
     fn consumes(&mut self, name: &str, protocol_type: &str) -> bool {
         if skipped_as(GroupType::Classic, protocol_type).is_none() {
             // The patterns are asked again, as it may have been of another protocol before.

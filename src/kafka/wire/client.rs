@@ -279,7 +279,7 @@ impl Admin for KafkaAdmin {
     }
 }
 
-/// Tells whether a broker could not be asked at all, so that another one may answer instead.
+/// Returns whether a broker could not be asked at all, so that another one may answer instead.
 pub(super) fn is_unreachable(code: ErrorCode) -> bool {
     code.is_timeout()
         || matches!(

@@ -493,14 +493,14 @@ impl<T> Search<'_, T> {
             .collect()
     }
 
-    /// Tells whether another broker may know better.
+    /// Returns whether another broker may know better.
     fn leaves_open(&self, error: &KafkaError) -> bool {
         error.code.is_not_coordinator()
             || is_unreachable(error.code)
             || (self.is_guessing && error.code.is_unsupported())
     }
 
-    /// Tells whether no coordinator has spoken for the group.
+    /// Returns whether no coordinator has spoken for the group.
     fn is_open(&self, group: &GroupId) -> bool {
         match self.answers.get(group) {
             None => true,

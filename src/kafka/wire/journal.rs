@@ -37,7 +37,7 @@ impl Journal {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Tells whether a line was not logged within the last minute, and remembers it.
+    /// Returns whether a line was not logged within the last minute, and remembers it.
     fn is_news(&self, facility: &str, line: &str) -> bool {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.is_news(facility, line, Instant::now())

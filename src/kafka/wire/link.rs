@@ -147,7 +147,7 @@ impl Link {
         Ok(response)
     }
 
-    /// Tells whether nothing can be sent any more.
+    /// Returns whether nothing can be sent any more.
     pub(super) fn has_ended(&self) -> bool {
         self.requests.is_closed()
     }
