@@ -2,6 +2,7 @@
 //!
 //! Each connection has a thread, which ends when its peer closes it or when the script changes.
 
+use super::process::free_port;
 mod truth;
 
 use std::io::{self, Read, Write};
@@ -75,13 +76,21 @@ impl Script {
 
 impl FakeBroker {
     pub(crate) fn start(script: Script) -> Self {
-        // Bound by the system: a port that was free a moment ago may be another test's by now.
-        Self::start_on(0, script)
+        // Not a port of the system's choice: that may be one that an embedded broker that is down comes back to, and
+        // librdkafka aborts the process where it is taken.
+        let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).ok();
+        // A port that was free a moment ago may be another test's by now.
+        let listener = std::iter::repeat_with(bind).flatten().next();
+        Self::listen(listener.expect("some port is free"), script)
     }
 
-    /// Starts it on a port of the caller's; 0 for any.
+    /// Starts it on a port of the caller's.
     pub(crate) fn start_on(port: u16, script: Script) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
+        Self::listen(listener, script)
+    }
+
+    fn listen(listener: TcpListener, script: Script) -> Self {
         let address = listener.local_addr().expect("it is bound");
         let state = Arc::new(State {
             script: Mutex::new(script),
