@@ -276,7 +276,7 @@ fn group(
             members: Arc::default(),
         })),
         measured: moment(now),
-        is_quiet: false,
+        restless: None,
         partitions: rows.collect(),
         isolation: Isolation::ReadUncommitted,
         verdict: Verdict::Ok,

@@ -51,6 +51,19 @@ pub(super) struct Sight {
     pub(super) answered_at: Timestamp,
 }
 
+/// Where a group stands, by partition.
+#[derive(Clone, Copy)]
+pub(super) struct Standings<'a>(&'a [(TopicPartition, Standing)]);
+
+impl Standings<'_> {
+    /// Returns since when the first record that the group has not consumed on a partition has been waiting; nothing without a
+    /// commit. It is looked for at `hint` first.
+    pub(super) fn wait(self, id: &TopicPartition, hint: usize) -> Option<Wait> {
+        let place = place(self.0, id, hint).ok()?;
+        Some(self.0[place].1.wait())
+    }
+}
+
 impl Ages {
     /// Takes in the log ends that were read.
     pub(super) fn see(&mut self, marks: &Marks, sight: Sight) {
@@ -79,11 +92,12 @@ impl Ages {
         }
     }
 
-    /// Takes in where a group stands, by commits that were read before the log ends.
+    /// Takes in where a group stands, by commits that were read before the log ends, each with the place at which its
+    /// partition is looked for first.
     pub(super) fn stand(
         &mut self,
         group: &GroupId,
-        commits: &[(&TopicPartition, Committed)],
+        commits: &[(usize, &TopicPartition, Committed)],
         marks: &Marks,
         config: &PollConfig,
     ) {
@@ -92,11 +106,8 @@ impl Ages {
         }
         let isolation = config.isolation(group);
         let standings = self.standings.entry(group.clone()).or_default();
-        // All of them are often there, one after the other.
-        let mut hint = 0;
-        for &(id, committed) in commits {
+        for &(hint, id, committed) in commits {
             let place = place(standings, id, hint);
-            hint = place.map_or_else(|index| index, |index| index + 1);
             let Some(Ok(marks)) = marks.get(id) else {
                 continue;
             };
@@ -219,13 +230,10 @@ impl Ages {
         }
     }
 
-    /// Returns since when the first record that a group has not consumed on a partition has been waiting; nothing without a
-    /// commit.
-    pub(super) fn wait(&self, group: &GroupId, id: &TopicPartition) -> Option<Wait> {
-        let standings = self.standings.get(group)?;
-        let place = standings.binary_search_by(|(known, _)| known.cmp(id));
-        let (_, standing) = &standings[place.ok()?];
-        Some(standing.wait())
+    /// Returns where a group stands.
+    pub(super) fn standings(&self, group: &GroupId) -> Standings<'_> {
+        let standings = self.standings.get(group);
+        Standings(standings.map_or(&[], Vec::as_slice))
     }
 
     /// Returns when the newest commits had been read; nothing before the first.

@@ -71,11 +71,8 @@ impl Incarnations {
 
 /// Returns the topics on which records wait for some group.
 fn waited_on(snapshot: &ClusterSnapshot) -> BTreeSet<&TopicName> {
-    let rows = snapshot
-        .groups
-        .iter()
-        .filter(|row| !row.is_quiet)
-        .flat_map(|row| row.partitions.iter());
+    let rows = snapshot.groups.iter();
+    let rows = rows.flat_map(|row| row.restless_rows());
     let waiting = rows.filter(|row| !row.is_quiet()).filter(|row| {
         let lag = row
             .reading

@@ -27,19 +27,41 @@ impl News {
     ///
     /// Several commits, or rebalances, between two polls look like one.
     pub(in crate::collect) fn between(before: &GroupRow, after: &GroupRow, at_ms: i64) -> Self {
+        let rows = after.partitions.iter();
+        let pairs = rows.map(|row| (before.partitions.get(&row.id), row));
+        Self::of(pairs, (before, after), at_ms)
+    }
+
+    /// Returns the same of two rows that differ at some places alone, and have the same partitions.
+    pub(in crate::collect) fn at(
+        places: impl Iterator<Item = usize>,
+        before: &GroupRow,
+        after: &GroupRow,
+        at_ms: i64,
+    ) -> Self {
+        let pairs = places.map(|place| (Some(&before.partitions[place]), &after.partitions[place]));
+        Self::of(pairs, (before, after), at_ms)
+    }
+
+    fn of<'a>(
+        pairs: impl Iterator<Item = (Option<&'a PartitionRow>, &'a PartitionRow)>,
+        (before, after): (&GroupRow, &GroupRow),
+        at_ms: i64,
+    ) -> Self {
         let mut news = Self::default();
-        for row in after.partitions.iter() {
+        for (known, row) in pairs {
             let Some(Committed::At(offset)) = committed(row) else {
                 continue;
             };
-            let known = before.partitions.get(&row.id);
             // One that could not be read before may have stood there all along.
             let is_known = known.is_none_or(|known| known.reading.is_some());
             if is_known && known.and_then(committed) != Some(Committed::At(offset)) {
                 news.commit(&row.id.topic, at_ms);
             }
         }
-        if let (Some(old), Some(new)) = (&before.membership, &after.membership) {
+        if let (Some(old), Some(new)) = (&before.membership, &after.membership)
+            && !Arc::ptr_eq(&old.members, &new.members)
+        {
             news.memberships(old, new, at_ms);
         }
         news
@@ -118,5 +140,5 @@ fn same_assignments(one: &Membership, other: &Membership) -> bool {
         members.sort_unstable();
         members
     };
-    Arc::ptr_eq(&one.members, &other.members) || sorted(one) == sorted(other)
+    sorted(one) == sorted(other)
 }

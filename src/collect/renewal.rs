@@ -2,15 +2,17 @@
 //!
 //! Most partitions of a large cluster stand still, most of the time: a cycle costs what has changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::fetch::commits::FetchedCommits;
+use super::fetch::commits::{Commits, FetchedCommits};
 use super::fetch::groups::{Described, GroupAnswer};
 use super::fetch::marks::Marks;
 use super::places::Map;
 use crate::kafka::KafkaError;
-use crate::lag::{Committed, GroupId, TopicName, TopicPartition};
-use crate::snapshot::{ClusterSnapshot, GroupRow, Membership, PartitionRow};
+use crate::lag::{Committed, GroupId, PartitionId, TopicName, TopicPartition};
+use crate::snapshot::{
+    ClusterSnapshot, GroupRow, Membership, PartitionRow, PartitionRows, TopicPartitionRow,
+};
 
 /// How much of each group's row is made anew.
 #[derive(Clone, Debug, Default)]
@@ -34,18 +36,21 @@ pub(super) struct Touched {
 }
 
 impl Renewal {
-    /// Returns the commits that were read of what is looked at anew; one that an answer leaves out was taken away.
+    /// Returns the commits that were read of what is looked at anew, each with its place in the group's row; one that an answer
+    /// leaves out was taken away. Where the row is made anew, the places are likely ones.
     pub(super) fn commits<'a>(
         &self,
         before: Option<&'a GroupRow>,
         answer: &'a GroupAnswer,
-    ) -> Vec<(&'a TopicPartition, Committed)> {
+    ) -> Vec<(usize, &'a TopicPartition, Committed)> {
         match (self, before) {
             (Self::Only(touched), Some(before)) => touched
                 .iter()
                 // An answer leaves them out.
                 .filter(|touched| touched.committed != Committed::Never)
-                .map(|touched| (&before.partitions[touched.place].id, touched.committed))
+                .map(|&Touched { place, committed }| {
+                    (place, &before.partitions[place].id, committed)
+                })
                 .collect(),
             (Self::Only(_), None) | (Self::Whole, _) => {
                 let Ok(commits) = &answer.committed else {
@@ -60,7 +65,10 @@ impl Renewal {
                     let place = commits.binary_search_by(|(known, _)| known.cmp(id));
                     place.is_err()
                 });
-                read.chain(gone.map(|id| (id, Committed::Never))).collect()
+                let all = read.chain(gone.map(|id| (id, Committed::Never)));
+                all.zip(0..)
+                    .map(|((id, committed), place)| (place, id, committed))
+                    .collect()
             }
         }
     }
@@ -79,11 +87,11 @@ impl Renewals {
         marks: &Marks,
         previous: &ClusterSnapshot,
     ) -> Self {
-        let unchanged = unchanged_topics(marks, previous);
+        let moved = MovedLogs::of(marks, previous);
         let renewals = groups.iter().map(|(id, answer)| {
             let renewal = previous
                 .group(id)
-                .and_then(|before| touched(before, answer, marks, &unchanged));
+                .and_then(|before| touched(before, answer, marks, &moved));
             (id.clone(), renewal.map_or(Renewal::Whole, Renewal::Only))
         });
         renewals.collect()
@@ -120,11 +128,11 @@ fn touched(
     before: &GroupRow,
     answer: &GroupAnswer,
     marks: &Marks,
-    unchanged: &HashSet<&TopicName>,
+    moved: &MovedLogs<'_>,
 ) -> Option<Vec<Touched>> {
     let commits = comparable_commits(before, answer)?;
-    if commits.is_unchanged() {
-        return touched_by_marks(before, marks, unchanged);
+    if let Some(changes) = commits.changes() {
+        return touched_by_changes(before, changes, marks, moved);
     }
     let commits = commits.commits();
     // Where assignments can be told, they and the commits say which partitions are the group's, and no commit says nothing.
@@ -156,46 +164,72 @@ fn touched(
     commits.all(says_nothing).then_some(touched)
 }
 
-/// Returns the topics whose watermarks are all those of the newest snapshot.
-fn unchanged_topics<'a>(marks: &Marks, previous: &'a ClusterSnapshot) -> HashSet<&'a TopicName> {
-    let topics = previous.topics.iter().filter(|topic| {
-        topic.partitions.iter().all(|partition| {
-            let id = TopicPartition {
-                topic: topic.name.clone(),
-                partition: partition.id,
+/// Of each topic of the newest snapshot, the partitions whose watermarks are not those that it shows.
+struct MovedLogs<'a>(Map<&'a TopicName, Vec<PartitionId>>);
+
+impl<'a> MovedLogs<'a> {
+    fn of(marks: &Marks, previous: &'a ClusterSnapshot) -> Self {
+        let topics = previous.topics.iter().map(|topic| {
+            let has_moved = |partition: &&TopicPartitionRow| {
+                let id = TopicPartition {
+                    topic: topic.name.clone(),
+                    partition: partition.id,
+                };
+                match (marks.get(&id), &partition.marks) {
+                    (Some(Ok(now)), Some((_, before))) => now != before,
+                    _ => true,
+                }
             };
-            match (marks.get(&id), &partition.marks) {
-                (Some(Ok(now)), Some((_, before))) => now == before,
-                _ => false,
+            let moved = topic.partitions.iter().filter(has_moved);
+            (&topic.name, moved.map(|partition| partition.id).collect())
+        });
+        Self(topics.collect())
+    }
+
+    /// Adds the places of a group's rows whose logs have moved, or may have.
+    fn add_places(&self, rows: &PartitionRows, places: &mut Vec<usize>) {
+        for (topic, run) in rows.by_topic() {
+            match self.0.get(topic) {
+                Some(moved) => places.extend(moved.iter().filter_map(|id| run.place(*id))),
+                None => places.extend(run.places()),
             }
-        })
-    });
-    topics.map(|topic| &topic.name).collect()
+        }
+    }
 }
 
-/// Returns the partitions of a group that are made again where its commits are those of its row.
+/// Returns the partitions of a group that are made anew where those of its commits that differ are known: these, those whose
+/// logs have moved, and those that are restless.
 ///
-/// The row was made in the cycle before: where the watermarks of a topic are unchanged since, so are those of its rows.
-fn touched_by_marks(
+/// The row was made in the cycle before: where a log has the watermarks that the snapshot shows, so have its rows.
+fn touched_by_changes(
     before: &GroupRow,
+    changes: &Commits,
     marks: &Marks,
-    unchanged: &HashSet<&TopicName>,
+    moved: &MovedLogs<'_>,
 ) -> Option<Vec<Touched>> {
+    let rows = &before.partitions;
+    let mut places = match &before.restless {
+        Some(restless) => restless.to_vec(),
+        None => (0..rows.len()).collect(),
+    };
+    for (id, _) in changes {
+        places.push(rows.place(id)?);
+    }
+    moved.add_places(rows, &mut places);
+    places.sort_unstable();
+    places.dedup();
+    let mut changes = changes.iter().peekable();
     let mut touched = Vec::new();
-    let mut newest: Option<(&TopicName, bool)> = None;
-    for (place, row) in before.partitions.iter().enumerate() {
+    for place in places {
+        let row = &rows[place];
         let reading = row.reading.as_ref().filter(|_| row.failure.is_none())?;
-        let is_unchanged = match newest {
-            Some((topic, is_unchanged)) if *topic == row.id.topic => is_unchanged,
-            _ => {
-                let is_unchanged = unchanged.contains(&row.id.topic);
-                newest = Some((&row.id.topic, is_unchanged));
-                is_unchanged
-            }
+        let committed = match changes.next_if(|(id, _)| *id == row.id) {
+            Some((_, committed)) => *committed.as_ref().ok()?,
+            None => reading.committed,
         };
-        let is_same = is_unchanged || *marks.get(&row.id)? == Ok(reading.marks);
+        let is_same = committed == reading.committed && *marks.get(&row.id)? == Ok(reading.marks);
         if !(is_same && row.stands_still()) {
-            touched.push(comparable(row, place, reading.committed)?);
+            touched.push(comparable(row, place, committed)?);
         }
     }
     Some(touched)

@@ -38,6 +38,8 @@ struct Encoded {
     encoding: Encoding,
     /// How many partitions they hold, repeated ones included.
     count: usize,
+    /// Whether one of them is an error.
+    has_errors: bool,
 }
 
 impl CommittedOffsets {
@@ -47,13 +49,14 @@ impl CommittedOffsets {
     pub(in crate::kafka) fn read(
         body: &mut Reader<'_>,
     ) -> Result<Result<Self, Malformed>, Malformed> {
-        let (mut count, mut fault) = (0, None);
+        let (mut count, mut has_errors, mut fault) = (0, false, None);
         let start = body.position();
         let bytes = body.nullable_list_bytes("Topics", |body| {
             let position = body.position();
             let mut negative = None;
             let topic = read_topic(body, |commit| {
                 count += 1;
+                has_errors |= commit.committed().is_err();
                 if commit.partition < 0 {
                     negative = Some(commit.partition);
                 }
@@ -81,6 +84,7 @@ impl CommittedOffsets {
                 version: body.version(),
                 encoding: body.encoding(),
                 count,
+                has_errors,
             }))),
         })
     }
@@ -96,6 +100,36 @@ impl CommittedOffsets {
         }
     }
 
+    /// Returns the commits that differ from those of `earlier`, sorted by partition; nothing where the two do not name the same
+    /// partitions in the same order.
+    ///
+    /// Only those are decoded: between two polls most partitions of a group stand still.
+    pub fn changes_since(
+        &self,
+        earlier: &Self,
+    ) -> Option<Vec<(TopicPartition, Result<Committed, KafkaError>)>> {
+        match (&self.0, &earlier.0) {
+            (Content::Encoded(now), Content::Encoded(before)) => now.changes_since(before),
+            (Content::Decoded(now), Content::Decoded(before)) => {
+                let is_same =
+                    |((id, _), (known, _)): (&PartitionCommit, &PartitionCommit)| id == known;
+                let pairs = || now.iter().zip(&**before);
+                let changed = pairs().filter(|(now, before)| now != before);
+                (now.len() == before.len() && pairs().all(is_same))
+                    .then(|| changed.map(|(now, _)| now.clone()).collect())
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns whether a partition failed.
+    pub fn has_errors(&self) -> bool {
+        match &self.0 {
+            Content::Encoded(encoded) => encoded.has_errors,
+            Content::Decoded(commits) => commits.iter().any(|(_, commit)| commit.is_err()),
+        }
+    }
+
     /// Returns whether there is no partition.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
@@ -107,31 +141,47 @@ impl CommittedOffsets {
 
 impl Encoded {
     fn decode(&self) -> Vec<PartitionCommit> {
-        let Self {
-            bytes,
-            version,
-            encoding,
-            count,
-        } = self;
-        let mut body = Reader::new(bytes, Schema::Response(Api::OFFSET_FETCH.name()));
-        body.set_version(*version, *encoding);
         // As many partitions were read before.
-        let mut commits = Vec::with_capacity(*count);
-        while !body.rest().is_empty() {
-            let mut topic: Option<TopicName> = None;
-            let read = read_topic(&mut body, |commit| {
-                let topic = topic.get_or_insert_with(|| {
-                    TopicName::from(str::from_utf8(commit.topic).unwrap_or_default())
-                });
-                let partition = TopicPartition::new(topic.clone(), commit.partition);
-                commits.push((partition, commit.committed()));
-            });
-            if read.is_err() {
-                // The same bytes were read before.
-                break;
+        let mut commits = Vec::with_capacity(self.count);
+        let mut names = Names::default();
+        commits.extend(self.commits().map(|commit| names.decode(&commit)));
+        sorted(commits)
+    }
+
+    fn changes_since(&self, earlier: &Self) -> Option<Vec<PartitionCommit>> {
+        if self == earlier {
+            return Some(Vec::new());
+        }
+        if self.count != earlier.count {
+            return None;
+        }
+        let mut changes = Vec::new();
+        let mut names = Names::default();
+        let (mut before, mut now) = (earlier.commits(), self.commits());
+        let mut left = self.count;
+        while left > 0 {
+            left -= now.skip_same(&mut before);
+            let (before, now) = (before.next()?, now.next()?);
+            left -= 1;
+            if !before.is_of_partition(&now) {
+                return None;
+            }
+            if !before.says_the_same_as(&now) {
+                changes.push(names.decode(&now));
             }
         }
-        sorted(commits)
+        Some(sorted(changes))
+    }
+
+    /// Returns the commits as they were sent.
+    fn commits(&self) -> WireCommits<'_> {
+        let mut body = Reader::new(&self.bytes, Schema::Response(Api::OFFSET_FETCH.name()));
+        body.set_version(self.version, self.encoding);
+        WireCommits {
+            body,
+            topic: &[],
+            left: 0,
+        }
     }
 }
 
@@ -173,6 +223,14 @@ struct WireCommit<'a> {
 }
 
 impl WireCommit<'_> {
+    fn is_of_partition(&self, other: &WireCommit<'_>) -> bool {
+        self.partition == other.partition && self.topic == other.topic
+    }
+
+    fn says_the_same_as(&self, other: &WireCommit<'_>) -> bool {
+        (self.offset, self.code) == (other.offset, other.code)
+    }
+
     fn committed(&self) -> Result<Committed, KafkaError> {
         if self.code != 0 {
             return Err(KafkaError::of(ErrorCode::new(i32::from(self.code))));
@@ -188,31 +246,141 @@ impl WireCommit<'_> {
     }
 }
 
+/// Commits of topics that were read once without an error.
+struct WireCommits<'a> {
+    body: Reader<'a>,
+    /// The topic of the newest commit.
+    topic: &'a [u8],
+    /// How many of its partitions are still to come.
+    left: usize,
+}
+
+impl WireCommits<'_> {
+    /// Passes over plain commits on the topic of the newest one as long as the bytes of both are the same, but not over its last
+    /// one; returns how many that were.
+    fn skip_same(&mut self, other: &mut Self) -> usize {
+        let are_flexible =
+            [&self.body, &other.body].map(Reader::encoding) == [Encoding::Flexible; 2];
+        let mut skipped = 0;
+        while are_flexible && skipped + 1 < self.left.min(other.left) {
+            let rest = other.body.rest().first_chunk();
+            let same = self
+                .body
+                .array_if(|bytes| is_plain(bytes) && rest == Some(bytes));
+            if same.is_none() {
+                break;
+            }
+            other.body.array_if::<PLAIN>(|_| true);
+            skipped += 1;
+        }
+        self.left -= skipped;
+        other.left -= skipped;
+        skipped
+    }
+}
+
+impl<'a> Iterator for WireCommits<'a> {
+    type Item = WireCommit<'a>;
+
+    fn next(&mut self) -> Option<WireCommit<'a>> {
+        while self.left == 0 {
+            if self.body.rest().is_empty() {
+                return None;
+            }
+            // The same bytes were read before: no error comes here.
+            (self.topic, self.left) = begin_topic(&mut self.body).ok()?;
+            if self.left == 0 {
+                self.body.end().ok()?;
+            }
+        }
+        let commit = read_commit(&mut self.body, self.topic).ok()?;
+        self.left -= 1;
+        if self.left == 0 {
+            self.body.end().ok()?;
+        }
+        Some(commit)
+    }
+}
+
+/// The name of the newest topic, so that its partitions share it.
+#[derive(Default)]
+struct Names<'a>(Option<(&'a [u8], TopicName)>);
+
+impl<'a> Names<'a> {
+    fn decode(&mut self, commit: &WireCommit<'a>) -> PartitionCommit {
+        let known = self.0.take().filter(|(sent, _)| *sent == commit.topic);
+        let (_, name) = self.0.insert(known.unwrap_or_else(|| {
+            let name = str::from_utf8(commit.topic).unwrap_or_default();
+            (commit.topic, TopicName::from(name))
+        }));
+        let partition = TopicPartition::new(name.clone(), commit.partition);
+        (partition, commit.committed())
+    }
+}
+
 /// Reads a topic, hands each of its partitions to `partition`, and returns its name.
 fn read_topic<'a>(
     body: &mut Reader<'a>,
     mut partition: impl FnMut(WireCommit<'a>),
 ) -> Result<&'a [u8], Malformed> {
-    let topic = body.string_bytes("Topics.Name")?;
-    body.each("Topics.Partitions", |body| {
-        let index = body.i32("Partitions.PartitionIndex")?;
-        let offset = body.i64("Partitions.CommittedOffset")?;
-        if body.version() >= 5 {
-            body.i32("Partitions.CommittedLeaderEpoch")?;
-        }
-        body.nullable_string_bytes("Partitions.Metadata")?;
-        let code = body.i16("Partitions.ErrorCode")?;
-        body.end()?;
-        partition(WireCommit {
-            topic,
-            partition: index,
-            offset,
-            code,
-        });
-        Ok(())
-    })?;
+    let (topic, count) = begin_topic(body)?;
+    for _ in 0..count {
+        partition(read_commit(body, topic)?);
+    }
     body.end()?;
     Ok(topic)
+}
+
+/// Reads the name of a topic, and how many partitions of it follow.
+fn begin_topic<'a>(body: &mut Reader<'a>) -> Result<(&'a [u8], usize), Malformed> {
+    let topic = body.string_bytes("Topics.Name")?;
+    Ok((topic, body.list_length("Topics.Partitions")?))
+}
+
+fn read_commit<'a>(body: &mut Reader<'a>, topic: &'a [u8]) -> Result<WireCommit<'a>, Malformed> {
+    if let Some(commit) = read_plain_commit(body, topic) {
+        return Ok(commit);
+    }
+    let partition = body.i32("Partitions.PartitionIndex")?;
+    let offset = body.i64("Partitions.CommittedOffset")?;
+    if body.version() >= 5 {
+        body.i32("Partitions.CommittedLeaderEpoch")?;
+    }
+    body.nullable_string_bytes("Partitions.Metadata")?;
+    let code = body.i16("Partitions.ErrorCode")?;
+    body.end()?;
+    Ok(WireCommit {
+        topic,
+        partition,
+        offset,
+        code,
+    })
+}
+
+/// How many bytes a commit has in the flexible encoding that has neither metadata nor tagged fields, as nearly all are: the
+/// partition, the offset, the leader epoch, the length of the metadata, the error code and the count of tagged fields.
+const PLAIN: usize = 4 + 8 + 4 + 1 + 2 + 1;
+
+/// Tells whether such a commit lies there; only in the flexible encoding, and at the begin of a commit.
+fn is_plain(bytes: &[u8; PLAIN]) -> bool {
+    bytes[16] <= 1 && bytes[19] == 0
+}
+
+/// Reads a plain commit: its size is known, so that one look at the bounds is enough. Reads nothing where it is another.
+fn read_plain_commit<'a>(body: &mut Reader<'a>, topic: &'a [u8]) -> Option<WireCommit<'a>> {
+    if body.encoding() == Encoding::Fixed {
+        return None;
+    }
+    let rest = body.array_if(is_plain)?;
+    let (partition, rest) = rest.split_first_chunk()?;
+    let (offset, rest) = rest.split_first_chunk()?;
+    let (code, _) = rest.get(5..)?.split_first_chunk()?;
+    Some(WireCommit {
+        topic,
+        partition: i32::from_be_bytes(*partition),
+        offset: i64::from_be_bytes(*offset),
+        code: i16::from_be_bytes(*code),
+    })
 }
 
 #[cfg(test)]
@@ -234,5 +402,23 @@ mod tests {
         assert!(!commits.is_empty());
         assert_eq!(commits, expected.into_iter().collect());
         assert!(CommittedOffsets::default().is_empty());
+    }
+
+    #[test]
+    fn changes_of_commits_that_a_fake_makes_are_found() {
+        let at = |offset| Ok(Committed::At(Offset::new(offset).expect("it is positive")));
+        let commits = |commits: &[(i32, i64)]| -> CommittedOffsets {
+            let commits = commits.iter();
+            commits
+                .map(|&(number, offset)| (TopicPartition::new("t", number), at(offset)))
+                .collect()
+        };
+        let before = commits(&[(0, 5), (1, 6)]);
+        assert_eq!(before.changes_since(&before), Some(Vec::new()));
+        let changes = commits(&[(0, 5), (1, 7)]).changes_since(&before);
+        assert_eq!(changes, Some(vec![(TopicPartition::new("t", 1), at(7))]));
+        for other in [&[(0, 5)][..], &[(0, 5), (2, 6)], &[(0, 5), (1, 6), (2, 6)]] {
+            assert_eq!(commits(other).changes_since(&before), None);
+        }
     }
 }

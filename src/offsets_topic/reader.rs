@@ -203,6 +203,20 @@ impl<'a> Reader<'a> {
         Ok(*bytes)
     }
 
+    /// Passes over the next `N` bytes and returns them, if they are there and are what `is_expected` looks for; stays where it
+    /// is otherwise.
+    pub(crate) fn array_if<const N: usize>(
+        &mut self,
+        is_expected: impl FnOnce(&[u8; N]) -> bool,
+    ) -> Option<&'a [u8; N]> {
+        let bytes = self
+            .rest()
+            .first_chunk()
+            .filter(|bytes| is_expected(bytes))?;
+        self.position += N;
+        Some(bytes)
+    }
+
     pub(crate) fn string(&mut self, field: &'static str) -> Read<&'a str> {
         let position = self.position;
         let text = self.nullable_string(field)?;

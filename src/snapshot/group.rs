@@ -18,9 +18,9 @@ pub struct GroupRow {
     pub measured: Moment,
     /// Every partition that is assigned to a member or has a commit, by topic and number.
     pub partitions: PartitionRows,
-    /// Whether nothing waits on any partition and all pairs were read together, so that there is nothing to judge while
-    /// nothing moves.
-    pub is_quiet: bool,
+    /// The places of the partitions on which there is something to judge even while nothing moves, in order: records wait, or
+    /// they were not read with the others. Nothing where it is not known which.
+    pub restless: Option<Arc<[usize]>>,
     /// How far its consumers read.
     pub isolation: Isolation,
     /// What the rules say of it: the status of its worst partition.
@@ -77,7 +77,7 @@ impl GroupRow {
             id,
             membership,
             measured,
-            is_quiet: _,
+            restless: _,
             partitions,
             isolation,
             verdict,
@@ -101,14 +101,29 @@ impl GroupRow {
             && (is_same_time || !self.tells_time())
     }
 
+    /// Returns the rows of the restless partitions, and maybe others.
+    pub fn restless_rows(&self) -> impl Iterator<Item = &PartitionRow> {
+        let known = self.restless.iter().flat_map(|places| places.iter());
+        let known = known.map(|place| &self.partitions[*place]);
+        let all = self.restless.is_none().then(|| self.partitions.iter());
+        known.chain(all.into_iter().flatten())
+    }
+
+    /// Tells whether no partition is restless.
+    pub fn is_quiet(&self) -> bool {
+        self.restless
+            .as_ref()
+            .is_some_and(|places| places.is_empty())
+    }
+
     fn tells_time(&self) -> bool {
-        !self.is_quiet && self.partitions.iter().any(PartitionRow::tells_time)
+        self.restless_rows().any(PartitionRow::tells_time)
     }
 
     /// Tells whether the newest cycle could read everything about the group.
     pub fn is_read_in_full(&self) -> bool {
         let has_gap = |row: &PartitionRow| row.failure.is_some();
-        self.failures.is_empty() && (self.is_quiet || !self.partitions.iter().any(has_gap))
+        self.failures.is_empty() && !self.restless_rows().any(has_gap)
     }
 }
 
@@ -193,7 +208,7 @@ mod tests {
                 instant: Instant::now(),
                 time: Timestamp::EPOCH,
             },
-            is_quiet: false,
+            restless: None,
             partitions: partitions.iter().map(partition).collect(),
             isolation: Isolation::default(),
             verdict: Verdict::Ok,

@@ -1,11 +1,12 @@
 //! The rows of a group's partitions, in pieces that snapshots share.
 
+use std::cmp::Ordering;
 use std::iter::FusedIterator;
 use std::ops::Index;
 use std::sync::Arc;
 
 use super::PartitionRow;
-use crate::lag::{TopicName, TopicPartition};
+use crate::lag::{PartitionId, TopicName, TopicPartition};
 
 /// How many rows a piece has: few enough that a changed row costs little, many enough that pieces do.
 const PIECE: usize = 8;
@@ -115,10 +116,7 @@ impl PartitionRows {
         let mut start = 0;
         std::iter::from_fn(move || {
             let topic = &self.row(start)?.id.topic;
-            let mut end = start + 1;
-            while self.row(end).is_some_and(|row| row.id.topic == *topic) {
-                end += 1;
-            }
+            let end = self.end_of(topic, start);
             let run = PartitionRun {
                 rows: self,
                 start,
@@ -132,6 +130,19 @@ impl PartitionRows {
     /// Tells whether both are clones of one another, and not only equal.
     pub fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.pieces, &other.pieces)
+    }
+
+    /// Returns the place behind the last row of a topic whose rows begin at `start`: by pieces first, as a topic may have many.
+    fn end_of(&self, topic: &TopicName, start: usize) -> usize {
+        let next = start / PIECE + 1;
+        let later = self.pieces.get(next..).unwrap_or_default();
+        let is_of_topic = |row: &PartitionRow| row.id.topic == *topic;
+        let whole = later.partition_point(|piece| piece.first().is_some_and(is_of_topic));
+        // The topic ends in the last piece that begins with it, or in the one it begins in.
+        let last = next + whole - 1;
+        let rows = self.pieces.get(last).map_or(&[][..], |piece| piece);
+        let from = start.saturating_sub(last * PIECE).min(rows.len());
+        last * PIECE + from + rows[from..].partition_point(is_of_topic)
     }
 
     fn row(&self, place: usize) -> Option<&PartitionRow> {
@@ -199,7 +210,31 @@ impl<'a> PartitionRun<'a> {
 
     /// Returns the rows in order.
     pub fn iter(self) -> impl Iterator<Item = &'a PartitionRow> {
-        (self.start..self.end).map(|place| &self.rows[place])
+        self.places().map(|place| &self.rows[place])
+    }
+
+    /// Returns the places of the rows among all of the group.
+    pub fn places(self) -> std::ops::Range<usize> {
+        self.start..self.end
+    }
+
+    /// Returns the place of a partition's row among all of the group; only in a run of one topic.
+    pub fn place(self, partition: PartitionId) -> Option<usize> {
+        let (mut start, mut end) = (self.start, self.end);
+        // Most topics have their partitions one after the other, from 0.
+        let likely = start + usize::try_from(partition.0).ok()?;
+        if likely < end && self.rows[likely].id.partition == partition {
+            return Some(likely);
+        }
+        while start < end {
+            let middle = start.midpoint(end);
+            match self.rows[middle].id.partition.cmp(&partition) {
+                Ordering::Less => start = middle + 1,
+                Ordering::Greater => end = middle,
+                Ordering::Equal => return Some(middle),
+            }
+        }
+        None
     }
 }
 
@@ -247,10 +282,27 @@ mod tests {
                 .map(|&count| usize::try_from(count).expect("small"))
                 .collect();
             assert_eq!(by_topic, expected);
+            for (_, run) in rows.by_topic() {
+                for place in run.places() {
+                    assert_eq!(run.place(rows[place].id.partition), Some(place));
+                }
+                for strange in [-1, 99] {
+                    assert_eq!(run.place(PartitionId(strange)), None);
+                }
+            }
             let told = rows.by_topic().flat_map(|(_, run)| run.iter());
             assert!(told.eq(rows.iter()));
             assert!(rows.all().iter().eq(rows.iter()));
         }
+    }
+
+    #[test]
+    fn a_partition_of_a_topic_is_found_among_gaps() {
+        let ids = [0, 3, 4, 9].map(|number| TopicPartition::new("t", number));
+        let row = |id| PartitionRow::new(id, Err((Unavailable::Committed, None)), None);
+        let rows: PartitionRows = ids.map(row).into_iter().collect();
+        let places = [0, 1, 3, 4, 9].map(|number| rows.all().place(PartitionId(number)));
+        assert_eq!(places, [Some(0), None, Some(1), Some(2), Some(3)]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::ages::Ages;
+use super::super::ages::{Ages, Standings};
 use super::super::config::PollConfig;
 use super::super::failure::Operation;
 use super::super::fetch::groups::{Described, GroupAnswer, Seen};
@@ -17,7 +17,7 @@ use super::{is_fresh, partitions};
 use crate::kafka::{GroupDescription, KafkaError};
 use crate::lag::{
     BrokerId, Committed, GroupId, Isolation, Lag, TopicName, TopicPartition, Unavailable, Verdict,
-    Watermarks, partition_lag,
+    Wait, Watermarks, partition_lag,
 };
 use crate::snapshot::{GroupFailure, GroupRow, Membership, Moment, PartitionRow, Reading};
 
@@ -51,14 +51,19 @@ pub(super) fn row(
         membership,
         measured: evidence.now,
         partitions,
-        is_quiet: false,
+        restless: None,
         isolation,
         verdict: Verdict::Ok,
         judged_at: evidence.now.time,
         failures: failures(&answer),
         activity: before.map_or_else(Arc::default, |before| Arc::clone(&before.activity)),
     };
-    tell_news(&mut row, before, &answer.seen, evidence);
+    tell_news(&mut row, &answer.seen, |row| {
+        // What it did before it was first seen is unknown.
+        before.map_or_else(News::default, |before| {
+            News::between(before, row, evidence.now_ms)
+        })
+    });
     (!is_gone(&row, &answer, evidence)).then_some(row)
 }
 
@@ -77,11 +82,14 @@ pub(super) fn touched(
     let mut row = GroupRow {
         membership: membership.map(Arc::new),
         measured: evidence.now,
-        is_quiet: before.is_quiet && touched.is_empty(),
+        restless: before.restless.clone().filter(|_| touched.is_empty()),
         partitions: partitions::touched(before, touched, evidence),
         ..before.clone()
     };
-    tell_news(&mut row, Some(before), &answer.seen, evidence);
+    tell_news(&mut row, &answer.seen, |row| {
+        let places = touched.iter().map(|touched| touched.place);
+        News::at(places, before, row, evidence.now_ms)
+    });
     row
 }
 
@@ -110,7 +118,7 @@ pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
         id: before.id.clone(),
         membership: evidence.kept_membership(Some(before)),
         measured: evidence.now,
-        is_quiet: false,
+        restless: None,
         partitions: before
             .partitions
             .iter()
@@ -170,18 +178,16 @@ fn set_apart(row: &mut PartitionRow, now: Moment) {
     });
 }
 
-/// Adds to the row what the group was seen to do.
-fn tell_news(row: &mut GroupRow, before: Option<&GroupRow>, seen: &Seen, evidence: Evidence<'_>) {
-    match (seen, before) {
-        (Seen::Told(activity), _) => row.activity = Arc::clone(activity),
-        (Seen::Compared, Some(before)) => {
-            let news = News::between(before, row, evidence.now_ms);
+/// Adds to the row what the group was seen to do; `compare` returns what two polls show of it.
+fn tell_news(row: &mut GroupRow, seen: &Seen, compare: impl FnOnce(&GroupRow) -> News) {
+    match seen {
+        Seen::Told(activity) => row.activity = Arc::clone(activity),
+        Seen::Compared => {
+            let news = compare(row);
             if !news.is_empty() {
                 news.add_to(Arc::make_mut(&mut row.activity));
             }
         }
-        // What it did before it was first seen is unknown.
-        (Seen::Compared, None) => {}
     }
 }
 
@@ -297,11 +303,12 @@ fn failures(answer: &GroupAnswer) -> Vec<GroupFailure> {
 }
 
 impl Evidence<'_> {
-    /// Returns the pair of one cycle; why there is none unless both halves were read.
+    /// Returns the pair of one cycle; why there is none unless both halves were read. Where the group stands is looked for at
+    /// `hint` first.
     pub(super) fn reading(
         &self,
-        group: &GroupId,
-        id: &TopicPartition,
+        standings: Standings<'_>,
+        (id, hint): (&TopicPartition, usize),
         (committed, marks): (
             Result<Committed, Unavailable>,
             Result<Watermarks, Unavailable>,
@@ -313,9 +320,26 @@ impl Evidence<'_> {
             Lag::Known(distance) => distance.lag > 0,
             Lag::NoCommit { .. } => false,
         };
-        let wait = waits.then(|| self.ages.wait(group, id)).flatten();
+        let wait = waits.then(|| standings.wait(id, hint)).flatten();
         let (committed, marks) = (committed?, marks?);
         Ok(Reading::new(committed, marks, isolation, wait))
+    }
+
+    /// Tells whether the pair of this cycle is that of a row which was read with the others of its group. Records wait since
+    /// `wait`, where any do.
+    pub(super) fn reads_the_same(
+        &self,
+        row: &PartitionRow,
+        committed: Committed,
+        wait: Option<Wait>,
+    ) -> bool {
+        let reading = row.reading.as_ref().filter(|_| row.failure.is_none());
+        reading.is_some_and(|reading| {
+            reading.is_of_its_group()
+                && reading.committed == committed
+                && self.marks(&row.id) == Ok(reading.marks)
+                && reading.wait() == wait
+        })
     }
 
     pub(super) fn marks(&self, id: &TopicPartition) -> Result<Watermarks, Unavailable> {

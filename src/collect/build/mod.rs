@@ -8,7 +8,7 @@ mod group;
 mod partitions;
 mod topic;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -21,6 +21,7 @@ use super::fetch::listing::Coverage;
 use super::fetch::marks::Marks;
 use super::fetch::topology::{Currency, Topology};
 use super::kinds::SkippedGroups;
+use super::places::Map;
 use super::renewal::{Renewal, Renewals};
 use crate::lag::{GroupId, Share, Timestamp, TopicPartition};
 use crate::snapshot::{
@@ -294,7 +295,7 @@ fn group_rows(
     renewals: &Renewals,
     evidence: Evidence<'_>,
 ) -> Vec<Arc<GroupRow>> {
-    let mut known: HashMap<&GroupId, &GroupRow> = previous
+    let mut known: Map<&GroupId, &GroupRow> = previous
         .groups
         .iter()
         .map(|row| (&row.id, row.as_ref()))

@@ -3,11 +3,11 @@
 //! All lists are sorted by partition and walked side by side; what is the same for all partitions of a topic is looked up
 //! once for each run of them.
 
-use std::collections::HashMap;
-
 use super::group::Evidence;
+use crate::collect::ages::Standings;
 use crate::collect::fetch::groups::{Described, GroupAnswer};
 use crate::collect::fetch::topology::Currency;
+use crate::collect::places::Map;
 use crate::collect::renewal::Touched;
 use crate::kafka::{KafkaError, PartitionMetadata};
 use crate::lag::{
@@ -198,13 +198,15 @@ pub(super) fn rows(
 ) -> PartitionRows {
     let owners = membership.map(owners).unwrap_or_default();
     let isolation = evidence.config.isolation(group);
-    let row = |(id, committed): (TopicPartition, Result<Committed, Unavailable>)| {
-        let known = before.and_then(|before| Some((before, before.partitions.get(&id)?)));
-        let owner = owners.get(&id).copied();
-        let committed = (committed, isolation);
-        row(group, id, committed, known, owner, evidence)
-    };
-    commits.into_iter().map(row).collect()
+    let standings = evidence.ages.standings(group);
+    let row =
+        |((id, committed), hint): ((TopicPartition, Result<Committed, Unavailable>), usize)| {
+            let known = before.and_then(|before| Some((before, before.partitions.get(&id)?)));
+            let owner = owners.get(&id).copied();
+            let committed = (committed, isolation);
+            row((id, hint), standings, committed, known, owner, evidence)
+        };
+    commits.into_iter().zip(0..).map(row).collect()
 }
 
 /// Returns the rows of before with those of some partitions made anew, which are to be judged: all of before where those say
@@ -214,11 +216,15 @@ pub(super) fn touched(
     touched: &[Touched],
     evidence: Evidence<'_>,
 ) -> PartitionRows {
+    let standings = evidence.ages.standings(&before.id);
     let made = touched.iter().filter_map(|&Touched { place, committed }| {
         let known = &before.partitions[place];
+        if evidence.reads_the_same(known, committed, standings.wait(&known.id, place)) {
+            return None;
+        }
         let row = row(
-            &before.id,
-            known.id.clone(),
+            (known.id.clone(), place),
+            standings,
             (Ok(committed), before.isolation),
             Some((before, known)),
             known.owner,
@@ -230,15 +236,15 @@ pub(super) fn touched(
 }
 
 fn row(
-    group: &GroupId,
-    id: TopicPartition,
+    (id, hint): (TopicPartition, usize),
+    standings: Standings<'_>,
     (committed, isolation): (Result<Committed, Unavailable>, Isolation),
     known: Option<(&GroupRow, &PartitionRow)>,
     owner: Option<MemberIndex>,
     evidence: Evidence<'_>,
 ) -> PartitionRow {
     let marks = evidence.marks(&id);
-    let reading = evidence.reading(group, &id, (committed, marks), isolation);
+    let reading = evidence.reading(standings, (&id, hint), (committed, marks), isolation);
     let reading = reading.map_err(|failure| {
         let kept = known.and_then(|(before, row)| evidence.kept(before.measured, row));
         (failure, kept)
@@ -247,10 +253,10 @@ fn row(
 }
 
 /// Returns the member that owns each partition: the first by id, should two claim it in the middle of a rebalance.
-fn owners(membership: &Membership) -> HashMap<&TopicPartition, MemberIndex> {
+fn owners(membership: &Membership) -> Map<&TopicPartition, MemberIndex> {
     let mut members: Vec<_> = membership.members.iter().zip(0..).collect();
     members.sort_by_key(|(member, _)| &member.id);
-    let mut owners = HashMap::new();
+    let mut owners = Map::default();
     for (member, index) in members {
         let Some(index) = MemberIndex::new(index) else {
             continue;

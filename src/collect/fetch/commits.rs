@@ -1,8 +1,8 @@
-//! Committed offsets of a group as they were fetched: decoded only where they differ from those of the newest row.
+//! Committed offsets of a group as they were fetched: only those are decoded that differ from those of the newest row.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use crate::collect::places::Map;
 use crate::kafka::{CommittedOffsets, KafkaError};
 use crate::lag::{Committed, GroupId, TopicPartition};
 
@@ -15,7 +15,8 @@ pub(in crate::collect) struct FetchedCommits {
     /// As the coordinator sent it; nothing where records showed it.
     sent: Option<CommittedOffsets>,
     decoded: OnceLock<Arc<Commits>>,
-    is_unchanged: bool,
+    /// Those that differ from what the group's newest row was made of; nothing where they cannot be compared with it.
+    changes: Option<Commits>,
 }
 
 impl FetchedCommits {
@@ -24,7 +25,7 @@ impl FetchedCommits {
         Self {
             sent: None,
             decoded: OnceLock::from(commits),
-            is_unchanged: false,
+            changes: None,
         }
     }
 
@@ -42,23 +43,24 @@ impl FetchedCommits {
         self.commits().iter()
     }
 
-    /// Returns whether they are those that the group's newest row was made of.
-    pub(in crate::collect) fn is_unchanged(&self) -> bool {
-        self.is_unchanged
+    /// Returns the commits that differ from those that the group's newest row was made of, sorted by partition; nothing where
+    /// that is not known, or where other partitions are among them.
+    pub(in crate::collect) fn changes(&self) -> Option<&Commits> {
+        self.changes.as_ref()
     }
 
-    /// Returns the first partition's error, where a partition could not be read. Unchanged commits have none.
+    /// Returns the first partition's error, where a partition could not be read.
     pub(in crate::collect) fn failure(&self) -> Option<&KafkaError> {
-        if self.is_unchanged {
+        if self.sent.as_ref().is_some_and(|sent| !sent.has_errors()) {
             return None;
         }
         self.iter().find_map(|(_, commit)| commit.as_ref().err())
     }
 }
 
-/// The commits that the newest rows were made of, as coordinators sent them: equal bytes need no decoding.
+/// The commits that the newest rows were made of, as coordinators sent them.
 #[derive(Debug, Default)]
-pub(in crate::collect) struct KnownCommits(HashMap<GroupId, CommittedOffsets>);
+pub(in crate::collect) struct KnownCommits(Map<GroupId, CommittedOffsets>);
 
 impl KnownCommits {
     /// Returns what was fetched, by comparison with what is known.
@@ -67,12 +69,17 @@ impl KnownCommits {
         group: &GroupId,
         sent: CommittedOffsets,
     ) -> FetchedCommits {
-        let known = self.0.get(group).filter(|known| **known == sent);
+        let known = self.0.get(group);
+        let changes = known.and_then(|known| sent.changes_since(known));
+        // The bytes that are known already, so that they are kept once.
+        let sent = match (known, &changes) {
+            (Some(known), Some(changes)) if changes.is_empty() => known.clone(),
+            _ => sent,
+        };
         FetchedCommits {
-            is_unchanged: known.is_some(),
-            // The bytes that are known already, so that they are kept once.
-            sent: Some(known.cloned().unwrap_or(sent)),
+            sent: Some(sent),
             decoded: OnceLock::new(),
+            changes,
         }
     }
 

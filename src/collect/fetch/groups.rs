@@ -1,6 +1,6 @@
 //! Phase 3: members and committed offsets of groups, many groups a request and a bounded number of requests at a time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,14 @@ use tokio::time::{Instant, timeout_at};
 
 use super::super::config::PollConfig;
 use super::super::failure::{Contact, Failure, Operation, Subject, is_answer};
+use super::super::places::Map;
 use super::commits::{FetchedCommits, KnownCommits};
 use super::listing::{Listed, Prospect, Target};
 use super::topology::Topology;
 use super::{Budget, within};
 use crate::kafka::{Admin, ErrorCode, GroupDescription, GroupQuery, KafkaError};
 use crate::lag::{BrokerId, Committed, GroupId, TopicPartition};
-use crate::snapshot::{Activity, GroupState, GroupType};
+use crate::snapshot::{Activity, GroupRow, GroupState, GroupType};
 
 /// The most groups of one call. The client sends them in as few requests as the brokers let it.
 const MOST_GROUPS: usize = 100;
@@ -195,11 +196,12 @@ impl GroupPhase<'_> {
         batches: Vec<Vec<GroupQuery>>,
         end: Instant,
         ask: impl Fn(Vec<GroupQuery>) -> F,
-    ) -> HashMap<GroupId, T>
+    ) -> Map<GroupId, T>
     where
         F: Future<Output = Vec<(GroupId, T)>>,
     {
-        let mut answers = HashMap::with_capacity(batches.iter().map(Vec::len).sum());
+        let mut answers = Map::default();
+        answers.reserve(batches.iter().map(Vec::len).sum());
         let calls = stream::iter(batches).map(ask);
         let mut calls = std::pin::pin!(calls.buffer_unordered(self.config.max_in_flight.max(1)));
         // A call that began in time ends within the grace of `within`.
@@ -273,18 +275,35 @@ impl GroupAnswer {
     }
 
     /// Returns the partitions that may be the group's by what was answered: those with a commit, and those assigned.
-    pub(in crate::collect) fn partitions(&self) -> impl Iterator<Item = &TopicPartition> {
+    /// `before` is its newest row.
+    pub(in crate::collect) fn partitions<'a>(
+        &'a self,
+        before: Option<&'a GroupRow>,
+    ) -> impl Iterator<Item = &'a TopicPartition> {
         // Where nobody tells the members, a partition that was asked for by name may be theirs without a commit.
         let may_be_assigned = matches!(self.description, Described::Unsupported);
-        let read = self.committed.iter().flat_map(FetchedCommits::iter);
-        let committed = read
-            .filter(move |(_, commit)| may_be_assigned || !matches!(commit, Ok(Committed::Never)));
+        let is_ours = move |commit: &Result<Committed, KafkaError>| {
+            may_be_assigned || !matches!(commit, Ok(Committed::Never))
+        };
+        let committed = self.committed.iter().flat_map(move |read| {
+            // What did not change since the row was made need not be decoded.
+            let changes = before.and_then(|row| Some((row, read.changes()?)));
+            let known = changes
+                .into_iter()
+                .flat_map(|(row, _)| row.partitions.iter().map(|row| &row.id));
+            let decoded = match changes {
+                Some((_, changes)) => changes,
+                None => read.commits().as_ref(),
+            };
+            let decoded = decoded.iter().filter(move |(_, commit)| is_ours(commit));
+            known.chain(decoded.map(|(id, _)| id))
+        });
         let members = match &self.description {
             Described::Answered(description) => description.members.as_slice(),
             _ => &[],
         };
         let assigned = members.iter().flat_map(|member| &member.assignment);
-        committed.map(|(id, _)| id).chain(assigned)
+        committed.chain(assigned)
     }
 
     /// Returns the calls that failed, and one failure for the partitions that did.

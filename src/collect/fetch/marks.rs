@@ -71,7 +71,9 @@ fn leaders_of_groups(
         answer.is_some_and(|answer| matches!(answer.description, Described::Failed(_)))
     });
     let held = undescribed.flat_map(|row| row.partitions.iter().map(|row| &row.id));
-    let asked = groups.values().flat_map(GroupAnswer::partitions);
+    let asked = groups
+        .iter()
+        .flat_map(|(id, answer)| answer.partitions(previous.group(id).map(AsRef::as_ref)));
     asked
         .chain(held)
         .filter_map(|id| {

@@ -18,14 +18,15 @@ use super::config::PollConfig;
 use super::fetch::Budget;
 use super::fetch::marks::Marks;
 use super::places::Map;
-use super::renewal::{Renewal, Renewals};
+use super::renewal::{Renewal, Renewals, Touched};
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{
     Committed, GroupId, Headroom, LogStart, Members, Status, Timestamp, TopicName, TopicPartition,
     Unread, Verdict, Wait, Window, headroom,
 };
 use crate::snapshot::{
-    ClusterSnapshot, GroupRow, GroupState, Judgement, Membership, PartitionRow, Reading,
+    ClusterSnapshot, GroupRow, GroupState, Judgement, Membership, PartitionRow, PartitionRows,
+    Reading,
 };
 
 /// What is remembered of groups, logs and topics.
@@ -125,12 +126,13 @@ impl Judging {
             None => groups.entry(row.id.clone()).or_default(),
         };
         let at = Timestamp::from(now.time);
-        if row.is_quiet {
+        if row.is_quiet() {
             // Nothing of it was made anew.
             return past.see(judged, at);
         }
         let renewal = renewals.of(&row.id);
-        if let Some(before) = previous.group(&row.id) {
+        let before = previous.group(&row.id);
+        if let Some(before) = before {
             past.catch_up(before, renewal);
         }
         let row = Arc::make_mut(row);
@@ -183,7 +185,7 @@ impl Judging {
         let neighbours = LazyCell::new(|| past.neighbours(row));
         let next_door = |partition: &PartitionRow| neighbours.newest(partition);
         // The verdict rests on the findings alone: it stays where they do, and no partition comes or goes.
-        let known = previous.group(&row.id).filter(|_| touched.is_some());
+        let known = before.filter(|_| touched.is_some());
         let mut has_news = known.is_none();
         let judgements: Vec<(usize, Judgement)> = places
             .into_iter()
@@ -212,10 +214,13 @@ impl Judging {
         for (place, judgement) in judgements {
             row.partitions.get_mut(place).judge(judgement);
         }
-        row.is_quiet =
-            past.abandoned.is_empty() && row.partitions.iter().all(PartitionRow::stands_still);
+        let known = before.and_then(|before| before.restless.as_deref());
+        // Whether a topic is abandoned depends on the time alone.
+        let is_known = past.abandoned.is_empty();
+        row.restless =
+            is_known.then(|| restless(&row.partitions, known.zip(touched.map(Vec::as_slice))));
         if has_news {
-            let findings = row.partitions.iter().filter(|row| !row.is_quiet());
+            let findings = row.restless_rows().filter(|row| !row.is_quiet());
             row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement().finding)));
         }
     }
@@ -293,6 +298,22 @@ fn earliest(reading: &Reading) -> Option<Timestamp> {
     match reading.wait()? {
         Wait::Over => None,
         Wait::Since { earliest, .. } => earliest,
+    }
+}
+
+/// Returns the places of the rows that do not stand still. Where it is known which did not and which were touched since, the
+/// others are not looked at.
+fn restless(rows: &PartitionRows, known: Option<(&[usize], &[Touched])>) -> Arc<[usize]> {
+    let is_restless = |place: &usize| !rows[*place].stands_still();
+    match known {
+        Some((known, touched)) => {
+            let touched = touched.iter().map(|touched| touched.place);
+            let mut places: Vec<usize> = known.iter().copied().chain(touched).collect();
+            places.sort_unstable();
+            places.dedup();
+            places.into_iter().filter(is_restless).collect()
+        }
+        None => (0..rows.len()).filter(is_restless).collect(),
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::ages::{Ages, Sight};
 use super::super::build::{self, Changes, Fetched, Ground, Now};
 use super::super::failure::Contact;
-use super::super::fetch::commits::FetchedCommits;
+use super::super::fetch::commits::{FetchedCommits, KnownCommits};
 use super::super::fetch::groups::{Described, GroupAnswer, Seen};
 use super::super::fetch::listing::Coverage;
 use super::super::fetch::marks::Marks;
@@ -66,6 +66,8 @@ struct Scene {
 /// What one way of making rows remembers and shows.
 struct Side {
     takes_over: bool,
+    /// What the newest rows were made of, where a cycle has asked.
+    known: KnownCommits,
     ages: Ages,
     judging: Judging,
     shown: ClusterSnapshot,
@@ -154,9 +156,11 @@ impl Scene {
         }
     }
 
-    /// Returns what the coordinator answers; what is followed tells the same and also what was taken back, and never fails.
-    fn answer(&self, is_followed: bool) -> GroupAnswer {
+    /// Returns what is known of the group. What is followed tells what the coordinator answers and also what was taken back,
+    /// and never fails; an answer is compared with what is known.
+    fn answer(&self, known: Option<&KnownCommits>) -> GroupAnswer {
         let error = || KafkaError::of(ErrorCode::TIMED_OUT);
+        let is_followed = known.is_none();
         let commits = places().filter_map(|place| {
             let fails = self.commit_fails[place] && !is_followed;
             let commit = match (fails, self.commits[place]) {
@@ -192,10 +196,10 @@ impl Scene {
                 coordinator: Some(BrokerId(1)),
                 members,
             }),
-            committed: if self.fails && !is_followed {
-                Err(error())
-            } else {
-                Ok(FetchedCommits::decoded(Arc::new(commits.collect())))
+            committed: match known {
+                None => Ok(FetchedCommits::decoded(Arc::new(commits.collect()))),
+                Some(_) if self.fails => Err(error()),
+                Some(known) => Ok(known.compare(&billing(), commits.collect())),
             },
             seen: Seen::Compared,
         }
@@ -224,6 +228,7 @@ impl Side {
     fn new(takes_over: bool, now: Now) -> Self {
         Self {
             takes_over,
+            known: KnownCommits::default(),
             ages: Ages::default(),
             judging: Judging::default(),
             shown: build::blank(&PollConfig::default(), now),
@@ -235,7 +240,13 @@ impl Side {
         let mut fetched = Fetched::begin(Some(Arc::clone(topology)), Currency::Current, Vec::new());
         fetched.contact = Contact::Made;
         fetched.coverage = Coverage::Whole;
-        fetched.groups = [(billing(), scene.answer(scene.seconds.is_multiple_of(2)))].into();
+        let is_followed = scene.seconds.is_multiple_of(2);
+        let answer = scene.answer((!is_followed).then_some(&self.known));
+        let id = billing();
+        let committed = answer.committed.as_ref();
+        self.known
+            .replace(committed.map(|commits| (&id, commits)).into_iter());
+        fetched.groups = [(billing(), answer)].into();
         fetched.marks = scene.marks(places());
         let renewals = if self.takes_over {
             Renewals::of_cycle(&fetched.groups, &fetched.marks, &self.shown)
@@ -258,7 +269,8 @@ impl Side {
     fn follow(&mut self, scene: &Scene, topology: &Arc<Topology>, now: Now) {
         let config = PollConfig::default();
         let partitions: BTreeSet<_> = scene.unread.iter().copied().map(id).collect();
-        let groups: BTreeMap<_, _> = [(billing(), (scene.answer(true), partitions))].into();
+        let groups: BTreeMap<_, _> = [(billing(), (scene.answer(None), partitions))].into();
+        self.known.clear();
         let marks = scene.marks(scene.unread.iter().copied());
         let renewals = if self.takes_over {
             Renewals::of_changes(&groups, &marks, &self.shown)
@@ -338,7 +350,7 @@ fn compare(one: &ClusterSnapshot, other: &ClusterSnapshot) -> Result<(), TestCas
     prop_assert_eq!(&one.partitions, &other.partitions);
     prop_assert!(one.shows_the_same_as(other), "{one:#?}\n{other:#?}");
     prop_assert_eq!(one.measured, other.measured);
-    prop_assert_eq!(one.is_quiet, other.is_quiet);
+    prop_assert_eq!(&one.restless, &other.restless);
     prop_assert_eq!(
         one.membership
             .as_ref()

@@ -106,7 +106,7 @@ pub(super) fn group_summary<'a>(
         membership: _,
         measured,
         partitions,
-        is_quiet: _,
+        restless: _,
         isolation: _,
         verdict,
         judged_at,

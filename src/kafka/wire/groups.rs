@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::client::{KafkaAdmin, is_unreachable};
 use super::cluster::{PATIENCE, Use};
@@ -350,8 +350,8 @@ where
 /// Asks about each group at its coordinator: the known one, or else every broker, another one first each time, until one
 /// does not say that it is another.
 ///
-/// A broker that turns out not to be the coordinator, or cannot be asked within half of the time, is forgotten, and the
-/// others are asked. Asks each broker once at most, however often coordinators move.
+/// A broker that turns out not to be the coordinator, or cannot be asked, is forgotten. Where a known one has not answered
+/// after half of the time, the others are asked as well. Asks each broker once at most, however often coordinators move.
 async fn at_coordinators<T, F>(
     admin: &KafkaAdmin,
     groups: Vec<GroupId>,
@@ -364,41 +364,40 @@ where
     if groups.is_empty() {
         return Answers::new();
     }
-    let brokers = match admin.learn_brokers(deadline).await {
-        Ok(brokers) => brokers,
-        Err(error) => {
-            return groups
-                .into_iter()
-                .map(|group| (group, Err(error.clone())))
-                .collect();
-        }
-    };
+    if let Err(error) = admin.learn_brokers(deadline).await {
+        return groups
+            .into_iter()
+            .map(|group| (group, Err(error.clone())))
+            .collect();
+    }
     let mut search = Search {
         admin,
         answers: Answers::new(),
-        refused: HashSet::new(),
+        asked: HashSet::new(),
         is_guessing: false,
     };
     let (by_broker, mut open) = admin.coordinators.sort(groups);
-    let now = Instant::now();
-    let first_deadline = if brokers.len() > 1 {
-        now + deadline.saturating_duration_since(now) / 2
-    } else {
-        deadline
+    let ask = |broker, groups| {
+        let answers = ask(broker, groups, deadline);
+        async move { (broker, answers.await) }
     };
-    let mut running: FuturesUnordered<_> = by_broker
-        .into_iter()
-        .map(|(broker, groups)| {
-            let answers = ask(broker, groups, first_deadline);
-            async move { (broker, answers.await) }
-        })
-        .collect();
-    while let Some((broker, answers)) = running.next().await {
-        open.extend(search.take(broker, answers));
+    let mut running = FuturesUnordered::new();
+    let mut asked = Vec::new();
+    for (broker, groups) in by_broker {
+        asked.extend(groups.iter().map(|group| (broker, group.clone())));
+        running.push(ask(broker, groups));
     }
+    let now = Instant::now();
+    let half = now + deadline.saturating_duration_since(now) / 2;
+    while let Ok(Some((broker, answers))) = timeout_at(half, running.next()).await {
+        search.take(broker, answers);
+    }
+    // What a known coordinator says counts, also that it cannot answer.
+    asked.retain(|(_, group)| search.is_open(group));
+    open.extend(asked.iter().map(|(_, group)| group.clone()));
+    search.asked.extend(asked);
     search.is_guessing = true;
     let mut others = admin.cluster.brokers_in_turn().into_iter();
-    let mut running = FuturesUnordered::new();
     let mut next_at = Instant::now();
     let mut nobody = KafkaError::of(ErrorCode::COORDINATOR_NOT_AVAILABLE);
     loop {
@@ -410,10 +409,11 @@ where
         if running.is_empty() || next_at <= Instant::now() {
             next_at = Instant::now() + PATIENCE;
             if let Some(broker) = others.next() {
-                let left = search.not_refused_by(broker, &open);
+                let left = search.not_asked(broker, &open);
                 if !left.is_empty() {
-                    let answers = ask(broker, left, deadline);
-                    running.push(async move { (broker, answers.await) });
+                    let asked = left.iter().map(|group| (broker, group.clone()));
+                    search.asked.extend(asked);
+                    running.push(ask(broker, left));
                 }
                 continue;
             }
@@ -435,6 +435,8 @@ where
                     code: ErrorCode::TIMED_OUT,
                     message: "no broker answered for the group in time".to_owned(),
                 });
+                // The one that was silent may be the coordinator.
+                search.forget_denials(&open.iter().collect());
                 break;
             }
         }
@@ -450,17 +452,16 @@ where
 struct Search<'a, T> {
     admin: &'a KafkaAdmin,
     answers: Answers<T>,
-    /// Brokers that do not coordinate a group, or cannot be asked.
-    refused: HashSet<(BrokerId, GroupId)>,
+    /// Which brokers were asked about groups that are open.
+    asked: HashSet<(BrokerId, GroupId)>,
     /// Whether brokers are asked that are not known to coordinate the groups.
     is_guessing: bool,
 }
 
 impl<T> Search<'_, T> {
-    /// Takes over what a broker answered, and returns the groups that another one has to be asked about.
-    fn take(&mut self, broker: BrokerId, answers: Answers<T>) -> Vec<GroupId> {
+    /// Takes over what a broker answered.
+    fn take(&mut self, broker: BrokerId, answers: Answers<T>) {
         let coordinators = &self.admin.coordinators;
-        let mut open = Vec::new();
         for (group, answer) in answers {
             let Err(error) = &answer else {
                 coordinators.remember(&group, broker);
@@ -469,8 +470,6 @@ impl<T> Search<'_, T> {
             };
             if self.leaves_open(error) {
                 coordinators.forget(&group, broker);
-                self.refused.insert((broker, group.clone()));
-                open.push(group.clone());
             }
             let says_more = match self.answers.get(&group) {
                 None => true,
@@ -481,14 +480,21 @@ impl<T> Search<'_, T> {
                 self.answers.insert(group, answer);
             }
         }
-        open
     }
 
-    /// Returns the groups that a broker may coordinate.
-    fn not_refused_by(&self, broker: BrokerId, groups: &[GroupId]) -> Vec<GroupId> {
+    /// Forgets what brokers answered that do not coordinate these groups.
+    fn forget_denials(&mut self, groups: &HashSet<&GroupId>) {
+        self.answers.retain(|group, answer| {
+            let is_denial = matches!(answer, Err(error) if error.code.is_not_coordinator());
+            !(is_denial && groups.contains(group))
+        });
+    }
+
+    /// Returns the groups that a broker was not asked about.
+    fn not_asked(&self, broker: BrokerId, groups: &[GroupId]) -> Vec<GroupId> {
         let groups = groups.iter();
         groups
-            .filter(|group| !self.refused.contains(&(broker, (*group).clone())))
+            .filter(|group| !self.asked.contains(&(broker, (*group).clone())))
             .cloned()
             .collect()
     }

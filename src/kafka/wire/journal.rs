@@ -28,6 +28,18 @@ impl Journal {
             Some((Instant::now(), error.clone()));
     }
 
+    /// Keeps the error of a request that nobody answered in time as the reason of what fails next, unless a connection's failure
+    /// tells more. The connection's end is logged by whoever keeps it.
+    pub(super) fn late(&self, error: &KafkaError) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last
+            .as_ref()
+            .is_none_or(|(when, _)| when.elapsed() >= RECENT)
+        {
+            *last = Some((Instant::now(), error.clone()));
+        }
+    }
+
     /// Notes that a connection is there again after failures.
     pub(super) fn recovered(&self, broker: &str) {
         let line = format!("connected to broker `{broker}` again");

@@ -153,14 +153,17 @@ impl Link {
     }
 
     fn late<R: Request>(&self) -> KafkaError {
-        self.common.journal.explain(KafkaError {
+        let error = KafkaError {
             code: ErrorCode::TIMED_OUT,
             message: format!(
                 "broker `{}` did not answer `{}` in time",
                 self.endpoint,
                 R::API
             ),
-        })
+        };
+        let explained = self.common.journal.explain(error.clone());
+        self.common.journal.late(&error);
+        explained
     }
 }
 

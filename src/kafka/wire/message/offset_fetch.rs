@@ -233,6 +233,65 @@ mod tests {
     }
 
     #[test]
+    fn what_changed_alone_is_decoded() {
+        let before: [Topic<'_>; 2] = [("t", &[(1, 7, 0), (0, -1, 0)]), ("s", &[(2, 0, 0)])];
+        for version in 1..=9 {
+            let changes_to = |topics: &[Topic<'_>]| {
+                let now = committed(version, topics);
+                now.changes_since(&committed(version, &before))
+            };
+            assert_eq!(changes_to(&before), Some(Vec::new()));
+            let changes = changes_to(&[("t", &[(1, 7, 3), (0, 4, 0)]), ("s", &[(2, 0, 0)])]);
+            let changes = changes.expect("the partitions are the same");
+            let unknown = KafkaError::of(ErrorCode::UNKNOWN_TOPIC_OR_PART);
+            let expected = [
+                (TopicPartition::new("t", 0), at(4)),
+                (TopicPartition::new("t", 1), Err(unknown)),
+            ];
+            assert_eq!(changes, expected, "version {version}");
+            let others: [&[Topic<'_>]; 5] = [
+                &[],
+                &before[..1],
+                &[("s", &[(2, 0, 0)]), ("t", &[(1, 7, 0), (0, -1, 0)])],
+                &[("t", &[(1, 7, 0), (0, -1, 0)]), ("s", &[(3, 0, 0)])],
+                &[("t", &[(1, 7, 0), (0, -1, 0)]), ("r", &[(2, 0, 0)])],
+            ];
+            for other in others {
+                assert_eq!(changes_to(other), None, "version {version}: {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_changed_is_found_wherever_it_stands() {
+        let ids: Vec<(i32, i64, i16)> = (0..9).map(|number| (number, 7, 0)).collect();
+        for version in 1..=9 {
+            for place in 0..18 {
+                let mut topics = [ids.clone(), ids.clone()];
+                topics[place / 9][place % 9].1 = 8;
+                let [a, b] = &topics;
+                let now = committed(version, &[("a", a), ("b", b)]);
+                let before = committed(version, &[("a", &ids), ("b", &ids)]);
+                let (topic, number) = (["a", "b"][place / 9], i32::try_from(place % 9));
+                let partition = TopicPartition::new(topic, number.expect("it is small"));
+                assert_eq!(now.changes_since(&before), Some(vec![(partition, at(8))]));
+            }
+            let other = committed(version, &[("a", &ids), ("b", &ids[..8]), ("c", &ids[..1])]);
+            let before = committed(version, &[("a", &ids), ("b", &ids)]);
+            assert_eq!(other.changes_since(&before), None);
+        }
+    }
+
+    #[test]
+    fn errors_of_partitions_are_known_without_decoding() {
+        for version in 1..=9 {
+            assert!(!committed(version, &[("t", &[(0, -1, 0), (1, 4, 0)])]).has_errors());
+            assert!(committed(version, &[("t", &[(0, 4, 0), (1, 4, 3)])]).has_errors());
+            assert!(committed(version, &[("t", &[(0, -2, 0)])]).has_errors());
+        }
+    }
+
+    #[test]
     fn what_failed_for_a_partition_is_an_error_at_its_place() {
         for version in 1..=9 {
             let topics: [Topic<'_>; 1] = [("t", &[(0, -1, 3), (1, -2, 0), (2, 4, 0), (2, 5, 0)])];
