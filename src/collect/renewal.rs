@@ -131,7 +131,10 @@ fn touched(
     moved: &MovedLogs<'_>,
 ) -> Option<Vec<Touched>> {
     let commits = comparable_commits(before, answer)?;
-    if let Some(changes) = commits.changes() {
+    // Without assignments, which commits make a partition the group's depends on more than the commits.
+    if let Some(changes) = commits.changes()
+        && before.membership.is_some()
+    {
         return touched_by_changes(before, changes, marks, moved);
     }
     let commits = commits.commits();
@@ -164,7 +167,7 @@ fn touched(
     commits.all(says_nothing).then_some(touched)
 }
 
-/// Of each topic of the newest snapshot, the partitions whose watermarks are not those that it shows.
+/// Of each topic of the newest snapshot, the partitions whose watermarks are not those that it shows; sorted.
 struct MovedLogs<'a>(Map<&'a TopicName, Vec<PartitionId>>);
 
 impl<'a> MovedLogs<'a> {
@@ -190,7 +193,16 @@ impl<'a> MovedLogs<'a> {
     fn add_places(&self, rows: &PartitionRows, places: &mut Vec<usize>) {
         for (topic, run) in rows.by_topic() {
             match self.0.get(topic) {
-                Some(moved) => places.extend(moved.iter().filter_map(|id| run.place(*id))),
+                Some(moved) if moved.len() <= run.len() => {
+                    places.extend(moved.iter().filter_map(|id| run.place(*id)));
+                }
+                Some(moved) => {
+                    let has_moved = |place: &usize| {
+                        let partition = rows[*place].id.partition;
+                        moved.binary_search(&partition).is_ok()
+                    };
+                    places.extend(run.places().filter(has_moved));
+                }
                 None => places.extend(run.places()),
             }
         }

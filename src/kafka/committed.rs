@@ -103,7 +103,8 @@ impl CommittedOffsets {
     /// Returns the commits that differ from those of `earlier`, sorted by partition; nothing where the two do not name the same
     /// partitions in the same order.
     ///
-    /// Only those are decoded: between two polls most partitions of a group stand still.
+    /// Only those are decoded: between two polls most partitions of a group stand still. Of a partition that was sent twice,
+    /// the offset that changed counts.
     pub fn changes_since(
         &self,
         earlier: &Self,

@@ -110,7 +110,7 @@ impl GroupRow {
     }
 
     /// Tells whether no partition is restless.
-    pub fn is_quiet(&self) -> bool {
+    pub fn stands_still(&self) -> bool {
         self.restless
             .as_ref()
             .is_some_and(|places| places.is_empty())

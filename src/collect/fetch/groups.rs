@@ -286,8 +286,9 @@ impl GroupAnswer {
             may_be_assigned || !matches!(commit, Ok(Committed::Never))
         };
         let committed = self.committed.iter().flat_map(move |read| {
-            // What did not change since the row was made need not be decoded.
-            let changes = before.and_then(|row| Some((row, read.changes()?)));
+            // What did not change since the row was made need not be decoded, where the row has all of it.
+            let row = before.filter(|_| !may_be_assigned);
+            let changes = row.and_then(|row| Some((row, read.changes()?)));
             let known = changes
                 .into_iter()
                 .flat_map(|(row, _)| row.partitions.iter().map(|row| &row.id));

@@ -126,7 +126,7 @@ impl Judging {
             None => groups.entry(row.id.clone()).or_default(),
         };
         let at = Timestamp::from(now.time);
-        if row.is_quiet() {
+        if row.stands_still() {
             // Nothing of it was made anew.
             return past.see(judged, at);
         }

@@ -85,8 +85,8 @@ impl KafkaAdmin {
         debug!("Kafka client closed");
     }
 
-    /// Returns the newest thing that went wrong with a connection, such as a host that cannot be resolved, if that was less
-    /// than a minute ago.
+    /// Returns the newest thing that went wrong with a connection, such as a host that cannot be resolved, or a request that
+    /// nobody answered in time; if that was less than a minute ago.
     pub fn last_client_error(&self) -> Option<KafkaError> {
         self.cluster.common.journal.recent()
     }
@@ -123,21 +123,16 @@ impl KafkaAdmin {
         listings.collect().await
     }
 
-    /// Returns the live brokers, asking for them where none are known.
-    pub(super) async fn learn_brokers(
-        &self,
-        deadline: Instant,
-    ) -> Result<Vec<BrokerId>, KafkaError> {
-        let known = self.cluster.brokers();
-        if !known.is_empty() {
-            return Ok(known);
+    /// Asks for the live brokers where none are known.
+    pub(super) async fn learn_brokers(&self, deadline: Instant) -> Result<(), KafkaError> {
+        if !self.cluster.brokers().is_empty() {
+            return Ok(());
         }
         let metadata = self.read_metadata(Some(Vec::new()), deadline).await?;
-        let brokers: Vec<_> = metadata.brokers.iter().map(|broker| broker.id).collect();
-        if brokers.is_empty() {
+        if metadata.brokers.is_empty() {
             return Err(KafkaError::of(ErrorCode::ALL_BROKERS_DOWN));
         }
-        Ok(brokers)
+        Ok(())
     }
 
     /// Reads the brokers and topics, and takes the brokers over.

@@ -1,18 +1,19 @@
 //! Groups, at their coordinators: many groups a request, each with an answer of its own.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::Instant;
 
-use super::client::{KafkaAdmin, is_unreachable};
-use super::cluster::{PATIENCE, Use};
+use super::client::KafkaAdmin;
+use super::cluster::Use;
 use super::message::{
     AuthorizedOperations, ConsumerGroupDescribe, DescribeGroups, DescribedGroup, OffsetFetch,
     Request, ShareGroupDescribe, StreamsGroupDescribe,
 };
+use super::search::{Answers, at_coordinators};
 use crate::kafka::admin::{GroupDescription, GroupQuery};
 use crate::kafka::committed::CommittedOffsets;
 use crate::kafka::error::{ErrorCode, KafkaError};
@@ -36,9 +37,6 @@ const KINDS: [GroupType; 4] = [
     GroupType::Streams,
     GroupType::Share,
 ];
-
-/// What each group answered, and what failed for it.
-type Answers<T> = BTreeMap<GroupId, Result<T, KafkaError>>;
 
 /// What was found out about groups and brokers, so that it is not asked again.
 #[derive(Debug, Default)]
@@ -98,12 +96,43 @@ pub(super) async fn describe(
     groups: &[GroupQuery],
     deadline: Instant,
 ) -> Answers<GroupDescription> {
+    let groups = groups.iter().map(|query| {
+        let likely = likely_kind(admin, query);
+        (query.id.clone(), likely)
+    });
+    let (known, unknown): (Vec<_>, Vec<_>) = groups.partition(|(_, likely)| likely.is_some());
+    // Apart, so that the broker of one group does not take the time of another.
+    let (mut answers, others) = tokio::join!(
+        describe_in_turn(admin, known, |_| deadline),
+        describe_in_turn(admin, unknown, |kinds_left| {
+            let now = Instant::now();
+            let left = deadline.saturating_duration_since(now);
+            if kinds_left > 1 {
+                now + left / 2
+            } else {
+                deadline
+            }
+        }),
+    );
+    answers.extend(others);
+    answers
+}
+
+/// Describes groups by the request for one kind after the other, the likely one first, until that of a group's own kind; each
+/// in the time that `deadline` gives it by the kinds that are left.
+async fn describe_in_turn(
+    admin: &KafkaAdmin,
+    groups: Vec<(GroupId, Option<GroupType>)>,
+    deadline: impl Fn(usize) -> Instant,
+) -> Answers<GroupDescription> {
     let mut answers = Answers::new();
     let mut open: Vec<(GroupId, Vec<GroupType>)> = groups
-        .iter()
-        .map(|query| (query.id.clone(), kinds_to_try(admin, query)))
+        .into_iter()
+        .map(|(group, likely)| (group, kinds_to_try(likely)))
         .collect();
     while !open.is_empty() {
+        let kinds_left = open.iter().map(|(_, kinds)| kinds.len()).max();
+        let deadline = deadline(kinds_left.unwrap_or_default());
         let mut by_kind: HashMap<GroupType, Vec<GroupId>> = HashMap::new();
         for (group, kinds) in &open {
             if let Some(kind) = kinds.first() {
@@ -147,13 +176,17 @@ pub(super) async fn describe(
     answers
 }
 
-/// Returns the kinds in the order in which they are tried: the likely one first, as only that one costs a request where
-/// it is right.
-fn kinds_to_try(admin: &KafkaAdmin, query: &GroupQuery) -> Vec<GroupType> {
-    let likely = match query.group_type {
+/// Returns the kind that a group was listed or described as; nothing where it was neither.
+fn likely_kind(admin: &KafkaAdmin, query: &GroupQuery) -> Option<GroupType> {
+    match query.group_type {
         GroupType::Unknown => admin.kinds.kind(&query.id),
         listed => Some(listed),
-    };
+    }
+}
+
+/// Returns the kinds in the order in which they are tried: the likely one first, as only that one costs a request where
+/// it is right.
+fn kinds_to_try(likely: Option<GroupType>) -> Vec<GroupType> {
     let others = KINDS.into_iter().filter(|kind| Some(*kind) != likely);
     likely.into_iter().chain(others).collect()
 }
@@ -345,173 +378,4 @@ where
         .map(|group| in_batches(vec![group], 1, ask));
     let answers = stream::iter(calls).buffer_unordered(SINGLES_AT_ONCE);
     answers.concat().await
-}
-
-/// Asks about each group at its coordinator: the known one, or else every broker, another one first each time, until one
-/// does not say that it is another.
-///
-/// A broker that turns out not to be the coordinator, or cannot be asked, is forgotten. Where a known one has not answered
-/// after half of the time, the others are asked as well. Asks each broker once at most, however often coordinators move.
-async fn at_coordinators<T, F>(
-    admin: &KafkaAdmin,
-    groups: Vec<GroupId>,
-    deadline: Instant,
-    ask: impl Fn(BrokerId, Vec<GroupId>, Instant) -> F,
-) -> Answers<T>
-where
-    F: Future<Output = Answers<T>>,
-{
-    if groups.is_empty() {
-        return Answers::new();
-    }
-    if let Err(error) = admin.learn_brokers(deadline).await {
-        return groups
-            .into_iter()
-            .map(|group| (group, Err(error.clone())))
-            .collect();
-    }
-    let mut search = Search {
-        admin,
-        answers: Answers::new(),
-        asked: HashSet::new(),
-        is_guessing: false,
-    };
-    let (by_broker, mut open) = admin.coordinators.sort(groups);
-    let ask = |broker, groups| {
-        let answers = ask(broker, groups, deadline);
-        async move { (broker, answers.await) }
-    };
-    let mut running = FuturesUnordered::new();
-    let mut asked = Vec::new();
-    for (broker, groups) in by_broker {
-        asked.extend(groups.iter().map(|group| (broker, group.clone())));
-        running.push(ask(broker, groups));
-    }
-    let now = Instant::now();
-    let half = now + deadline.saturating_duration_since(now) / 2;
-    while let Ok(Some((broker, answers))) = timeout_at(half, running.next()).await {
-        search.take(broker, answers);
-    }
-    // What a known coordinator says counts, also that it cannot answer.
-    asked.retain(|(_, group)| search.is_open(group));
-    open.extend(asked.iter().map(|(_, group)| group.clone()));
-    search.asked.extend(asked);
-    search.is_guessing = true;
-    let mut others = admin.cluster.brokers_in_turn().into_iter();
-    let mut next_at = Instant::now();
-    let mut nobody = KafkaError::of(ErrorCode::COORDINATOR_NOT_AVAILABLE);
-    loop {
-        open.retain(|group| search.is_open(group));
-        // A silent broker holds up nobody whose coordinator has answered.
-        if open.is_empty() {
-            break;
-        }
-        if running.is_empty() || next_at <= Instant::now() {
-            next_at = Instant::now() + PATIENCE;
-            if let Some(broker) = others.next() {
-                let left = search.not_asked(broker, &open);
-                if !left.is_empty() {
-                    let asked = left.iter().map(|group| (broker, group.clone()));
-                    search.asked.extend(asked);
-                    running.push(ask(broker, left));
-                }
-                continue;
-            }
-            if running.is_empty() {
-                break;
-            }
-        }
-        tokio::select! {
-            // At the deadline, what has been answered counts.
-            biased;
-            answered = running.next() => {
-                if let Some((broker, answers)) = answered {
-                    search.take(broker, answers);
-                }
-            }
-            () = sleep_until(next_at) => {}
-            () = sleep_until(deadline) => {
-                nobody = admin.cluster.common.journal.explain(KafkaError {
-                    code: ErrorCode::TIMED_OUT,
-                    message: "no broker answered for the group in time".to_owned(),
-                });
-                // The one that was silent may be the coordinator.
-                search.forget_denials(&open.iter().collect());
-                break;
-            }
-        }
-    }
-    for group in open {
-        let entry = search.answers.entry(group);
-        entry.or_insert_with(|| Err(nobody.clone()));
-    }
-    search.answers
-}
-
-/// Finding the coordinators of groups.
-struct Search<'a, T> {
-    admin: &'a KafkaAdmin,
-    answers: Answers<T>,
-    /// Which brokers were asked about groups that are open.
-    asked: HashSet<(BrokerId, GroupId)>,
-    /// Whether brokers are asked that are not known to coordinate the groups.
-    is_guessing: bool,
-}
-
-impl<T> Search<'_, T> {
-    /// Takes over what a broker answered.
-    fn take(&mut self, broker: BrokerId, answers: Answers<T>) {
-        let coordinators = &self.admin.coordinators;
-        for (group, answer) in answers {
-            let Err(error) = &answer else {
-                coordinators.remember(&group, broker);
-                self.answers.insert(group, answer);
-                continue;
-            };
-            if self.leaves_open(error) {
-                coordinators.forget(&group, broker);
-            }
-            let says_more = match self.answers.get(&group) {
-                None => true,
-                Some(Ok(_)) => false,
-                Some(Err(known)) => self.leaves_open(known) && !error.code.is_not_coordinator(),
-            };
-            if says_more {
-                self.answers.insert(group, answer);
-            }
-        }
-    }
-
-    /// Forgets what brokers answered that do not coordinate these groups.
-    fn forget_denials(&mut self, groups: &HashSet<&GroupId>) {
-        self.answers.retain(|group, answer| {
-            let is_denial = matches!(answer, Err(error) if error.code.is_not_coordinator());
-            !(is_denial && groups.contains(group))
-        });
-    }
-
-    /// Returns the groups that a broker was not asked about.
-    fn not_asked(&self, broker: BrokerId, groups: &[GroupId]) -> Vec<GroupId> {
-        let groups = groups.iter();
-        groups
-            .filter(|group| !self.asked.contains(&(broker, (*group).clone())))
-            .cloned()
-            .collect()
-    }
-
-    /// Returns whether another broker may know better.
-    fn leaves_open(&self, error: &KafkaError) -> bool {
-        error.code.is_not_coordinator()
-            || is_unreachable(error.code)
-            || (self.is_guessing && error.code.is_unsupported())
-    }
-
-    /// Returns whether no coordinator has spoken for the group.
-    fn is_open(&self, group: &GroupId) -> bool {
-        match self.answers.get(group) {
-            None => true,
-            Some(Ok(_)) => false,
-            Some(Err(error)) => self.leaves_open(error),
-        }
-    }
 }

@@ -17,6 +17,7 @@ mod link;
 mod logs;
 mod message;
 mod rights;
+mod search;
 mod security;
 mod settings;
 
