@@ -281,7 +281,8 @@ impl Poller {
             let Ok(commits) = &answer.committed else {
                 continue;
             };
-            let partitions = commits.iter().map(|(id, _)| id.clone()).collect();
+            let partitions = commits.commits();
+            let partitions = partitions.iter().map(|(id, _)| id.clone()).collect();
             sorted.answers.insert(id, (answer, partitions));
         }
     }

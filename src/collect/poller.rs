@@ -431,8 +431,10 @@ impl Poller {
         marks: &Marks,
     ) {
         let before = self.previous.group(id).map(AsRef::as_ref);
-        let commits = renewal.commits(before, answer);
-        self.ages.stand(id, &commits, marks, &self.config);
+        let (ages, config) = (&mut self.ages, &self.config);
+        renewal.with_commits(before, answer, |commits| {
+            ages.stand(id, commits, marks, config)
+        });
     }
 
     /// Reads what is looked at seldom, after a cycle.

@@ -36,41 +36,41 @@ pub(super) struct Touched {
 }
 
 impl Renewal {
-    /// Returns the commits that were read of what is looked at anew, each with its place in the group's row; one that an answer
-    /// leaves out was taken away. Where the row is made anew, the places are likely ones.
-    pub(super) fn commits<'a>(
+    /// Hands the commits that were read of what is looked at anew to `work`, each with its place in the group's row; one that
+    /// an answer leaves out was taken away. Where the row is made anew, the places are likely ones.
+    pub(super) fn with_commits<T>(
         &self,
-        before: Option<&'a GroupRow>,
-        answer: &'a GroupAnswer,
-    ) -> Vec<(usize, &'a TopicPartition, Committed)> {
-        match (self, before) {
-            (Self::Only(touched), Some(before)) => touched
+        before: Option<&GroupRow>,
+        answer: &GroupAnswer,
+        work: impl FnOnce(&[(usize, &TopicPartition, Committed)]) -> T,
+    ) -> T {
+        if let (Self::Only(touched), Some(before)) = (self, before) {
+            let commits = touched
                 .iter()
                 // An answer leaves them out.
                 .filter(|touched| touched.committed != Committed::Never)
                 .map(|&Touched { place, committed }| {
                     (place, &before.partitions[place].id, committed)
-                })
-                .collect(),
-            (Self::Only(_), None) | (Self::Whole, _) => {
-                let Ok(commits) = &answer.committed else {
-                    return Vec::new();
-                };
-                let commits = commits.commits();
-                let read = commits
-                    .iter()
-                    .filter_map(|(id, commit)| Some((id, *commit.as_ref().ok()?)));
-                let known = before.into_iter().flat_map(|row| row.partitions.iter());
-                let gone = known.map(|row| &row.id).filter(|id| {
-                    let place = commits.binary_search_by(|(known, _)| known.cmp(id));
-                    place.is_err()
                 });
-                let all = read.chain(gone.map(|id| (id, Committed::Never)));
-                all.zip(0..)
-                    .map(|((id, committed), place)| (place, id, committed))
-                    .collect()
-            }
+            return work(&commits.collect::<Vec<_>>());
         }
+        let commits = match (self, &answer.committed) {
+            (Self::Whole, Ok(commits)) => commits.commits(),
+            (Self::Whole, Err(_)) | (Self::Only(_), _) => return work(&[]),
+        };
+        let read = commits
+            .iter()
+            .filter_map(|(id, commit)| Some((id, *commit.as_ref().ok()?)));
+        let known = before.into_iter().flat_map(|row| row.partitions.iter());
+        let gone = known.map(|row| &row.id).filter(|id| {
+            let place = commits.binary_search_by(|(known, _)| known.cmp(id));
+            place.is_err()
+        });
+        let all = read.chain(gone.map(|id| (id, Committed::Never)));
+        let all = all
+            .zip(0..)
+            .map(|((id, committed), place)| (place, id, committed));
+        work(&all.collect::<Vec<_>>())
     }
 }
 

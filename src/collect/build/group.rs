@@ -207,6 +207,7 @@ fn is_gone(row: &GroupRow, answer: &GroupAnswer, evidence: Evidence<'_>) -> bool
     match &answer.committed {
         Ok(commits) => {
             let is_committed = commits
+                .commits()
                 .iter()
                 .any(|(_, commit)| !matches!(commit, Ok(Committed::Never)));
             is_unknown && !is_committed
@@ -295,10 +296,10 @@ fn failures(answer: &GroupAnswer) -> Vec<GroupFailure> {
         failures.push(failure(Operation::DescribeGroup, error));
     }
     let unread = match &answer.committed {
-        Err(error) => Some(error),
+        Err(error) => Some(error.clone()),
         Ok(commits) => commits.failure(),
     };
-    failures.extend(unread.map(|error| failure(Operation::CommittedOffsets, error)));
+    failures.extend(unread.map(|error| failure(Operation::CommittedOffsets, &error)));
     failures
 }
 

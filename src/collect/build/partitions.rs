@@ -32,7 +32,7 @@ pub(super) fn commits(
     let rows = before.into_iter().flat_map(|row| row.partitions.iter());
     let mut commits = match &answer.committed {
         Ok(read) => {
-            let mut commits = read_commits(read.commits(), before, &answer.description, evidence);
+            let mut commits = read_commits(&read.commits(), before, &answer.description, evidence);
             let uncommitted = |id: &TopicPartition| (id.clone(), Ok(Committed::Never));
             commits.extend(assigned.map(uncommitted));
             if matches!(answer.description, Described::Failed(_)) {

@@ -1,6 +1,6 @@
 //! Committed offsets of a group as they were fetched: only those are decoded that differ from those of the newest row.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::collect::places::Map;
 use crate::kafka::{CommittedOffsets, KafkaError};
@@ -12,35 +12,41 @@ pub(in crate::collect) type Commits = Vec<(TopicPartition, Result<Committed, Kaf
 /// What a group has committed.
 #[derive(Clone, Debug, Default)]
 pub(in crate::collect) struct FetchedCommits {
-    /// As the coordinator sent it; nothing where records showed it.
-    sent: Option<CommittedOffsets>,
-    decoded: OnceLock<Arc<Commits>>,
+    content: Content,
     /// Those that differ from what the group's newest row was made of; nothing where they cannot be compared with it.
     changes: Option<Commits>,
 }
 
+#[derive(Clone, Debug)]
+enum Content {
+    /// As the coordinator sent it.
+    Sent(CommittedOffsets),
+    /// As records showed it.
+    Told(Arc<Commits>),
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self::Told(Arc::default())
+    }
+}
+
 impl FetchedCommits {
-    /// Returns what was decoded already; sorted by partition.
-    pub(in crate::collect) fn decoded(commits: Arc<Commits>) -> Self {
+    /// Returns what records showed; sorted by partition.
+    pub(in crate::collect) fn told(commits: Arc<Commits>) -> Self {
         Self {
-            sent: None,
-            decoded: OnceLock::from(commits),
+            content: Content::Told(commits),
             changes: None,
         }
     }
 
-    /// Returns the commits; decodes them where that has not been done.
-    pub(in crate::collect) fn commits(&self) -> &Arc<Commits> {
-        self.decoded.get_or_init(|| {
-            let sent = self.sent.as_ref();
-            Arc::new(sent.map(CommittedOffsets::decode).unwrap_or_default())
-        })
-    }
-
-    pub(in crate::collect) fn iter(
-        &self,
-    ) -> impl Iterator<Item = &(TopicPartition, Result<Committed, KafkaError>)> {
-        self.commits().iter()
+    /// Returns the commits. What a coordinator sent is decoded each time: all groups' commits at once would take three times
+    /// the memory of the bytes.
+    pub(in crate::collect) fn commits(&self) -> Arc<Commits> {
+        match &self.content {
+            Content::Sent(sent) => Arc::new(sent.decode()),
+            Content::Told(commits) => Arc::clone(commits),
+        }
     }
 
     /// Returns the commits that differ from those that the group's newest row was made of, sorted by partition; nothing where
@@ -50,11 +56,15 @@ impl FetchedCommits {
     }
 
     /// Returns the first partition's error, where a partition could not be read.
-    pub(in crate::collect) fn failure(&self) -> Option<&KafkaError> {
-        if self.sent.as_ref().is_some_and(|sent| !sent.has_errors()) {
+    pub(in crate::collect) fn failure(&self) -> Option<KafkaError> {
+        if matches!(&self.content, Content::Sent(sent) if !sent.has_errors()) {
             return None;
         }
-        self.iter().find_map(|(_, commit)| commit.as_ref().err())
+        let commits = self.commits();
+        let mut errors = commits
+            .iter()
+            .filter_map(|(_, commit)| commit.as_ref().err());
+        errors.next().cloned()
     }
 }
 
@@ -77,8 +87,7 @@ impl KnownCommits {
             _ => sent,
         };
         FetchedCommits {
-            sent: Some(sent),
-            decoded: OnceLock::new(),
+            content: Content::Sent(sent),
             changes,
         }
     }
@@ -90,7 +99,10 @@ impl KnownCommits {
     ) {
         let sent = fetched.filter(|(_, commits)| commits.failure().is_none());
         self.0 = sent
-            .filter_map(|(id, commits)| Some((id.clone(), commits.sent.clone()?)))
+            .filter_map(|(id, commits)| match &commits.content {
+                Content::Sent(sent) => Some((id.clone(), sent.clone())),
+                Content::Told(_) => None,
+            })
             .collect();
     }
 

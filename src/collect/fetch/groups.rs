@@ -274,42 +274,46 @@ impl GroupAnswer {
         is_described || is_read
     }
 
-    /// Returns the partitions that may be the group's by what was answered: those with a commit, and those assigned.
-    /// `before` is its newest row.
-    pub(in crate::collect) fn partitions<'a>(
-        &'a self,
-        before: Option<&'a GroupRow>,
-    ) -> impl Iterator<Item = &'a TopicPartition> {
+    /// Hands out the partitions that may be the group's by what was answered: those with a commit, and those assigned; some
+    /// of them twice. `before` is its newest row.
+    pub(in crate::collect) fn each_partition(
+        &self,
+        before: Option<&GroupRow>,
+        mut partition: impl FnMut(&TopicPartition),
+    ) {
         // Where nobody tells the members, a partition that was asked for by name may be theirs without a commit.
         let may_be_assigned = matches!(self.description, Described::Unsupported);
-        let is_ours = move |commit: &Result<Committed, KafkaError>| {
-            may_be_assigned || !matches!(commit, Ok(Committed::Never))
-        };
-        let committed = self.committed.iter().flat_map(move |read| {
-            // What did not change since the row was made need not be decoded, where the row has all of it.
+        if let Ok(read) = &self.committed {
             let row = before.filter(|_| !may_be_assigned);
-            let changes = row.and_then(|row| Some((row, read.changes()?)));
-            let known = changes
-                .into_iter()
-                .flat_map(|(row, _)| row.partitions.iter().map(|row| &row.id));
-            let decoded = match changes {
-                Some((_, changes)) => changes,
-                None => read.commits().as_ref(),
+            let is_ours = |(_, commit): &&(TopicPartition, Result<Committed, KafkaError>)| {
+                may_be_assigned || !matches!(commit, Ok(Committed::Never))
             };
-            let decoded = decoded.iter().filter(move |(_, commit)| is_ours(commit));
-            known.chain(decoded.map(|(id, _)| id))
-        });
-        let members = match &self.description {
-            Described::Answered(description) => description.members.as_slice(),
-            _ => &[],
-        };
-        let assigned = members.iter().flat_map(|member| &member.assignment);
-        committed.chain(assigned)
+            match (row, read.changes()) {
+                // What did not change since the row was made need not be decoded, where the row has all of it.
+                (Some(row), Some(changes)) => {
+                    row.partitions.iter().for_each(|row| partition(&row.id));
+                    let changes = changes.iter().filter(is_ours);
+                    changes.for_each(|(id, _)| partition(id));
+                }
+                _ => {
+                    let commits = read.commits();
+                    let commits = commits.iter().filter(is_ours);
+                    commits.for_each(|(id, _)| partition(id));
+                }
+            }
+        }
+        if let Described::Answered(description) = &self.description {
+            let members = description.members.iter();
+            let assigned = members.flat_map(|member| &member.assignment);
+            assigned.for_each(partition);
+        }
     }
 
     /// Returns the calls that failed, and one failure for the partitions that did.
     fn failures(&self, id: &GroupId) -> Vec<Failure> {
-        let failure = |operation, error| Failure::new(operation, Subject::Group(id.clone()), error);
+        let failure = |operation, error: &KafkaError| {
+            Failure::new(operation, Subject::Group(id.clone()), error)
+        };
         let mut failures = Vec::new();
         if let Described::Failed(error) = &self.description {
             failures.push(failure(Operation::DescribeGroup, error));
@@ -320,7 +324,7 @@ impl GroupAnswer {
                 failures.extend(
                     commits
                         .failure()
-                        .map(|error| failure(Operation::CommittedOffsets, error)),
+                        .map(|error| failure(Operation::CommittedOffsets, &error)),
                 );
             }
         }

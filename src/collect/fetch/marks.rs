@@ -71,16 +71,18 @@ fn leaders_of_groups(
         answer.is_some_and(|answer| matches!(answer.description, Described::Failed(_)))
     });
     let held = undescribed.flat_map(|row| row.partitions.iter().map(|row| &row.id));
-    let asked = groups
-        .iter()
-        .flat_map(|(id, answer)| answer.partitions(previous.group(id).map(AsRef::as_ref)));
-    asked
-        .chain(held)
-        .filter_map(|id| {
-            let known = topology.partition(&id.topic, id.partition)?;
-            Some((id.clone(), known.leader))
-        })
-        .collect()
+    let mut leaders = Leaders::default();
+    let mut add = |id: &TopicPartition| {
+        if let Some(known) = topology.partition(&id.topic, id.partition) {
+            leaders.entry(id.clone()).or_insert(known.leader);
+        }
+    };
+    held.for_each(&mut add);
+    for (id, answer) in groups {
+        let before = previous.group(id).map(AsRef::as_ref);
+        answer.each_partition(before, &mut add);
+    }
+    leaders
 }
 
 /// Reads log starts, log ends and, where a group needs them, last stable offsets: one request a broker for each.

@@ -258,7 +258,7 @@ impl Follower {
         Some(GroupAnswer {
             listed,
             description,
-            committed: Ok(FetchedCommits::decoded(group.commits())),
+            committed: Ok(FetchedCommits::told(group.commits())),
             seen: Seen::Compared,
         })
     }
@@ -340,7 +340,7 @@ impl Follower {
             };
             let differing = self
                 .state
-                .reconcile(&check.group, commits.commits(), check.from);
+                .reconcile(&check.group, &commits.commits(), check.from);
             if differing.is_empty() {
                 continue;
             }

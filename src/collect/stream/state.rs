@@ -184,7 +184,7 @@ impl State {
             return;
         }
         group.knowledge = Knowledge::FromAnswer { until };
-        group.commits = CommitTable::of_answer(commits);
+        group.commits = CommitTable::of_answer(&commits);
         group.members.seed(&answer.description, until);
     }
 

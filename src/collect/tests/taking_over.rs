@@ -197,7 +197,7 @@ impl Scene {
                 members,
             }),
             committed: match known {
-                None => Ok(FetchedCommits::decoded(Arc::new(commits.collect()))),
+                None => Ok(FetchedCommits::told(Arc::new(commits.collect()))),
                 Some(_) if self.fails => Err(error()),
                 Some(known) => Ok(known.compare(&billing(), commits.collect())),
             },
@@ -306,9 +306,13 @@ impl Side {
 
     fn stand(&mut self, answer: &GroupAnswer, renewals: &Renewals, marks: &Marks) {
         let before = self.shown.group(&billing()).map(AsRef::as_ref);
-        let commits = renewals.of(&billing()).commits(before, answer);
         let config = PollConfig::default();
-        self.ages.stand(&billing(), &commits, marks, &config);
+        let ages = &mut self.ages;
+        renewals
+            .of(&billing())
+            .with_commits(before, answer, |commits| {
+                ages.stand(&billing(), commits, marks, &config);
+            });
     }
 
     fn show(&mut self, mut shown: ClusterSnapshot, judged: Judged, renewals: &Renewals, now: Now) {

@@ -35,7 +35,7 @@ fn answer(commits: &[(i32, i64)]) -> GroupAnswer {
     GroupAnswer {
         listed: None,
         description: Described::NotFound,
-        committed: Ok(FetchedCommits::decoded(Arc::new(commits.collect()))),
+        committed: Ok(FetchedCommits::told(Arc::new(commits.collect()))),
         seen: Seen::Compared,
     }
 }
@@ -97,7 +97,7 @@ fn an_answer_with_a_gap_makes_nothing_known() {
     let mut state = State::default();
     let mut gap = answer(&[(0, 7)]);
     let error = KafkaError::of(ErrorCode::TIMED_OUT);
-    gap.committed = Ok(FetchedCommits::decoded(Arc::new(vec![(
+    gap.committed = Ok(FetchedCommits::told(Arc::new(vec![(
         TopicPartition::new("t", 0),
         Err(error),
     )])));
@@ -140,7 +140,7 @@ fn drift_is_found_and_repaired_unless_a_record_explains_it() {
     let Ok(coordinators) = answer(&[(0, 1), (1, 5), (2, 8), (3, 1), (4, 4)]).committed else {
         unreachable!("made so");
     };
-    let drift = state.reconcile(&"g".into(), coordinators.commits(), at(20));
+    let drift = state.reconcile(&"g".into(), &coordinators.commits(), at(20));
     let drift: Vec<i32> = drift.iter().map(|id| id.partition.0).collect();
     assert_eq!(drift, [2, 4]);
     assert_eq!(
@@ -149,7 +149,7 @@ fn drift_is_found_and_repaired_unless_a_record_explains_it() {
     );
     assert!(
         state
-            .reconcile(&"g".into(), coordinators.commits(), at(20))
+            .reconcile(&"g".into(), &coordinators.commits(), at(20))
             .is_empty()
     );
 }
