@@ -131,7 +131,7 @@ fn touched(
     moved: &MovedLogs<'_>,
 ) -> Option<Vec<Touched>> {
     let commits = comparable_commits(before, answer)?;
-    // Without assignments, which commits make a partition the group's depends on more than the commits.
+    // Without assignments, whether a partition is the group's depends on more than its own commit.
     if let Some(changes) = commits.changes()
         && before.membership.is_some()
     {
@@ -167,7 +167,7 @@ fn touched(
     commits.all(says_nothing).then_some(touched)
 }
 
-/// Of each topic of the newest snapshot, the partitions whose watermarks are not those that it shows; sorted.
+/// By topic, the partitions whose watermarks differ from those that the newest snapshot shows; sorted.
 struct MovedLogs<'a>(Map<&'a TopicName, Vec<PartitionId>>);
 
 impl<'a> MovedLogs<'a> {
@@ -212,7 +212,7 @@ impl<'a> MovedLogs<'a> {
 /// Returns the partitions of a group that are made anew where those of its commits that differ are known: these, those whose
 /// logs have moved, and those that are restless.
 ///
-/// The row was made in the cycle before: where a log has the watermarks that the snapshot shows, so have its rows.
+/// Rows and snapshot are of one cycle: a log with the watermarks of the snapshot has those of its rows.
 fn touched_by_changes(
     before: &GroupRow,
     changes: &Commits,

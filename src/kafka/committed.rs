@@ -257,8 +257,7 @@ struct WireCommits<'a> {
 }
 
 impl WireCommits<'_> {
-    /// Passes over plain commits on the topic of the newest one as long as the bytes of both are the same, but not over its last
-    /// one; returns how many that were.
+    /// Skips plain commits of the current topic while both sides hold the same bytes, but never its last one; returns how many.
     fn skip_same(&mut self, other: &mut Self) -> usize {
         let are_flexible =
             [&self.body, &other.body].map(Reader::encoding) == [Encoding::Flexible; 2];

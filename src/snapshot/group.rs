@@ -18,8 +18,8 @@ pub struct GroupRow {
     pub measured: Moment,
     /// Every partition that is assigned to a member or has a commit, by topic and number.
     pub partitions: PartitionRows,
-    /// The places of the partitions on which there is something to judge even while nothing moves, in order: records wait, or
-    /// they were not read with the others. Nothing where it is not known which.
+    /// The sorted places of the partitions on which there is something to judge even while nothing moves: records wait, or they
+    /// were not read with the others. Nothing where these are not known.
     pub restless: Option<Arc<[usize]>>,
     /// How far its consumers read.
     pub isolation: Isolation,

@@ -81,7 +81,7 @@ impl KnownCommits {
     ) -> FetchedCommits {
         let known = self.0.get(group);
         let changes = known.and_then(|known| sent.changes_since(known));
-        // The bytes that are known already, so that they are kept once.
+        // Keeps the bytes that are known already: one copy is enough.
         let sent = match (known, &changes) {
             (Some(known), Some(changes)) if changes.is_empty() => known.clone(),
             _ => sent,

@@ -13,7 +13,7 @@ use super::message::{
     AuthorizedOperations, ConsumerGroupDescribe, DescribeGroups, DescribedGroup, OffsetFetch,
     Request, ShareGroupDescribe, StreamsGroupDescribe,
 };
-use super::search::{Answers, at_coordinators};
+use super::search::{Answers, Time, at_coordinators};
 use crate::kafka::admin::{GroupDescription, GroupQuery};
 use crate::kafka::committed::CommittedOffsets;
 use crate::kafka::error::{ErrorCode, KafkaError};
@@ -90,7 +90,7 @@ impl Kinds {
     }
 }
 
-/// Describes groups, by the request for the kind that each is of; by one after the other where that is not known.
+/// Describes groups by the request for their kind; where that is not known, tries one kind after the other.
 pub(super) async fn describe(
     admin: &KafkaAdmin,
     groups: &[GroupQuery],
@@ -103,27 +103,28 @@ pub(super) async fn describe(
     let (known, unknown): (Vec<_>, Vec<_>) = groups.partition(|(_, likely)| likely.is_some());
     // Apart, so that the broker of one group does not take the time of another.
     let (mut answers, others) = tokio::join!(
-        describe_in_turn(admin, known, |_| deadline),
+        describe_in_turn(admin, known, |_| deadline.into()),
         describe_in_turn(admin, unknown, |kinds_left| {
             let now = Instant::now();
             let left = deadline.saturating_duration_since(now);
-            if kinds_left > 1 {
+            let until = if kinds_left > 1 {
                 now + left / 2
             } else {
                 deadline
-            }
+            };
+            Time { until, deadline }
         }),
     );
     answers.extend(others);
     answers
 }
 
-/// Describes groups by the request for one kind after the other, the likely one first, until that of a group's own kind; each
-/// in the time that `deadline` gives it by the kinds that are left.
+/// Tries the requests for one kind after the other, the likely one first. `time` tells what a round has, by the kinds that are
+/// left.
 async fn describe_in_turn(
     admin: &KafkaAdmin,
     groups: Vec<(GroupId, Option<GroupType>)>,
-    deadline: impl Fn(usize) -> Instant,
+    time: impl Fn(usize) -> Time,
 ) -> Answers<GroupDescription> {
     let mut answers = Answers::new();
     let mut open: Vec<(GroupId, Vec<GroupType>)> = groups
@@ -132,7 +133,7 @@ async fn describe_in_turn(
         .collect();
     while !open.is_empty() {
         let kinds_left = open.iter().map(|(_, kinds)| kinds.len()).max();
-        let deadline = deadline(kinds_left.unwrap_or_default());
+        let time = time(kinds_left.unwrap_or_default());
         let mut by_kind: HashMap<GroupType, Vec<GroupId>> = HashMap::new();
         for (group, kinds) in &open {
             if let Some(kind) = kinds.first() {
@@ -142,7 +143,7 @@ async fn describe_in_turn(
         let mut described = Answers::new();
         let asking = by_kind
             .into_iter()
-            .map(|(kind, groups)| async move { describe_as(admin, kind, groups, deadline).await });
+            .map(|(kind, groups)| async move { describe_as(admin, kind, groups, time).await });
         for answer in futures_util::future::join_all(asking).await {
             described.extend(answer);
         }
@@ -176,7 +177,7 @@ async fn describe_in_turn(
     answers
 }
 
-/// Returns the kind that a group was listed or described as; nothing where it was neither.
+/// Returns the kind that a group was listed or last described as; nothing where it was neither.
 fn likely_kind(admin: &KafkaAdmin, query: &GroupQuery) -> Option<GroupType> {
     match query.group_type {
         GroupType::Unknown => admin.kinds.kind(&query.id),
@@ -195,7 +196,7 @@ async fn describe_as(
     admin: &KafkaAdmin,
     kind: GroupType,
     groups: Vec<GroupId>,
-    deadline: Instant,
+    time: Time,
 ) -> Answers<GroupDescription> {
     let described = match kind {
         GroupType::Consumer => {
@@ -203,28 +204,28 @@ async fn describe_as(
                 groups,
                 authorized_operations: AuthorizedOperations::NotAsked,
             };
-            describe_by(admin, groups, deadline, request).await
+            describe_by(admin, groups, time, request).await
         }
         GroupType::Streams => {
             let request = |groups| StreamsGroupDescribe {
                 groups,
                 authorized_operations: AuthorizedOperations::NotAsked,
             };
-            describe_by(admin, groups, deadline, request).await
+            describe_by(admin, groups, time, request).await
         }
         GroupType::Share => {
             let request = |groups| ShareGroupDescribe {
                 groups,
                 authorized_operations: AuthorizedOperations::NotAsked,
             };
-            describe_by(admin, groups, deadline, request).await
+            describe_by(admin, groups, time, request).await
         }
         GroupType::Classic | GroupType::Unknown => {
             let request = |groups| DescribeGroups {
                 groups,
                 authorized_operations: AuthorizedOperations::NotAsked,
             };
-            describe_by(admin, groups, deadline, request).await
+            describe_by(admin, groups, time, request).await
         }
     };
     let described = described.into_iter();
@@ -243,7 +244,7 @@ pub(super) async fn authorized_operations(
         groups,
         authorized_operations: AuthorizedOperations::Asked,
     };
-    let mut answers = describe_by(admin, vec![group.clone()], deadline, request).await;
+    let mut answers = describe_by(admin, vec![group.clone()], deadline.into(), request).await;
     let answer = answers.remove(group);
     let answer = answer.unwrap_or_else(|| Err(KafkaError::of(ErrorCode::TIMED_OUT)))?;
     Ok(answer.authorized_operations)
@@ -253,28 +254,23 @@ pub(super) async fn authorized_operations(
 async fn describe_by<R>(
     admin: &KafkaAdmin,
     groups: Vec<GroupId>,
-    deadline: Instant,
+    time: Time,
     request: impl Fn(Vec<GroupId>) -> R + Copy + Send + Sync,
 ) -> Answers<DescribedGroup>
 where
     R: Request<Response = Vec<(GroupId, Result<DescribedGroup, KafkaError>)>>,
 {
-    at_coordinators(
-        admin,
-        groups,
-        deadline,
-        |broker, groups, deadline| async move {
-            let mut answers = in_batches(groups, BATCH, |groups| {
-                let request = Arc::new(request(groups));
-                admin.cluster.ask(broker, Use::Groups, request, deadline)
-            })
-            .await;
-            for described in answers.values_mut().flatten() {
-                described.description.coordinator = Some(broker);
-            }
-            answers
-        },
-    )
+    at_coordinators(admin, groups, time, |broker, groups, deadline| async move {
+        let mut answers = in_batches(groups, BATCH, |groups| {
+            let request = Arc::new(request(groups));
+            admin.cluster.ask(broker, Use::Groups, request, deadline)
+        })
+        .await;
+        for described in answers.values_mut().flatten() {
+            described.description.coordinator = Some(broker);
+        }
+        answers
+    })
     .await
 }
 
@@ -290,7 +286,7 @@ pub(super) async fn committed_offsets(
     at_coordinators(
         admin,
         groups.to_vec(),
-        deadline,
+        deadline.into(),
         |broker, groups, deadline| async move {
             let fetch = |groups| {
                 let request = Arc::new(OffsetFetch {

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::client::{KafkaAdmin, is_unreachable};
 use super::cluster::PATIENCE;
@@ -14,15 +15,33 @@ use crate::lag::{BrokerId, GroupId};
 /// What each group answered, and what failed for it.
 pub(super) type Answers<T> = BTreeMap<GroupId, Result<T, KafkaError>>;
 
-/// Asks about each group at its coordinator: the known one, or else every broker, another one first each time, until one
-/// does not say that it is another.
+/// The time that asking about groups has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Time {
+    /// When what was answered is returned.
+    pub(super) until: Instant,
+    /// The deadline of the requests, not before `until`: a request that is late ends its connection, and others wait on it.
+    pub(super) deadline: Instant,
+}
+
+impl From<Instant> for Time {
+    fn from(deadline: Instant) -> Self {
+        Self {
+            until: deadline,
+            deadline,
+        }
+    }
+}
+
+/// Asks about each group at its known coordinator; without one, asks the brokers in turn until one accepts it. Each call
+/// begins with another broker.
 ///
-/// A broker that turns out not to be the coordinator, or cannot be asked, is forgotten. Where a known one has not answered
-/// after half of the time, the others are asked as well. Asks each broker once at most, however often coordinators move.
+/// A known coordinator that denies the group, or cannot be reached, is forgotten. Where one has not answered after half of
+/// the time, the others are asked as well. No broker is asked twice about a group, even where its coordinator moves meanwhile.
 pub(super) async fn at_coordinators<T, F>(
     admin: &KafkaAdmin,
     groups: Vec<GroupId>,
-    deadline: Instant,
+    Time { until, deadline }: Time,
     ask: impl Fn(BrokerId, Vec<GroupId>, Instant) -> F,
 ) -> Answers<T>
 where
@@ -31,7 +50,7 @@ where
     if groups.is_empty() {
         return Answers::new();
     }
-    if let Err(error) = admin.learn_brokers(deadline).await {
+    if let Err(error) = admin.learn_brokers(until).await {
         return groups
             .into_iter()
             .map(|group| (group, Err(error.clone())))
@@ -40,178 +59,192 @@ where
     let mut search = Search {
         admin,
         answers: Answers::new(),
+        failures: HashMap::new(),
         asked: HashMap::new(),
-        is_guessing: false,
     };
     let (by_broker, mut open) = admin.coordinators.sort(groups);
-    let begin = |broker, groups| {
+    let begin = |broker, groups, source| {
         let answers = ask(broker, groups, deadline);
-        async move { (broker, answers.await) }
+        async move { (broker, source, answers.await) }
     };
     let mut running = FuturesUnordered::new();
-    let mut at_known = Vec::new();
+    // Groups whose known coordinator has not answered.
+    let mut waiting = Vec::new();
     for (broker, groups) in by_broker {
-        at_known.extend(groups.iter().map(|group| (broker, group.clone())));
-        running.push(begin(broker, groups));
+        waiting.extend(groups.iter().map(|group| (broker, group.clone())));
+        running.push(begin(broker, groups, Source::Known));
     }
     let now = Instant::now();
-    let half = now + deadline.saturating_duration_since(now) / 2;
-    while let Ok(Some((broker, answers))) = timeout_at(half, running.next()).await {
-        search.take(broker, answers);
-    }
-    // What a known coordinator has said until now counts, also that it cannot answer.
-    for (broker, group) in at_known {
-        if search.is_open(&group) {
-            let is_answered = search.answers.contains_key(&group);
-            search.asked.insert((broker, group.clone()), is_answered);
-            open.push(group);
-        }
-    }
-    search.is_guessing = true;
-    let mut others = admin.cluster.brokers_in_turn().into_iter();
-    let mut next_at = Instant::now();
+    let half = now + until.saturating_duration_since(now) / 2;
+    let others = admin.cluster.brokers_in_turn();
+    let mut next_at = now;
     loop {
         open.retain(|group| search.is_open(group));
         // A silent broker holds up nobody whose coordinator has answered.
-        if open.is_empty() {
+        if open.is_empty() && waiting.is_empty() {
             break;
         }
         let now = Instant::now();
-        if now >= deadline {
-            // A broker that was silent may be the coordinator, whatever the others say.
+        if now >= until {
+            while let Some(Some((broker, source, answers))) = running.next().now_or_never() {
+                search.take(broker, source, answers);
+            }
             search.forget_denials();
+            open.extend(waiting.into_iter().map(|(_, group)| group));
+            open.retain(|group| search.is_open(group));
             break;
         }
-        if running.is_empty() || next_at <= now {
-            match others.next() {
-                Some(broker) => {
-                    let left = search.not_asked(broker, &open);
-                    if !left.is_empty() {
-                        search.note(broker, &left);
-                        running.push(begin(broker, left));
-                        next_at = now + PATIENCE;
-                    }
-                    continue;
-                }
-                None if running.is_empty() => break,
-                None => next_at = deadline,
+        if now >= half {
+            for (broker, group) in std::mem::take(&mut waiting) {
+                search.asked.insert((broker, group.clone()), false);
+                open.push(group);
             }
         }
+        if next_at <= now && !open.is_empty() {
+            match search.next(&others, &open) {
+                Some((broker, groups)) => {
+                    running.push(begin(broker, groups, Source::Guessed));
+                    next_at = now + PATIENCE;
+                }
+                None if running.is_empty() => break,
+                None => next_at = until,
+            }
+        }
+        let wake_at = match (open.is_empty(), waiting.is_empty()) {
+            (true, _) => half,
+            (false, true) => next_at.min(until),
+            (false, false) => next_at.min(half),
+        };
         tokio::select! {
-            // At the deadline, what has been answered counts.
             biased;
-            answered = running.next() => {
-                if let Some((broker, answers)) = answered {
-                    search.take(broker, answers);
-                    // The next broker need not wait for the patience with this one.
+            answered = running.next(), if !running.is_empty() => {
+                if let Some((broker, source, answers)) = answered {
+                    waiting.retain(|(known, _)| source == Source::Guessed || *known != broker);
+                    open.extend(search.take(broker, source, answers));
+                    // The next broker is asked at once: patience is for silence only.
                     next_at = Instant::now();
                 }
             }
-            () = sleep_until(next_at.min(deadline)) => {}
+            () = sleep_until(wake_at) => {}
         }
     }
-    let nobody = if Instant::now() >= deadline {
-        admin.cluster.common.journal.explain(KafkaError {
-            code: ErrorCode::TIMED_OUT,
-            message: "no broker answered for the group in time".to_owned(),
-        })
-    } else {
-        KafkaError::of(ErrorCode::COORDINATOR_NOT_AVAILABLE)
-    };
-    for group in open {
-        let entry = search.answers.entry(group);
-        entry.or_insert_with(|| Err(nobody.clone()));
-    }
-    search.answers
+    search.end(open, until)
+}
+
+/// Why a broker was asked about groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// It is known to coordinate them.
+    Known,
+    /// It may.
+    Guessed,
 }
 
 /// What a search has found.
 struct Search<'a, T> {
     admin: &'a KafkaAdmin,
+    /// What settles a group: the first word of its coordinator.
     answers: Answers<T>,
-    /// Which brokers were asked about groups that were not answered at once, and whether they have answered.
+    /// What does not: the error that says most.
+    failures: HashMap<GroupId, KafkaError>,
+    /// Which brokers were asked about groups that are open, and whether they have answered.
     asked: HashMap<(BrokerId, GroupId), bool>,
-    /// Whether brokers are asked that are not known to coordinate the groups.
-    is_guessing: bool,
 }
 
 impl<T> Search<'_, T> {
-    /// Notes that a broker is asked about groups.
-    fn note(&mut self, broker: BrokerId, groups: &[GroupId]) {
+    /// Returns the next broker to ask, and the open groups that it was not asked about; notes that it is asked.
+    fn next(&mut self, brokers: &[BrokerId], open: &[GroupId]) -> Option<(BrokerId, Vec<GroupId>)> {
+        let next = brokers.iter().find_map(|broker| {
+            let groups = open.iter().cloned();
+            let groups = groups.filter(|group| !self.asked.contains_key(&(*broker, group.clone())));
+            let groups: Vec<GroupId> = groups.collect();
+            (!groups.is_empty()).then_some((*broker, groups))
+        });
+        let (broker, groups) = next?;
         let asked = groups.iter().map(|group| ((broker, group.clone()), false));
         self.asked.extend(asked);
+        Some((broker, groups))
     }
 
-    /// Takes over what a broker answered.
-    fn take(&mut self, broker: BrokerId, answers: Answers<T>) {
+    /// Takes over what a broker answered, and returns the groups that this does not settle.
+    fn take(&mut self, broker: BrokerId, source: Source, answers: Answers<T>) -> Vec<GroupId> {
         let coordinators = &self.admin.coordinators;
+        let mut open = Vec::new();
         for (group, answer) in answers {
-            if self.is_guessing {
-                self.asked.insert((broker, group.clone()), true);
-            }
-            if let Some(Ok(_)) = self.answers.get(&group) {
-                // A broker that was asked later has answered first: what it says is not older.
+            if self.answers.contains_key(&group) {
                 continue;
             }
-            let Err(error) = &answer else {
-                coordinators.remember(&group, broker);
-                self.answers.insert(group, answer);
-                continue;
-            };
-            if self.leaves_open(error) {
-                coordinators.forget(&group, broker);
-            }
-            let says_more = match self.answers.get(&group) {
-                Some(Err(known)) => self.leaves_open(known) && !error.code.is_not_coordinator(),
-                Some(Ok(_)) | None => true,
-            };
-            if says_more {
-                self.answers.insert(group, answer);
+            match answer {
+                Err(error) if leaves_open(&error, source) => {
+                    coordinators.forget(&group, broker);
+                    self.asked.insert((broker, group.clone()), true);
+                    // A denial says less than why a broker could not be asked.
+                    if !error.code.is_not_coordinator() || !self.failures.contains_key(&group) {
+                        self.failures.insert(group.clone(), error);
+                    }
+                    if source == Source::Known {
+                        open.push(group);
+                    }
+                }
+                answer => {
+                    if answer.is_ok() {
+                        coordinators.remember(&group, broker);
+                    }
+                    self.answers.insert(group, answer);
+                }
             }
         }
+        open
     }
 
-    /// Forgets that brokers denied to be the coordinators of groups for which another one has not answered.
+    /// Drops a denial where another broker that was asked is still silent: that one may be the coordinator.
     fn forget_denials(&mut self) {
         let silent = self.asked.iter().filter(|(_, is_answered)| !**is_answered);
         for ((_, group), _) in silent {
-            let answer = self.answers.get(group);
-            if matches!(answer, Some(Err(error)) if error.code.is_not_coordinator()) {
-                self.answers.remove(group);
+            let failure = self.failures.get(group);
+            if failure.is_some_and(|error| error.code.is_not_coordinator()) {
+                self.failures.remove(group);
             }
         }
     }
 
-    /// Returns the groups that a broker was not asked about.
-    fn not_asked(&self, broker: BrokerId, groups: &[GroupId]) -> Vec<GroupId> {
-        let groups = groups.iter();
-        groups
-            .filter(|group| !self.asked.contains_key(&(broker, (*group).clone())))
-            .cloned()
-            .collect()
-    }
-
-    /// Returns whether another broker may know better.
-    fn leaves_open(&self, error: &KafkaError) -> bool {
-        error.code.is_not_coordinator()
-            || is_unreachable(error.code)
-            || (self.is_guessing && error.code.is_unsupported())
-    }
-
-    /// Returns whether no coordinator has spoken for the group.
+    /// Returns whether no answer so far settles the group.
     fn is_open(&self, group: &GroupId) -> bool {
-        match self.answers.get(group) {
-            None => true,
-            Some(Ok(_)) => false,
-            Some(Err(error)) => self.leaves_open(error),
-        }
+        !self.answers.contains_key(group)
     }
+
+    /// Returns what was answered, and why there is no answer for the groups that are open.
+    fn end(mut self, open: Vec<GroupId>, until: Instant) -> Answers<T> {
+        let nobody = if Instant::now() >= until {
+            self.admin.cluster.common.journal.explain(KafkaError {
+                code: ErrorCode::TIMED_OUT,
+                message: "no broker answered for the group in time".to_owned(),
+            })
+        } else {
+            KafkaError::of(ErrorCode::COORDINATOR_NOT_AVAILABLE)
+        };
+        for group in open {
+            let failure = self.failures.remove(&group);
+            let failure = failure.unwrap_or_else(|| nobody.clone());
+            self.answers.insert(group, Err(failure));
+        }
+        self.answers
+    }
+}
+
+/// Returns whether another broker may know better.
+fn leaves_open(error: &KafkaError, source: Source) -> bool {
+    error.code.is_not_coordinator()
+        || is_unreachable(error.code)
+        || (source == Source::Guessed && error.code.is_unsupported())
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
+
+    use tokio::time::timeout_at;
 
     use super::*;
     use crate::kafka::admin::Broker;
@@ -222,7 +255,7 @@ mod tests {
     /// What a broker says of one group, and how many milliseconds after it was asked.
     type Word = (u64, Result<i32, ErrorCode>);
 
-    /// Brokers 1, 2 and so on, of which each says the same of every group, the first of which is known to coordinate `known`.
+    /// Brokers 1, 2 and so on, each with one word for every group; broker 1 is known to coordinate `known`.
     struct World {
         admin: KafkaAdmin,
         words: Vec<Word>,
@@ -261,7 +294,7 @@ mod tests {
             let answers = at_coordinators(
                 &self.admin,
                 groups,
-                begin + TIMEOUT,
+                (begin + TIMEOUT).into(),
                 |broker: BrokerId, groups: Vec<GroupId>, deadline| {
                     let place = usize::try_from(broker.0 - 1).expect("they begin at 1");
                     let (millis, word) = self.words[place];
@@ -332,8 +365,26 @@ mod tests {
     async fn where_everybody_denies_nobody_is_waited_for() {
         let world = World::new(&[(10, ELSEWHERE), (10, ELSEWHERE)], &["g"]);
         let expected = vec![ELSEWHERE, ELSEWHERE];
-        assert_eq!(world.ask(&["f", "g"]).await, (expected, 30));
+        assert_eq!(world.ask(&["f", "g"]).await, (expected, 20));
         let groups: usize = world.asked().iter().map(|(_, groups, _)| groups).sum();
         assert_eq!(groups, 4, "{:?}", world.asked());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_coordinator_holds_up_no_group_without_one() {
+        let world = World::new(&[(SILENCE, ELSEWHERE), (10, Ok(2))], &["g"]);
+        let (answers, millis) = world.ask(&["f", "g"]).await;
+        assert_eq!((answers, millis), (vec![Ok(2), Ok(2)], 2_510));
+        let first = world.asked().iter().filter(|(_, _, at)| *at < 20).count();
+        assert_eq!(first, 2, "{:?}", world.asked());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_word_of_a_coordinator_stays() {
+        let world = World::new(&[(2_700, Ok(1)), (400, Ok(2))], &["g"]);
+        assert_eq!(world.ask(&["g"]).await, (vec![Ok(1)], 2_700));
+        let group = GroupId::from("g");
+        let (known, _) = world.admin.coordinators.sort([group]);
+        assert_eq!(known.keys().copied().collect::<Vec<_>>(), [BrokerId(1)]);
     }
 }
