@@ -68,11 +68,15 @@ impl Poller {
 
     /// Forgets what the newest snapshot does not need: groups at once, and what takes a look at every row now and then.
     pub(super) fn forget(&mut self, snapshot: &mut ClusterSnapshot) {
-        self.judging.retain_groups(snapshot);
-        self.ages.retain_groups(snapshot);
         // In the first cycle, too: what a former poller has left may be of another configuration, and the next one may come soon.
         let is_due = self.cycles.is_multiple_of(CYCLES_TO_FORGET);
         self.cycles = self.cycles.wrapping_add(1);
+        let before = self.previous.groups.iter().map(|row| &row.id);
+        let has_same_groups = before.eq(snapshot.groups.iter().map(|row| &row.id));
+        if is_due || !has_same_groups {
+            self.judging.retain_groups(snapshot);
+            self.ages.retain_groups(snapshot);
+        }
         if let Some(topology) = &self.topology
             && is_due
         {
