@@ -276,7 +276,7 @@ fn group(
             members: Arc::default(),
         })),
         measured: moment(now),
-        restless: None,
+        to_judge: None,
         partitions: rows.collect(),
         isolation: Isolation::ReadUncommitted,
         verdict: Verdict::Ok,

@@ -72,7 +72,7 @@ impl Incarnations {
 /// Returns the topics on which records wait for some group.
 fn waited_on(snapshot: &ClusterSnapshot) -> BTreeSet<&TopicName> {
     let rows = snapshot.groups.iter();
-    let rows = rows.flat_map(|row| row.restless_rows());
+    let rows = rows.flat_map(|row| row.rows_to_judge());
     let waiting = rows.filter(|row| !row.is_quiet()).filter(|row| {
         let lag = row
             .reading

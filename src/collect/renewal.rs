@@ -36,8 +36,8 @@ pub(super) struct Touched {
 }
 
 impl Renewal {
-    /// Hands the commits that were read of what is looked at anew to `work`, each with its place in the group's row; one that
-    /// an answer leaves out was taken away. Where the row is made anew, the places are likely ones.
+    /// Passes the commits of the partitions to rebuild to `work`, each with its place in the group's row; one that a response
+    /// leaves out was deleted. Where the whole row is rebuilt, the places are hints.
     pub(super) fn with_commits<T>(
         &self,
         before: Option<&GroupRow>,
@@ -189,7 +189,7 @@ impl<'a> MovedLogs<'a> {
         Self(topics.collect())
     }
 
-    /// Adds the places of a group's rows whose logs have moved, or may have.
+    /// Adds the places of a group's rows whose logs have changed, or may have.
     fn add_places(&self, rows: &PartitionRows, places: &mut Vec<usize>) {
         for (topic, run) in rows.by_topic() {
             match self.0.get(topic) {
@@ -209,8 +209,8 @@ impl<'a> MovedLogs<'a> {
     }
 }
 
-/// Returns the partitions of a group that are made anew where those of its commits that differ are known: these, those whose
-/// logs have moved, and those that are restless.
+/// Returns the partitions of a group to rebuild where its changed commits are known: theirs, those of changed logs, and those
+/// to judge.
 ///
 /// Rows and snapshot are of one cycle: a log with the watermarks of the snapshot has those of its rows.
 fn touched_by_changes(
@@ -220,8 +220,8 @@ fn touched_by_changes(
     moved: &MovedLogs<'_>,
 ) -> Option<Vec<Touched>> {
     let rows = &before.partitions;
-    let mut places = match &before.restless {
-        Some(restless) => restless.to_vec(),
+    let mut places = match &before.to_judge {
+        Some(to_judge) => to_judge.to_vec(),
         None => (0..rows.len()).collect(),
     };
     for (id, _) in changes {

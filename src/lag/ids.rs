@@ -15,7 +15,7 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Clone, Eq, Serialize, Deserialize)]
         #[serde(transparent)]
-        // The box makes it one word long: each row of a large cluster has one, and what is remembered of it two more.
+        // The box makes a name eight bytes long: a large cluster has three of them for each partition of each group.
         pub struct $name(Arc<Box<str>>);
 
         // Names that are compared mostly share their allocation.

@@ -18,9 +18,9 @@ pub struct GroupRow {
     pub measured: Moment,
     /// Every partition that is assigned to a member or has a commit, by topic and number.
     pub partitions: PartitionRows,
-    /// The sorted places of the partitions on which there is something to judge even while nothing moves: records wait, or they
-    /// were not read with the others. Nothing where these are not known.
-    pub restless: Option<Arc<[usize]>>,
+    /// The sorted places of the partitions that are judged in every cycle, changed or not: records are pending, or they were
+    /// not fetched together with the others. Nothing where these are not known.
+    pub to_judge: Option<Arc<[usize]>>,
     /// How far its consumers read.
     pub isolation: Isolation,
     /// What the rules say of it: the status of its worst partition.
@@ -77,7 +77,7 @@ impl GroupRow {
             id,
             membership,
             measured,
-            restless: _,
+            to_judge: _,
             partitions,
             isolation,
             verdict,
@@ -101,29 +101,29 @@ impl GroupRow {
             && (is_same_time || !self.tells_time())
     }
 
-    /// Returns the rows of the restless partitions, and maybe others.
-    pub fn restless_rows(&self) -> impl Iterator<Item = &PartitionRow> {
-        let known = self.restless.iter().flat_map(|places| places.iter());
+    /// Returns the rows at the places of `to_judge`; all rows where these are not known.
+    pub fn rows_to_judge(&self) -> impl Iterator<Item = &PartitionRow> {
+        let known = self.to_judge.iter().flat_map(|places| places.iter());
         let known = known.map(|place| &self.partitions[*place]);
-        let all = self.restless.is_none().then(|| self.partitions.iter());
+        let all = self.to_judge.is_none().then(|| self.partitions.iter());
         known.chain(all.into_iter().flatten())
     }
 
-    /// Tells whether no partition is restless.
+    /// Returns whether no partition has to be judged while nothing changes.
     pub fn stands_still(&self) -> bool {
-        self.restless
+        self.to_judge
             .as_ref()
             .is_some_and(|places| places.is_empty())
     }
 
     fn tells_time(&self) -> bool {
-        self.restless_rows().any(PartitionRow::tells_time)
+        self.rows_to_judge().any(PartitionRow::tells_time)
     }
 
     /// Tells whether the newest cycle could read everything about the group.
     pub fn is_read_in_full(&self) -> bool {
         let has_gap = |row: &PartitionRow| row.failure.is_some();
-        self.failures.is_empty() && !self.restless_rows().any(has_gap)
+        self.failures.is_empty() && !self.rows_to_judge().any(has_gap)
     }
 }
 
@@ -208,7 +208,7 @@ mod tests {
                 instant: Instant::now(),
                 time: Timestamp::EPOCH,
             },
-            restless: None,
+            to_judge: None,
             partitions: partitions.iter().map(partition).collect(),
             isolation: Isolation::default(),
             verdict: Verdict::Ok,

@@ -129,7 +129,7 @@ pub(crate) fn group(id: &str, partitions: Vec<PartitionRow>) -> Arc<GroupRow> {
         id: id.into(),
         membership: None,
         measured: moment(Instant::now()),
-        restless: None,
+        to_judge: None,
         verdict: Verdict::Ok,
         judged_at: now(),
         partitions: partitions.into_iter().collect(),
@@ -354,7 +354,7 @@ fn unreadable(taken: Instant, stale: Instant) -> GroupRow {
             members: Arc::default(),
         })),
         measured: moment(taken),
-        restless: None,
+        to_judge: None,
         partitions: [
             failed(partition("orders", 0, Some(1), [0, 20], taken)),
             failed(partition("orders", 1, Some(1), [0, 20], stale)),

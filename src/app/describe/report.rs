@@ -294,7 +294,7 @@ mod tests {
                 instant: Instant::now(),
                 time: now(),
             },
-            restless: None,
+            to_judge: None,
             partitions: rows.into_iter().collect(),
             isolation: Isolation::default(),
             verdict: Verdict::Ok,

@@ -51,7 +51,7 @@ pub(super) fn row(
         membership,
         measured: evidence.now,
         partitions,
-        restless: None,
+        to_judge: None,
         isolation,
         verdict: Verdict::Ok,
         judged_at: evidence.now.time,
@@ -82,7 +82,7 @@ pub(super) fn touched(
     let mut row = GroupRow {
         membership: membership.map(Arc::new),
         measured: evidence.now,
-        restless: before.restless.clone().filter(|_| touched.is_empty()),
+        to_judge: before.to_judge.clone().filter(|_| touched.is_empty()),
         partitions: partitions::touched(before, touched, evidence),
         ..before.clone()
     };
@@ -118,7 +118,7 @@ pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
         id: before.id.clone(),
         membership: evidence.kept_membership(Some(before)),
         measured: evidence.now,
-        restless: None,
+        to_judge: None,
         partitions: before
             .partitions
             .iter()
@@ -326,8 +326,8 @@ impl Evidence<'_> {
         Ok(Reading::new(committed, marks, isolation, wait))
     }
 
-    /// Tells whether the pair of this cycle is that of a row which was read with the others of its group. Records wait since
-    /// `wait`, where any do.
+    /// Returns whether this cycle fetched the offsets that a row already shows. `wait` says since when records are pending,
+    /// where any are.
     pub(super) fn reads_the_same(
         &self,
         row: &PartitionRow,

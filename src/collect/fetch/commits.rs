@@ -21,21 +21,21 @@ pub(in crate::collect) struct FetchedCommits {
 enum Content {
     /// As the coordinator sent it.
     Sent(CommittedOffsets),
-    /// As records showed it.
-    Told(Arc<Commits>),
+    /// As the records of `__consumer_offsets` show it.
+    FromRecords(Arc<Commits>),
 }
 
 impl Default for Content {
     fn default() -> Self {
-        Self::Told(Arc::default())
+        Self::FromRecords(Arc::default())
     }
 }
 
 impl FetchedCommits {
-    /// Returns what records showed; sorted by partition.
-    pub(in crate::collect) fn told(commits: Arc<Commits>) -> Self {
+    /// Returns commits that records of `__consumer_offsets` show; sorted by partition.
+    pub(in crate::collect) fn from_records(commits: Arc<Commits>) -> Self {
         Self {
-            content: Content::Told(commits),
+            content: Content::FromRecords(commits),
             changes: None,
         }
     }
@@ -45,7 +45,7 @@ impl FetchedCommits {
     pub(in crate::collect) fn commits(&self) -> Arc<Commits> {
         match &self.content {
             Content::Sent(sent) => Arc::new(sent.decode()),
-            Content::Told(commits) => Arc::clone(commits),
+            Content::FromRecords(commits) => Arc::clone(commits),
         }
     }
 
@@ -101,7 +101,7 @@ impl KnownCommits {
         self.0 = sent
             .filter_map(|(id, commits)| match &commits.content {
                 Content::Sent(sent) => Some((id.clone(), sent.clone())),
-                Content::Told(_) => None,
+                Content::FromRecords(_) => None,
             })
             .collect();
     }

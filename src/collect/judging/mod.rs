@@ -214,13 +214,13 @@ impl Judging {
         for (place, judgement) in judgements {
             row.partitions.get_mut(place).judge(judgement);
         }
-        let known = before.and_then(|before| before.restless.as_deref());
+        let known = before.and_then(|before| before.to_judge.as_deref());
         // Whether a topic is abandoned depends on the time alone.
         let is_known = past.abandoned.is_empty();
-        row.restless =
-            is_known.then(|| restless(&row.partitions, known.zip(touched.map(Vec::as_slice))));
+        row.to_judge = is_known
+            .then(|| places_to_judge(&row.partitions, known.zip(touched.map(Vec::as_slice))));
         if has_news {
-            let findings = row.restless_rows().filter(|row| !row.is_quiet());
+            let findings = row.rows_to_judge().filter(|row| !row.is_quiet());
             row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement().finding)));
         }
     }
@@ -301,19 +301,19 @@ fn earliest(reading: &Reading) -> Option<Timestamp> {
     }
 }
 
-/// Returns the places of the rows that do not stand still. Where it is known which did not and which were touched since, the
-/// others are not looked at.
-fn restless(rows: &PartitionRows, known: Option<(&[usize], &[Touched])>) -> Arc<[usize]> {
-    let is_restless = |place: &usize| !rows[*place].stands_still();
+/// Returns the places of the rows that have to be judged in the next cycle, too. Where those of the cycle before and the
+/// partitions touched since are known, only these are checked.
+fn places_to_judge(rows: &PartitionRows, known: Option<(&[usize], &[Touched])>) -> Arc<[usize]> {
+    let must_be_judged = |place: &usize| !rows[*place].stands_still();
     match known {
         Some((known, touched)) => {
             let touched = touched.iter().map(|touched| touched.place);
             let mut places: Vec<usize> = known.iter().copied().chain(touched).collect();
             places.sort_unstable();
             places.dedup();
-            places.into_iter().filter(is_restless).collect()
+            places.into_iter().filter(must_be_judged).collect()
         }
-        None => (0..rows.len()).filter(is_restless).collect(),
+        None => (0..rows.len()).filter(must_be_judged).collect(),
     }
 }
 

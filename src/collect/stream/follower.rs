@@ -258,7 +258,7 @@ impl Follower {
         Some(GroupAnswer {
             listed,
             description,
-            committed: Ok(FetchedCommits::told(group.commits())),
+            committed: Ok(FetchedCommits::from_records(group.commits())),
             seen: Seen::Compared,
         })
     }

@@ -197,7 +197,7 @@ impl Scene {
                 members,
             }),
             committed: match known {
-                None => Ok(FetchedCommits::told(Arc::new(commits.collect()))),
+                None => Ok(FetchedCommits::from_records(Arc::new(commits.collect()))),
                 Some(_) if self.fails => Err(error()),
                 Some(known) => Ok(known.compare(&billing(), commits.collect())),
             },
@@ -354,7 +354,7 @@ fn compare(one: &ClusterSnapshot, other: &ClusterSnapshot) -> Result<(), TestCas
     prop_assert_eq!(&one.partitions, &other.partitions);
     prop_assert!(one.shows_the_same_as(other), "{one:#?}\n{other:#?}");
     prop_assert_eq!(one.measured, other.measured);
-    prop_assert_eq!(&one.restless, &other.restless);
+    prop_assert_eq!(&one.to_judge, &other.to_judge);
     prop_assert_eq!(
         one.membership
             .as_ref()

@@ -106,7 +106,7 @@ pub(super) fn group_summary<'a>(
         membership: _,
         measured,
         partitions,
-        restless: _,
+        to_judge: _,
         isolation: _,
         verdict,
         judged_at,

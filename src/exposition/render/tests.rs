@@ -113,7 +113,7 @@ fn group(number: usize, measured: Instant) -> GroupRow {
         id: format!("group-{number:03}").into(),
         membership: Some(membership(measured, GroupState::Stable)),
         measured: moment(measured),
-        restless: None,
+        to_judge: None,
         partitions: partitions.into_iter().collect(),
         isolation: Isolation::ReadUncommitted,
         verdict: Verdict::Ok,

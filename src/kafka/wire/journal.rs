@@ -28,8 +28,8 @@ impl Journal {
             Some((Instant::now(), error.clone()));
     }
 
-    /// Keeps the error of a request that nobody answered in time as the reason of what fails next, unless a connection's failure
-    /// tells more. The connection's end is logged by whoever keeps it.
+    /// Keeps the error of a request that timed out as the reason for later failures, unless a connection's failure explains more.
+    /// It is not logged here: the link logs the end of its connection.
     pub(super) fn late(&self, error: &KafkaError) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last

@@ -143,7 +143,7 @@ enum Source {
 /// What a search has found.
 struct Search<'a, T> {
     admin: &'a KafkaAdmin,
-    /// What settles a group: the first word of its coordinator.
+    /// What settles a group: the first answer of its coordinator.
     answers: Answers<T>,
     /// What does not: the error that says most.
     failures: HashMap<GroupId, KafkaError>,
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_word_of_a_coordinator_stays() {
+    async fn the_first_answer_of_a_coordinator_stays() {
         let world = World::new(&[(2_700, Ok(1)), (400, Ok(2))], &["g"]);
         assert_eq!(world.ask(&["g"]).await, (vec![Ok(1)], 2_700));
         let group = GroupId::from("g");

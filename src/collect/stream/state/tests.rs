@@ -35,7 +35,7 @@ fn answer(commits: &[(i32, i64)]) -> GroupAnswer {
     GroupAnswer {
         listed: None,
         description: Described::NotFound,
-        committed: Ok(FetchedCommits::told(Arc::new(commits.collect()))),
+        committed: Ok(FetchedCommits::from_records(Arc::new(commits.collect()))),
         seen: Seen::Compared,
     }
 }
@@ -97,7 +97,7 @@ fn an_answer_with_a_gap_makes_nothing_known() {
     let mut state = State::default();
     let mut gap = answer(&[(0, 7)]);
     let error = KafkaError::of(ErrorCode::TIMED_OUT);
-    gap.committed = Ok(FetchedCommits::told(Arc::new(vec![(
+    gap.committed = Ok(FetchedCommits::from_records(Arc::new(vec![(
         TopicPartition::new("t", 0),
         Err(error),
     )])));
