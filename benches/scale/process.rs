@@ -6,6 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::time::clock_getcpuclockid;
+use nix::unistd::Pid;
+
 use crate::exporter::{Place, Subject};
 use crate::support::process::{Guarded, Scratch, free_port, tail};
 use crate::world::World;
@@ -62,24 +65,17 @@ impl Exporter {
         tail(&self.scratch.path().join("log"))
     }
 
-    /// Returns how long its threads have been running, together.
+    /// Returns how long its threads have been running, together, those that have ended among them.
     ///
-    /// Source: proc(5), `utime` and `stime` of `/proc/PID/stat`, in hundredths of a second on every Linux of today.
+    /// Source: clock_getcpuclockid(3), which counts nanoseconds; `/proc/PID/stat` counts hundredths of a second.
     ///
     /// # Errors
     ///
     /// It has ended.
     pub(crate) fn processor_time(&self) -> io::Result<Duration> {
-        let stat = self.read("stat")?;
-        // The second field is the name, in parentheses, and may hold anything.
-        let (_, fields) = stat.rsplit_once(')').expect("the name is there");
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse::<u64>().expect("a number of ticks"))
-            .sum();
-        Ok(Duration::from_millis(10 * ticks))
+        let id = i32::try_from(self.process.id()).expect("Linux has no greater process ids");
+        let clock = clock_getcpuclockid(Pid::from_raw(id))?;
+        Ok(clock.now()?.into())
     }
 
     /// Returns a figure of its memory in bytes.

@@ -151,7 +151,8 @@ impl Poller {
         self.ages.see(&marks, sight);
         let renewals = Renewals::of_changes(&sorted.answers, &marks, &previous);
         for (id, (answer, _)) in &sorted.answers {
-            self.stand(id, answer, renewals.of(id), &marks);
+            let before = previous.group(id).map(AsRef::as_ref);
+            self.stand(id, (before, answer), renewals.of(id), &marks);
         }
         if let Some(follower) = self.stream.follower_mut() {
             for (id, (answer, _)) in &mut sorted.answers {

@@ -1,6 +1,7 @@
-//! Finding partitions in sorted lists that are walked side by side.
+//! Finding groups and partitions in sorted lists that are walked side by side.
 
 use std::collections::HashMap;
+use std::iter::Peekable;
 
 use crate::lag::TopicPartition;
 use crate::snapshot::PartitionRows;
@@ -21,13 +22,21 @@ pub(super) fn place<T>(
     }
 }
 
+/// Walks along a sorted list to the item of `key`, which is behind the one that was looked for before; returns it, if it is
+/// there.
+pub(super) fn walk_to<T, K: Ord>(
+    sorted: &mut Peekable<impl Iterator<Item = T>>,
+    key: &K,
+    key_of: impl Fn(&T) -> &K,
+) -> Option<T> {
+    while sorted.next_if(|item| key_of(item) < key).is_some() {}
+    sorted.next_if(|item| key_of(item) == key)
+}
+
 /// Keeps what is of partitions that are shown; both lists are sorted.
 pub(super) fn retain_shown<T>(sorted: &mut Vec<(TopicPartition, T)>, shown: &PartitionRows) {
     let mut shown = shown.iter().peekable();
-    sorted.retain(|(id, _)| {
-        while shown.next_if(|row| row.id < *id).is_some() {}
-        shown.next_if(|row| row.id == *id).is_some()
-    });
+    sorted.retain(|(id, _)| walk_to(&mut shown, id, |row| &row.id).is_some());
     sorted.shrink_to_fit();
 }
 

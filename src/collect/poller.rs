@@ -26,6 +26,7 @@ use super::judging::{Judged, Judging, Occasion};
 use super::kinds::{SkippedGroups, skipped_as};
 use super::live;
 use super::memory::Remembered;
+use super::places::walk_to;
 use super::renewal::{Renewal, Renewals};
 use super::reporter::Reporter;
 use super::schedule::{self, Tick};
@@ -34,7 +35,7 @@ use super::stream::{LogSource, Stream};
 use crate::kafka::{Admin, KafkaError, MalformedMembers};
 use crate::lag::{GroupId, Share, Timestamp};
 use crate::metrics::ClusterMetrics;
-use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, SnapshotSlot};
+use crate::snapshot::{ClusterSnapshot, CycleOutcome, EventWriter, GroupRow, SnapshotSlot};
 
 /// The value of the label `error` for a member whose assignment cannot be read.
 const MALFORMED: &str = "MALFORMED_ASSIGNMENT";
@@ -66,6 +67,8 @@ pub struct Poller {
     pub(super) incarnations: Incarnations,
     /// Cycles that have ended.
     pub(super) cycles: u32,
+    /// Whether what is remembered is younger than the newest snapshot, as after a cycle that was dropped, or is gone.
+    pub(super) is_ahead_of_rows: bool,
     /// Present until it runs.
     membership: Option<Membership>,
     /// Whether it shares the cluster and has no place in the group of replicas.
@@ -98,6 +101,7 @@ impl Poller {
             judging: Judging::default(),
             incarnations: Incarnations::default(),
             cycles: 0,
+            is_ahead_of_rows: false,
             stream: Stream::new(metrics.clone()),
             listed: BTreeMap::new(),
             skipped: SkippedGroups::new(),
@@ -249,6 +253,7 @@ impl Poller {
     }
 
     pub(super) fn publish(&mut self, snapshot: ClusterSnapshot) {
+        self.is_ahead_of_rows = false;
         self.previous = Arc::new(snapshot);
         self.slot.publish(Arc::clone(&self.previous));
     }
@@ -375,12 +380,17 @@ impl Poller {
         fetched.marks = answer.marks;
         fetched.note(Contact::None, answer.failures);
         self.ages.see(&fetched.marks, sight);
+        let is_ahead_of_rows = std::mem::replace(&mut self.is_ahead_of_rows, true);
         // Before the first cycle, what is shown is that of another configuration, if any.
-        if has_same_partitions {
+        if has_same_partitions && !is_ahead_of_rows {
             fetched.renewals = Renewals::of_cycle(&fetched.groups, &fetched.marks, &self.previous);
         }
+        let previous = Arc::clone(&self.previous);
+        let mut rows = previous.groups.iter().peekable();
         for (id, answer) in &fetched.groups {
-            self.stand(id, answer, fetched.renewals.of(id), &fetched.marks);
+            let before = walk_to(&mut rows, id, |row| &row.id).map(AsRef::as_ref);
+            let renewal = fetched.renewals.of(id);
+            self.stand(id, (before, answer), renewal, &fetched.marks);
         }
         let logs = (topology.as_ref(), &fetched.marks);
         self.ages.search(admin, config, budget, logs).await;
@@ -422,15 +432,14 @@ impl Poller {
         self.reporter.report_malformed(&malformed);
     }
 
-    /// Takes in where a group stands, by what is made anew of its row.
+    /// Takes in where a group stands, by its newest row, what was answered, and how much of the row is made anew.
     pub(super) fn stand(
         &mut self,
         id: &GroupId,
-        answer: &GroupAnswer,
+        (before, answer): (Option<&GroupRow>, &GroupAnswer),
         renewal: &Renewal,
         marks: &Marks,
     ) {
-        let before = self.previous.group(id).map(AsRef::as_ref);
         let (ages, config) = (&mut self.ages, &self.config);
         renewal.with_commits(before, answer, |commits| {
             ages.stand(id, commits, marks, config)

@@ -2,14 +2,17 @@
 //!
 //! Most partitions of a large cluster stand still, most of the time: a cycle costs what has changed.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fetch::commits::{Commits, FetchedCommits};
 use super::fetch::groups::{Described, GroupAnswer};
 use super::fetch::marks::Marks;
-use super::places::Map;
+use super::places::{Map, walk_to};
 use crate::kafka::KafkaError;
-use crate::lag::{Committed, GroupId, PartitionId, TopicName, TopicPartition};
+use crate::lag::{
+    Committed, GroupId, PartitionId, TopicName, TopicPartition, Unavailable, Watermarks,
+};
 use crate::snapshot::{
     ClusterSnapshot, GroupRow, Membership, PartitionRow, PartitionRows, TopicPartitionRow,
 };
@@ -33,11 +36,13 @@ pub(super) struct Touched {
     /// Its place among the partitions of the group's row.
     pub(super) place: usize,
     pub(super) committed: Committed,
+    /// Whether its commit or its log is not as the row shows it, or may not be; else only time has passed.
+    pub(super) has_moved: bool,
 }
 
 impl Renewal {
-    /// Passes the commits of the partitions to rebuild to `work`, each with its place in the group's row; one that a response
-    /// leaves out was deleted. Where the whole row is rebuilt, the places are hints.
+    /// Passes the commits of the partitions that have moved to `work`, each with its place in the group's row; one that a
+    /// response leaves out was deleted. Where the whole row is rebuilt, the places are hints.
     pub(super) fn with_commits<T>(
         &self,
         before: Option<&GroupRow>,
@@ -47,10 +52,11 @@ impl Renewal {
         if let (Self::Only(touched), Some(before)) = (self, before) {
             let commits = touched
                 .iter()
-                // An answer leaves them out.
-                .filter(|touched| touched.committed != Committed::Never)
-                .map(|&Touched { place, committed }| {
-                    (place, &before.partitions[place].id, committed)
+                // An answer leaves out those without a commit.
+                .filter(|touched| touched.has_moved && touched.committed != Committed::Never)
+                .map(|touched| {
+                    let id = &before.partitions[touched.place].id;
+                    (touched.place, id, touched.committed)
                 });
             return work(&commits.collect::<Vec<_>>());
         }
@@ -88,10 +94,10 @@ impl Renewals {
         previous: &ClusterSnapshot,
     ) -> Self {
         let moved = MovedLogs::of(marks, previous);
+        let mut rows = previous.groups.iter().peekable();
         let renewals = groups.iter().map(|(id, answer)| {
-            let renewal = previous
-                .group(id)
-                .and_then(|before| touched(before, answer, marks, &moved));
+            let before = walk_to(&mut rows, id, |row| &row.id);
+            let renewal = before.and_then(|before| touched(before, answer, marks, &moved));
             (id.clone(), renewal.map_or(Renewal::Whole, Renewal::Only))
         });
         renewals.collect()
@@ -155,14 +161,7 @@ fn touched(
             None if are_assignments_told => Committed::Never,
             None => return None,
         };
-        let marks = marks.get(&row.id)?;
-        let stands_still = row.stands_still()
-            && row.reading.as_ref().is_some_and(|reading| {
-                reading.committed == committed && *marks == Ok(reading.marks)
-            });
-        if !stands_still {
-            touched.push(comparable(row, place, committed)?);
-        }
+        touched.extend(touch(row, place, committed, marks.get(&row.id)?)?);
     }
     commits.all(says_nothing).then_some(touched)
 }
@@ -217,34 +216,76 @@ fn touched_by_changes(
     before: &GroupRow,
     changes: &Commits,
     marks: &Marks,
-    moved: &MovedLogs<'_>,
+    moved_logs: &MovedLogs<'_>,
 ) -> Option<Vec<Touched>> {
     let rows = &before.partitions;
-    let mut places = match &before.to_judge {
-        Some(to_judge) => to_judge.to_vec(),
-        None => (0..rows.len()).collect(),
+    let changed = changes.iter().map(|(id, _)| rows.place(id));
+    let mut moved = changed.collect::<Option<Vec<usize>>>()?;
+    moved_logs.add_places(rows, &mut moved);
+    let to_judge: Cow<'_, [usize]> = match &before.to_judge {
+        Some(to_judge) => Cow::Borrowed(to_judge),
+        None => (0..rows.len())
+            .filter(|place| !rows[*place].stands_still())
+            .collect(),
     };
-    for (id, _) in changes {
-        places.push(rows.place(id)?);
-    }
-    moved.add_places(rows, &mut places);
+    let mut places = Vec::with_capacity(moved.len() + to_judge.len());
+    places.extend(moved.into_iter().map(|place| (place, Looked::Moved)));
+    places.extend(to_judge.iter().map(|place| (*place, Looked::Waits)));
     places.sort_unstable();
-    places.dedup();
+    // Of a place that is there for two reasons, the first stays: it may have moved.
+    places.dedup_by_key(|(place, _)| *place);
     let mut changes = changes.iter().peekable();
-    let mut touched = Vec::new();
-    for place in places {
+    let mut touched = Vec::with_capacity(places.len());
+    for (place, reason) in places {
         let row = &rows[place];
         let reading = row.reading.as_ref().filter(|_| row.failure.is_none())?;
-        let committed = match changes.next_if(|(id, _)| *id == row.id) {
-            Some((_, committed)) => *committed.as_ref().ok()?,
-            None => reading.committed,
-        };
-        let is_same = committed == reading.committed && *marks.get(&row.id)? == Ok(reading.marks);
-        if !(is_same && row.stands_still()) {
-            touched.push(comparable(row, place, committed)?);
+        match reason {
+            Looked::Waits => touched.push(Touched {
+                place,
+                committed: reading.committed,
+                has_moved: false,
+            }),
+            Looked::Moved => {
+                let committed = match changes.next_if(|(id, _)| *id == row.id) {
+                    Some((_, committed)) => *committed.as_ref().ok()?,
+                    None => reading.committed,
+                };
+                touched.extend(touch(row, place, committed, marks.get(&row.id)?)?);
+            }
         }
     }
     Some(touched)
+}
+
+/// Why a partition is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Looked {
+    /// Its commit differs, or its log.
+    Moved,
+    /// It is to be judged as time passes.
+    Waits,
+}
+
+/// Compares a row with what was read of its partition: `Some(None)` where it stands still as it is, nothing where whether it is
+/// the group's may have changed.
+fn touch(
+    row: &PartitionRow,
+    place: usize,
+    committed: Committed,
+    marks: &Result<Watermarks, Unavailable>,
+) -> Option<Option<Touched>> {
+    let reading = row.reading.as_ref().filter(|_| row.failure.is_none());
+    let is_same = reading
+        .is_some_and(|reading| reading.committed == committed && *marks == Ok(reading.marks));
+    if !is_same {
+        return comparable(row, place, committed).map(Some);
+    }
+    let waits = !row.stands_still();
+    Some(waits.then_some(Touched {
+        place,
+        committed,
+        has_moved: false,
+    }))
 }
 
 /// Returns the `partitions` of a group as those that are made anew; nothing where its row may have others than it had.
@@ -283,7 +324,11 @@ fn comparable_commits<'a>(
 fn comparable(row: &PartitionRow, place: usize, committed: Committed) -> Option<Touched> {
     let known = row.reading.as_ref()?.committed;
     let is_comparable = (known == Committed::Never) == (committed == Committed::Never);
-    is_comparable.then_some(Touched { place, committed })
+    is_comparable.then_some(Touched {
+        place,
+        committed,
+        has_moved: true,
+    })
 }
 
 /// Tells whether the group is described as it was.

@@ -259,20 +259,15 @@ struct WireCommits<'a> {
 impl WireCommits<'_> {
     /// Skips plain commits of the current topic while both sides hold the same bytes, but never its last one; returns how many.
     fn skip_same(&mut self, other: &mut Self) -> usize {
-        let are_flexible =
-            [&self.body, &other.body].map(Reader::encoding) == [Encoding::Flexible; 2];
-        let mut skipped = 0;
-        while are_flexible && skipped + 1 < self.left.min(other.left) {
-            let rest = other.body.rest().first_chunk();
-            let same = self
-                .body
-                .array_if(|bytes| is_plain(bytes) && rest == Some(bytes));
-            if same.is_none() {
-                break;
-            }
-            other.body.array_if::<PLAIN>(|_| true);
-            skipped += 1;
+        if [&self.body, &other.body].map(Reader::encoding) != [Encoding::Flexible; 2] {
+            return 0;
         }
+        let most = self.left.min(other.left).saturating_sub(1);
+        let (theirs, _) = other.body.rest().as_chunks();
+        let mut theirs = theirs.iter();
+        let is_same = |bytes: &_| is_plain(bytes) && theirs.next() == Some(bytes);
+        let skipped = self.body.arrays_while(most, is_same).len();
+        other.body.arrays_while::<PLAIN>(skipped, |_| true);
         self.left -= skipped;
         other.left -= skipped;
         skipped
@@ -324,8 +319,15 @@ fn read_topic<'a>(
     mut partition: impl FnMut(WireCommit<'a>),
 ) -> Result<&'a [u8], Malformed> {
     let (topic, count) = begin_topic(body)?;
-    for _ in 0..count {
-        partition(read_commit(body, topic)?);
+    let mut left = count;
+    while left > 0 {
+        let plain = read_plain_commits(body, topic, left);
+        left -= plain.len();
+        plain.for_each(&mut partition);
+        if left > 0 {
+            left -= 1;
+            partition(read_commit(body, topic)?);
+        }
     }
     body.end()?;
     Ok(topic)
@@ -338,7 +340,7 @@ fn begin_topic<'a>(body: &mut Reader<'a>) -> Result<(&'a [u8], usize), Malformed
 }
 
 fn read_commit<'a>(body: &mut Reader<'a>, topic: &'a [u8]) -> Result<WireCommit<'a>, Malformed> {
-    if let Some(commit) = read_plain_commit(body, topic) {
+    if let Some(commit) = read_plain_commits(body, topic, 1).next() {
         return Ok(commit);
     }
     let partition = body.i32("Partitions.PartitionIndex")?;
@@ -366,21 +368,32 @@ fn is_plain(bytes: &[u8; PLAIN]) -> bool {
     bytes[16] <= 1 && bytes[19] == 0
 }
 
-/// Reads a plain commit: its size is known, so that one look at the bounds is enough. Reads nothing where it is another.
-fn read_plain_commit<'a>(body: &mut Reader<'a>, topic: &'a [u8]) -> Option<WireCommit<'a>> {
-    if body.encoding() == Encoding::Fixed {
-        return None;
-    }
-    let rest = body.array_if(is_plain)?;
-    let (partition, rest) = rest.split_first_chunk()?;
-    let (offset, rest) = rest.split_first_chunk()?;
-    let (code, _) = rest.get(5..)?.split_first_chunk()?;
-    Some(WireCommit {
+/// Reads plain commits, at most `most`, up to one that is another: their size is known, so that one look at the bounds is
+/// enough.
+fn read_plain_commits<'a>(
+    body: &mut Reader<'a>,
+    topic: &'a [u8],
+    most: usize,
+) -> impl ExactSizeIterator<Item = WireCommit<'a>> {
+    let most = match body.encoding() {
+        Encoding::Flexible => most,
+        Encoding::Fixed => 0,
+    };
+    let plain = body.arrays_while(most, is_plain);
+    plain.iter().map(move |bytes| plain_commit(topic, bytes))
+}
+
+fn plain_commit<'a>(topic: &'a [u8], bytes: &[u8; PLAIN]) -> WireCommit<'a> {
+    WireCommit {
         topic,
-        partition: i32::from_be_bytes(*partition),
-        offset: i64::from_be_bytes(*offset),
-        code: i16::from_be_bytes(*code),
-    })
+        partition: i32::from_be_bytes(bytes_at(bytes, 0)),
+        offset: i64::from_be_bytes(bytes_at(bytes, 4)),
+        code: i16::from_be_bytes(bytes_at(bytes, 17)),
+    }
+}
+
+fn bytes_at<const N: usize>(bytes: &[u8; PLAIN], start: usize) -> [u8; N] {
+    std::array::from_fn(|index| bytes[start + index])
 }
 
 #[cfg(test)]

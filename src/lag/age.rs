@@ -217,8 +217,8 @@ impl FirstUnread {
             Written::NotYet => return None,
             Written::Before(by) => (None, by),
             Written::Between { after, likely, by } => {
-                let enough = tolerance(now.since(likely)).max(poll_interval * 3 / 2);
-                if by.at.since(after) <= enough {
+                let width = by.at.since(after);
+                if width <= poll_interval * 3 / 2 || width <= tolerance(now.since(likely)) {
                     self.search = None;
                     return None;
                 }

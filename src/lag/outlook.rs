@@ -68,7 +68,7 @@ pub(super) struct Tempo(Option<f32>);
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Course {
     points: Vec<Observation>,
-    spacing: Duration,
+    spacing_ms: u64,
     outlook: Outlook,
     doubtful_since: Option<Timestamp>,
 }
@@ -132,7 +132,7 @@ impl Course {
     pub(super) fn of_stranger(first: Observation) -> Self {
         Self {
             points: vec![first],
-            spacing: Duration::ZERO,
+            spacing_ms: 0,
             outlook: Outlook::Unknown,
             doubtful_since: None,
         }
@@ -237,11 +237,15 @@ impl Course {
         })
     }
 
-    /// Keeps one point for each stretch of `spacing`: the one of the highest lag, so that a burst or a batch that falls
+    /// Keeps one point for each stretch of the spacing: the one of the highest lag, so that a burst or a batch that falls
     /// between two points is not overlooked.
     fn push(&mut self, next: Observation, interval: Option<Duration>) {
-        self.points.push(next);
-        self.merge();
+        let spacing_ms = self.spacing_ms;
+        match self.points.last_mut() {
+            // All the others lie in stretches of their own.
+            Some(last) if in_one_stretch(last, &next, spacing_ms) => take_higher(last, next),
+            _ => self.points.push(next),
+        }
         if self.points.len() < MAX_POINTS {
             return;
         }
@@ -250,21 +254,32 @@ impl Course {
         if span >= wanted {
             self.points.remove(0);
         } else {
-            self.spacing = span / (MAX_POINTS as u32 / 2);
+            let spacing = span / (MAX_POINTS as u32 / 2);
+            self.spacing_ms = u64::try_from(spacing.as_millis()).unwrap_or(u64::MAX);
             self.merge();
         }
     }
 
     fn merge(&mut self) {
-        let spacing_ms = self.spacing.as_millis().max(1);
-        let stretch = |point: &Observation| u128::from(point.at.since_epoch_ms()) / spacing_ms;
+        let spacing_ms = self.spacing_ms;
         self.points.dedup_by(|later, kept| {
-            let is_one = stretch(later) == stretch(kept);
-            if is_one && later.lag() >= kept.lag() {
-                *kept = *later;
+            let is_one = in_one_stretch(later, kept, spacing_ms);
+            if is_one {
+                take_higher(kept, *later);
             }
             is_one
         });
+    }
+}
+
+fn in_one_stretch(one: &Observation, other: &Observation, spacing_ms: u64) -> bool {
+    let stretch = |point: &Observation| point.at.since_epoch_ms() / spacing_ms.max(1);
+    stretch(one) == stretch(other)
+}
+
+fn take_higher(kept: &mut Observation, later: Observation) {
+    if later.lag() >= kept.lag() {
+        *kept = later;
     }
 }
 

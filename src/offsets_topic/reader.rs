@@ -203,18 +203,18 @@ impl<'a> Reader<'a> {
         Ok(*bytes)
     }
 
-    /// Passes over the next `N` bytes and returns them, if they are there and are what `is_expected` looks for; stays where it
-    /// is otherwise.
-    pub(crate) fn array_if<const N: usize>(
+    /// Passes over as many pieces of `N` bytes as are what `is_expected` looks for, one after the other and at most `most`, and
+    /// returns them.
+    pub(crate) fn arrays_while<const N: usize>(
         &mut self,
-        is_expected: impl FnOnce(&[u8; N]) -> bool,
-    ) -> Option<&'a [u8; N]> {
-        let bytes = self
-            .rest()
-            .first_chunk()
-            .filter(|bytes| is_expected(bytes))?;
-        self.position += N;
-        Some(bytes)
+        most: usize,
+        mut is_expected: impl FnMut(&[u8; N]) -> bool,
+    ) -> &'a [[u8; N]] {
+        let (arrays, _) = self.rest().as_chunks();
+        let expected = arrays.iter().take(most);
+        let count = expected.take_while(|bytes| is_expected(bytes)).count();
+        self.position += count * N;
+        arrays.get(..count).unwrap_or_default()
     }
 
     pub(crate) fn string(&mut self, field: &'static str) -> Read<&'a str> {

@@ -87,7 +87,8 @@ pub(super) fn touched(
         ..before.clone()
     };
     tell_news(&mut row, &answer.seen, |row| {
-        let places = touched.iter().map(|touched| touched.place);
+        let moved = touched.iter().filter(|touched| touched.has_moved);
+        let places = moved.map(|touched| touched.place);
         News::at(places, before, row, evidence.now_ms)
     });
     row
@@ -331,15 +332,17 @@ impl Evidence<'_> {
     pub(super) fn reads_the_same(
         &self,
         row: &PartitionRow,
-        committed: Committed,
+        touched: &Touched,
         wait: Option<Wait>,
     ) -> bool {
         let reading = row.reading.as_ref().filter(|_| row.failure.is_none());
         reading.is_some_and(|reading| {
+            let has_same_offsets = || {
+                reading.committed == touched.committed && self.marks(&row.id) == Ok(reading.marks)
+            };
             reading.is_of_its_group()
-                && reading.committed == committed
-                && self.marks(&row.id) == Ok(reading.marks)
                 && reading.wait() == wait
+                && (!touched.has_moved || has_same_offsets())
         })
     }
 

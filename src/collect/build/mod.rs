@@ -21,7 +21,6 @@ use super::fetch::listing::Coverage;
 use super::fetch::marks::Marks;
 use super::fetch::topology::{Currency, Topology};
 use super::kinds::SkippedGroups;
-use super::places::Map;
 use super::renewal::{Renewal, Renewals};
 use crate::lag::{GroupId, Share, Timestamp, TopicPartition};
 use crate::snapshot::{
@@ -295,30 +294,29 @@ fn group_rows(
     renewals: &Renewals,
     evidence: Evidence<'_>,
 ) -> Vec<Arc<GroupRow>> {
-    let mut known: Map<&GroupId, &GroupRow> = previous
-        .groups
-        .iter()
-        .map(|row| (&row.id, row.as_ref()))
-        .collect();
-    let mut rows: BTreeMap<GroupId, Arc<GroupRow>> = BTreeMap::new();
+    // What no answer is of are the groups of a cycle that ended before its groups were asked about.
+    let aged = |before: &Arc<GroupRow>| {
+        let is_shown =
+            evidence.config.watches_group(&before.id) && !skipped.contains_key(&before.id);
+        is_shown.then(|| Arc::new(group::aged(before, evidence)))
+    };
+    let mut known = previous.groups.iter().peekable();
+    let mut rows = Vec::with_capacity(answers.len());
     for (id, answer) in answers {
-        let row = match (known.remove(&id), renewals.of(&id)) {
+        while let Some(before) = known.next_if(|row| row.id < id) {
+            rows.extend(aged(before));
+        }
+        let before = known.next_if(|row| row.id == id).map(AsRef::as_ref);
+        let row = match (before, renewals.of(&id)) {
             (Some(before), Renewal::Only(touched)) => {
                 Some(group::touched(before, &answer, touched, evidence))
             }
-            (before, _) => group::row(id.clone(), before, answer, evidence),
+            (before, _) => group::row(id, before, answer, evidence),
         };
-        if let Some(row) = row {
-            rows.insert(id, Arc::new(row));
-        }
+        rows.extend(row.map(Arc::new));
     }
-    // Left over are the groups of a cycle that ended before its groups were asked about.
-    for (id, before) in known {
-        if evidence.config.watches_group(id) && !skipped.contains_key(id) {
-            rows.insert(id.clone(), Arc::new(group::aged(before, evidence)));
-        }
-    }
-    rows.into_values().collect()
+    rows.extend(known.filter_map(aged));
+    rows
 }
 
 fn skipped_groups(skipped: &SkippedGroups) -> Arc<[SkippedGroup]> {

@@ -217,9 +217,13 @@ pub(super) fn touched(
     evidence: Evidence<'_>,
 ) -> PartitionRows {
     let standings = evidence.ages.standings(&before.id);
-    let made = touched.iter().filter_map(|&Touched { place, committed }| {
+    let made = touched.iter().filter_map(|touched| {
+        let &Touched {
+            place, committed, ..
+        } = touched;
         let known = &before.partitions[place];
-        if evidence.reads_the_same(known, committed, standings.wait(&known.id, place)) {
+        let wait = standings.wait(&known.id, place);
+        if evidence.reads_the_same(known, touched, wait) {
             return None;
         }
         let row = row(

@@ -1,11 +1,12 @@
 //! Phase 2: which groups there are, and which of them are to be asked about.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::super::config::PollConfig;
 use super::super::failure::{Contact, Failure, Operation, Subject, is_answer};
 use super::super::kinds::{SkippedGroups, skipped_as};
+use super::super::places::walk_to;
 use super::topology::{Currency, Topology};
 use super::{Budget, within};
 use crate::kafka::{Admin, ErrorCode, KafkaError, ListedGroup};
@@ -147,37 +148,36 @@ impl Listing {
         config: &PollConfig,
         previous: &ClusterSnapshot,
     ) -> Vec<Target> {
-        let known: BTreeMap<&GroupId, &GroupRow> = previous
-            .groups
-            .iter()
-            .map(|row| (&row.id, row.as_ref()))
-            .collect();
-        let mut ids: BTreeSet<&GroupId> = BTreeSet::new();
-        if self.coverage == Coverage::Named {
+        let mut ids: Vec<&GroupId> = if self.coverage == Coverage::Named {
             let named = config.group_names.iter();
-            ids.extend(named.filter(|id| config.watches_group(id)));
+            named.filter(|id| config.watches_group(id)).collect()
         } else {
-            let remembered = known.keys().copied();
-            ids.extend(
-                remembered.filter(|id| config.watches_group(id) && !self.skipped.contains_key(*id)),
-            );
-            ids.extend(self.groups.keys());
-        }
+            let remembered = previous.groups.iter().map(|row| &row.id);
+            let remembered =
+                remembered.filter(|id| config.watches_group(id) && !self.skipped.contains_key(*id));
+            remembered.chain(self.groups.keys()).collect()
+        };
+        ids.sort();
+        ids.dedup();
+        let mut rows = previous.groups.iter().peekable();
+        let mut listed = self.groups.iter().peekable();
         ids.into_iter()
             .map(|id| {
-                let row = known.get(id).copied();
+                let row = walk_to(&mut rows, id, |row| &row.id);
+                let listed = walk_to(&mut listed, id, |(id, _)| id);
+                let listed = listed.map(|(_, listed)| *listed);
                 Target {
                     // The row's own id, so that every snapshot shares one allocation.
                     id: row.map_or(id, |row| &row.id).clone(),
-                    listed: self.groups.get(id).copied(),
-                    prospect: self.prospect(id, row),
+                    listed,
+                    prospect: self.prospect(listed, row.map(AsRef::as_ref)),
                 }
             })
             .collect()
     }
 
-    fn prospect(&self, id: &GroupId, row: Option<&GroupRow>) -> Prospect {
-        let is_unlisted = self.coverage != Coverage::Named && !self.groups.contains_key(id);
+    fn prospect(&self, listed: Option<Listed>, row: Option<&GroupRow>) -> Prospect {
+        let is_unlisted = self.coverage != Coverage::Named && listed.is_none();
         if is_unlisted || row.is_some_and(|row| !row.failures.is_empty()) {
             Prospect::Doubtful
         } else {

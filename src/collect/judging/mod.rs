@@ -17,7 +17,7 @@ use super::build::Now;
 use super::config::PollConfig;
 use super::fetch::Budget;
 use super::fetch::marks::Marks;
-use super::places::Map;
+use super::places::{Map, walk_to};
 use super::renewal::{Renewal, Renewals, Touched};
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{
@@ -94,25 +94,33 @@ impl Judging {
         let groups = &mut snapshot.groups;
         match occasion.judged {
             Judged::All => {
+                let mut rows = occasion.previous.groups.iter().peekable();
                 for row in groups {
-                    self.judge_group(row, occasion);
+                    let before = walk_to(&mut rows, &row.id, |row| &row.id);
+                    self.judge_group(row, before.map(AsRef::as_ref), occasion);
                 }
             }
             Judged::Changed => {
                 for (id, _) in occasion.renewals.iter() {
                     if let Ok(index) = groups.binary_search_by(|row| row.id.cmp(id)) {
-                        self.judge_group(&mut groups[index], occasion);
+                        let before = occasion.previous.group(id).map(AsRef::as_ref);
+                        self.judge_group(&mut groups[index], before, occasion);
                     }
                 }
             }
         }
     }
 
-    fn judge_group(&mut self, row: &mut Arc<GroupRow>, occasion: Occasion<'_>) {
+    fn judge_group(
+        &mut self,
+        row: &mut Arc<GroupRow>,
+        before: Option<&GroupRow>,
+        occasion: Occasion<'_>,
+    ) {
         let Occasion {
             judged,
             renewals,
-            previous,
+            previous: _,
             config,
             now,
         } = occasion;
@@ -131,7 +139,6 @@ impl Judging {
             return past.see(judged, at);
         }
         let renewal = renewals.of(&row.id);
-        let before = previous.group(&row.id);
         if let Some(before) = before {
             past.catch_up(before, renewal);
         }
@@ -192,14 +199,17 @@ impl Judging {
             .filter_map(|place| {
                 let partition = &rows[place];
                 let headroom = |window: &Window, reading: &Reading| {
+                    let Some(policy) = policies.of(&partition.id.topic) else {
+                        return Headroom::Unknown;
+                    };
+                    let log_start = || log_starts.get(&partition.id);
                     let unread = Unread {
                         committed: window.newest().committed,
                         lag: reading.lag(),
                         earliest: earliest(reading),
-                        log_start: log_starts.get(&partition.id),
+                        log_start: policy.limits_size().then(log_start).flatten(),
                     };
-                    let policy = policies.of(&partition.id.topic);
-                    policy.map_or(Headroom::Unknown, |policy| headroom(policy, unread, at))
+                    headroom(policy, unread, at)
                 };
                 let window = past.window(&partition.id, place);
                 let judgement = past.judge(partition, window, &setting, next_door, headroom);

@@ -1,6 +1,6 @@
 //! When topics delete records, as their configs say: read once for each topic, and for all of them every few minutes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,6 +8,7 @@ use tracing::info;
 
 use crate::collect::config::PollConfig;
 use crate::collect::fetch::{Budget, within};
+use crate::collect::places::Map;
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{RetentionPolicy, TopicName};
 
@@ -20,7 +21,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(60);
 /// What is known of the retention of topics.
 #[derive(Debug, Default)]
 pub(super) struct Policies {
-    known: HashMap<TopicName, RetentionPolicy>,
+    known: Map<TopicName, RetentionPolicy>,
     /// The topics that groups have something on.
     noted: BTreeSet<TopicName>,
     asked: HashSet<TopicName>,
