@@ -13,11 +13,12 @@ use super::config::PollConfig;
 use super::fetch::marks::Marks;
 use super::fetch::topology::Topology;
 use super::fetch::{Budget, within};
-use super::places::{Map, place, retain_shown};
+use super::places::Map;
+use super::standings::{Answers, Position, Standings};
 use crate::kafka::{Admin, ListedOffset, OffsetQuery, OffsetSpec};
 use crate::lag::{
-    Asker, Committed, GroupId, History, IndexAnswer, Isolation, Offset, Sighting, Standing,
-    Timestamp, TopicName, TopicPartition, Wait, Watermarks, readable_end,
+    Committed, GroupId, History, IndexAnswer, Isolation, Offset, Sighting, Timestamp, TopicName,
+    TopicPartition, Watermarks, readable_end,
 };
 use crate::snapshot::ClusterSnapshot;
 
@@ -31,15 +32,11 @@ const MOST_REQUESTS: usize = 4;
 /// What one request asks of brokers.
 type Questions = BTreeMap<TopicPartition, Timestamp>;
 
-/// What was asked of a partition in one round, and what was answered.
-type Answers = Map<TopicPartition, Vec<(Timestamp, IndexAnswer)>>;
-
 /// What is remembered of logs and of groups.
 #[derive(Debug, Default)]
 pub(super) struct Ages {
     histories: Map<TopicPartition, History>,
-    /// Where each group stands, by partition.
-    standings: Map<GroupId, Vec<(TopicPartition, Standing)>>,
+    standings: Map<GroupId, Standings>,
     /// When the newest commits were read.
     now: Option<Timestamp>,
 }
@@ -49,19 +46,6 @@ pub(super) struct Ages {
 pub(super) struct Sight {
     pub(super) asked_at: Timestamp,
     pub(super) answered_at: Timestamp,
-}
-
-/// Where a group stands, by partition.
-#[derive(Clone, Copy)]
-pub(super) struct Standings<'a>(&'a [(TopicPartition, Standing)]);
-
-impl Standings<'_> {
-    /// Returns since when the first record that the group has not consumed on a partition has been waiting; nothing without a
-    /// commit. It is looked for at `hint` first.
-    pub(super) fn wait(self, id: &TopicPartition, hint: usize) -> Option<Wait> {
-        let place = place(self.0, id, hint).ok()?;
-        Some(self.0[place].1.wait())
-    }
 }
 
 impl Ages {
@@ -107,35 +91,11 @@ impl Ages {
         let isolation = config.isolation(group);
         let standings = self.standings.entry(group.clone()).or_default();
         for &(hint, id, committed) in commits {
-            let place = place(standings, id, hint);
             let Some(Ok(marks)) = marks.get(id) else {
                 continue;
             };
             let position = position(committed, *marks, isolation);
-            if let (Ok(index), Some(Position { next, end })) = (place, &position)
-                && end <= next
-                && standings[index].1.is_caught_up_at(*next)
-            {
-                continue;
-            }
-            let (Some(position), Some(history)) = (position, self.histories.get(id)) else {
-                if let Ok(index) = place {
-                    standings.remove(index);
-                }
-                continue;
-            };
-            let Position { next, end } = position;
-            match place {
-                Ok(index) => {
-                    let standing = &mut standings[index].1;
-                    let earlier = std::mem::replace(standing, Standing::CaughtUp { at: next });
-                    *standing = Standing::of(next, end, history, Some(earlier));
-                }
-                Err(index) => {
-                    let standing = Standing::of(next, end, history, None);
-                    standings.insert(index, (id.clone(), standing));
-                }
-            }
+            standings.stand((id, hint), position, || self.histories.get_key_value(id));
         }
     }
 
@@ -151,6 +111,9 @@ impl Ages {
         (topology, marks): (&Topology, &Marks),
     ) {
         let end = budget.end.min(Instant::now() + budget.request_timeout);
+        self.standings
+            .values_mut()
+            .for_each(Standings::begin_asking);
         for _ in 0..config.index_rounds {
             let requests = self.requests(config, marks);
             if requests.is_empty() || Instant::now() >= end {
@@ -178,62 +141,47 @@ impl Ages {
         };
         let mut requests: Vec<Questions> = Vec::new();
         let mut count = 0;
-        for (id, standing) in self.standings.values_mut().flatten() {
-            let Some(asked) = standing.question(now, config.poll_interval) else {
-                continue;
-            };
+        let mut ask = |id: &TopicPartition, asked: Timestamp| {
             // A leader that has just failed is not asked for more.
             if !matches!(marks.get(id), Some(Ok(_))) {
-                continue;
+                return;
             }
             let is_known = |questions: &Questions| questions.get(id) == Some(&asked);
             if count == MOST_QUESTIONS || requests.iter().any(is_known) {
-                continue;
+                return;
             }
             let free = requests
                 .iter()
                 .position(|questions| !questions.contains_key(id));
             let index = free.unwrap_or(requests.len());
             if index == MOST_REQUESTS {
-                continue;
+                return;
             }
             if index == requests.len() {
                 requests.push(Questions::new());
             }
             requests[index].insert(id.clone(), asked);
             count += 1;
+        };
+        for standings in self.standings.values_mut() {
+            standings.ask(now, config.poll_interval, &mut ask);
         }
         requests
     }
 
-    /// Takes in answers; each tells every group on its partition something.
+    /// Takes in answers.
     fn answer(&mut self, answers: &Answers, config: &PollConfig) {
         let Some(now) = self.now else {
             return;
         };
-        for (id, standing) in self.standings.values_mut().flatten() {
-            let Some(answers) = answers.get(id) else {
-                continue;
-            };
-            let question = standing.question(now, config.poll_interval);
-            let (own, others): (Vec<_>, Vec<_>) = answers
-                .iter()
-                .copied()
-                .partition(|(asked, _)| Some(*asked) == question);
-            // Its own first: after another's it would have asked for something else.
-            for (asked, answer) in own {
-                standing.answer(asked, answer, Asker::Itself);
-            }
-            for (asked, answer) in others {
-                standing.answer(asked, answer, Asker::Another);
-            }
+        for standings in self.standings.values_mut() {
+            standings.answer(answers, now, config.poll_interval);
         }
     }
 
-    /// Returns where a group stands.
-    pub(super) fn standings(&self, group: &GroupId) -> Standings<'_> {
-        let standings = self.standings.get(group);
-        Standings(standings.map_or(&[], Vec::as_slice))
+    /// Returns where a group stands; nothing where that was never read.
+    pub(super) fn standings(&self, group: &GroupId) -> Option<&Standings> {
+        self.standings.get(group)
     }
 
     /// Returns when the newest commits had been read; nothing before the first.
@@ -251,7 +199,7 @@ impl Ages {
     pub(super) fn forget_topics(&mut self, topics: &BTreeSet<TopicName>) {
         self.histories.retain(|id, _| !topics.contains(&id.topic));
         for standings in self.standings.values_mut() {
-            standings.retain(|(id, _)| !topics.contains(&id.topic));
+            standings.forget(|id| topics.contains(&id.topic));
         }
     }
 
@@ -264,12 +212,11 @@ impl Ages {
     pub(super) fn retain_partitions(&mut self, topology: &Topology, snapshot: &ClusterSnapshot) {
         for row in &snapshot.groups {
             if let Some(standings) = self.standings.get_mut(&row.id) {
-                retain_shown(standings, &row.partitions);
+                standings.retain_shown(&row.partitions);
             }
         }
         let mut lowest: Map<&TopicPartition, Offset> = Map::default();
-        for (id, standing) in self.standings.values().flatten() {
-            let position = standing.position();
+        for (id, position) in self.standings.values().flat_map(Standings::positions) {
             lowest
                 .entry(id)
                 .and_modify(|known| *known = position.min(*known))
@@ -284,12 +231,6 @@ impl Ages {
             }
         }
     }
-}
-
-/// Where a group reads next, and the end of what it may read.
-struct Position {
-    next: Offset,
-    end: Offset,
 }
 
 /// Returns where a group reads next: at its commit, or at the first record that is left where that is gone.

@@ -21,6 +21,7 @@ mod renewal;
 mod reporter;
 mod schedule;
 mod sharing;
+mod standings;
 mod stream;
 
 pub use config::{LogScope, Mode, PollConfig};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::ages::{Ages, Standings};
+use super::super::ages::Ages;
 use super::super::config::PollConfig;
 use super::super::failure::Operation;
 use super::super::fetch::groups::{Described, GroupAnswer, Seen};
@@ -13,11 +13,12 @@ use super::super::fetch::marks::Marks;
 use super::super::fetch::topology::{Currency, Topology};
 use super::super::news::News;
 use super::super::renewal::Touched;
+use super::super::standings::Standings;
 use super::{is_fresh, partitions};
 use crate::kafka::{GroupDescription, KafkaError};
 use crate::lag::{
     BrokerId, Committed, GroupId, Isolation, Lag, TopicName, TopicPartition, Unavailable, Verdict,
-    Wait, Watermarks, partition_lag,
+    Watermarks, partition_lag,
 };
 use crate::snapshot::{GroupFailure, GroupRow, Membership, Moment, PartitionRow, Reading};
 
@@ -309,7 +310,7 @@ impl Evidence<'_> {
     /// `hint` first.
     pub(super) fn reading(
         &self,
-        standings: Standings<'_>,
+        standings: Option<&Standings>,
         (id, hint): (&TopicPartition, usize),
         (committed, marks): (
             Result<Committed, Unavailable>,
@@ -322,28 +323,35 @@ impl Evidence<'_> {
             Lag::Known(distance) => distance.lag > 0,
             Lag::NoCommit { .. } => false,
         };
-        let wait = waits.then(|| standings.wait(id, hint)).flatten();
+        let standings = standings.filter(|_| waits);
+        let wait = standings.and_then(|standings| standings.wait(id, hint));
         let (committed, marks) = (committed?, marks?);
         Ok(Reading::new(committed, marks, isolation, wait))
     }
 
-    /// Returns whether this cycle fetched the offsets that a row already shows. `wait` says since when records are pending,
-    /// where any are.
+    /// Returns whether this cycle fetched the offsets that a row already shows, and nothing else of how long records have been
+    /// waiting.
     pub(super) fn reads_the_same(
         &self,
         row: &PartitionRow,
         touched: &Touched,
-        wait: Option<Wait>,
+        standings: Option<&Standings>,
     ) -> bool {
         let reading = row.reading.as_ref().filter(|_| row.failure.is_none());
-        reading.is_some_and(|reading| {
-            let has_same_offsets = || {
-                reading.committed == touched.committed && self.marks(&row.id) == Ok(reading.marks)
-            };
-            reading.is_of_its_group()
-                && reading.wait() == wait
-                && (!touched.has_moved || has_same_offsets())
-        })
+        let Some(reading) = reading.filter(|reading| reading.is_of_its_group()) else {
+            return false;
+        };
+        let waits_as_before = || {
+            let wait = standings.and_then(|standings| standings.wait(&row.id, touched.place));
+            reading.wait() == wait
+        };
+        if touched.has_moved {
+            reading.committed == touched.committed
+                && self.marks(&row.id) == Ok(reading.marks)
+                && waits_as_before()
+        } else {
+            standings.is_none_or(|standings| !standings.was_asked(&row.id)) || waits_as_before()
+        }
     }
 
     pub(super) fn marks(&self, id: &TopicPartition) -> Result<Watermarks, Unavailable> {

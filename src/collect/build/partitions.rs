@@ -4,11 +4,11 @@
 //! once for each run of them.
 
 use super::group::Evidence;
-use crate::collect::ages::Standings;
 use crate::collect::fetch::groups::{Described, GroupAnswer};
 use crate::collect::fetch::topology::Currency;
 use crate::collect::places::Map;
 use crate::collect::renewal::Touched;
+use crate::collect::standings::Standings;
 use crate::kafka::{KafkaError, PartitionMetadata};
 use crate::lag::{
     Committed, GroupId, Isolation, Lag, PartitionId, TopicName, TopicPartition, Unavailable,
@@ -222,8 +222,7 @@ pub(super) fn touched(
             place, committed, ..
         } = touched;
         let known = &before.partitions[place];
-        let wait = standings.wait(&known.id, place);
-        if evidence.reads_the_same(known, touched, wait) {
+        if evidence.reads_the_same(known, touched, standings) {
             return None;
         }
         let row = row(
@@ -241,7 +240,7 @@ pub(super) fn touched(
 
 fn row(
     (id, hint): (TopicPartition, usize),
-    standings: Standings<'_>,
+    standings: Option<&Standings>,
     (committed, isolation): (Result<Committed, Unavailable>, Isolation),
     known: Option<(&GroupRow, &PartitionRow)>,
     owner: Option<MemberIndex>,

@@ -237,12 +237,9 @@ impl Admin for FakeCluster {
             .collect();
         asked.sort();
         let world = self.ask(Call::Offsets(spec, isolation, asked));
-        if world
-            .faults
-            .leaders
-            .values()
-            .any(|fault| *fault == Fault::Silence)
-        {
+        let mut leaders = world.faults.leaders.values();
+        let is_index = matches!(spec, OffsetSpec::Timestamp(_));
+        if leaders.any(|fault| *fault == Fault::Silence) || is_index && world.faults.silent_index {
             sleep(timeout).await;
         }
         let answers = queries.into_iter().map(|query| {

@@ -158,3 +158,35 @@ async fn where_nobody_can_tell_assignments_a_new_partition_of_a_named_topic_is_s
         Some(Lag::NoCommit { backlog: Some(100) })
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dropped_cycle_has_taken_in_is_made_good() {
+    let place = |world: &mut World, late, old| {
+        world.group("late", 2, &[("orders", 0, 100), ("orders", 1, late)]);
+        world.group("old", 2, &[("orders", 0, old)]);
+    };
+    let mut watch = Watch::new(PollConfig::default(), groups);
+    place(&mut watch.world(), 90, 10);
+    watch.poll().await;
+    watch.world().log("orders", 1).end = 200;
+    let before = watch.poll().await;
+    // The groups move on, which a cycle takes in that never ends, and go back.
+    place(&mut watch.world(), 150, 20);
+    watch.world().faults.silent_index = true;
+    let cycle = tokio::time::timeout(Duration::from_millis(1), watch.poller.poll_once());
+    assert!(
+        cycle.await.is_err(),
+        "brokers are asked how old the records are, and do not answer"
+    );
+    place(&mut watch.world(), 90, 10);
+    watch.world().faults.silent_index = false;
+    let after = watch.poll().await;
+    let wait = |snapshot: &ClusterSnapshot| {
+        let reading = reading(snapshot, "late", "orders", 1);
+        reading.expect("it was read").wait()
+    };
+    assert_eq!(wait(&after), wait(&before));
+    assert_eq!(shared(&before, &after), [""; 0], "every row is made anew");
+    let later = watch.poll().await;
+    assert_eq!(shared(&after, &later), ["idle", "late", "old"]);
+}

@@ -68,6 +68,8 @@ pub(super) struct Faults {
     pub(super) leaders: BTreeMap<i32, Fault>,
     pub(super) end_of: BTreeMap<TopicPartition, ErrorCode>,
     pub(super) starts: Option<ErrorCode>,
+    /// Whether no question for a timestamp is answered.
+    pub(super) silent_index: bool,
     pub(super) configs: Option<ErrorCode>,
     pub(super) ids: Option<ErrorCode>,
     pub(super) stable: Option<ErrorCode>,
