@@ -17,8 +17,8 @@ use super::places::Map;
 use super::standings::{Answers, Position, Standings};
 use crate::kafka::{Admin, ListedOffset, OffsetQuery, OffsetSpec};
 use crate::lag::{
-    Committed, GroupId, History, IndexAnswer, Isolation, Offset, Sighting, Timestamp, TopicName,
-    TopicPartition, Watermarks, readable_end,
+    Committed, GroupId, History, IndexAnswer, Isolation, Offset, Progress, Sighting, Timestamp,
+    TopicName, TopicPartition, Watermarks, readable_end,
 };
 use crate::snapshot::ClusterSnapshot;
 
@@ -49,13 +49,16 @@ pub(super) struct Sight {
 }
 
 impl Ages {
-    /// Takes in the log ends that were read.
-    pub(super) fn see(&mut self, marks: &Marks, sight: Sight) {
+    /// Takes in the log ends that were read; returns whether a log went back.
+    pub(super) fn see(&mut self, marks: &Marks, sight: Sight) -> bool {
         let Sight {
             asked_at,
             answered_at,
         } = sight;
-        self.now = Some(asked_at);
+        if self.now.replace(asked_at) > Some(asked_at) {
+            self.standings.values_mut().for_each(Standings::reopen);
+        }
+        let mut has_gone_back = false;
         for (id, marks) in marks {
             let Ok(marks) = marks else {
                 continue;
@@ -67,13 +70,15 @@ impl Ages {
             };
             match self.histories.get_mut(id) {
                 Some(history) => {
-                    history.observe(sighting);
+                    let progress = history.observe(sighting);
+                    has_gone_back |= matches!(progress, Progress::WentBack { .. });
                 }
                 None => {
                     self.histories.insert(id.clone(), History::new(sighting));
                 }
             }
         }
+        has_gone_back
     }
 
     /// Takes in where a group stands, by commits that were read before the log ends, each with the place at which its

@@ -22,8 +22,7 @@ pub(super) fn place<T>(
     }
 }
 
-/// Walks along a sorted list to the item of `key`, which is behind the one that was looked for before; returns it, if it is
-/// there.
+/// Walks along a sorted list to the item of `key` and returns it, if it is there. Keys must come in ascending order, each once.
 pub(super) fn walk_to<T, K: Ord>(
     sorted: &mut Peekable<impl Iterator<Item = T>>,
     key: &K,

@@ -67,7 +67,8 @@ pub struct Poller {
     pub(super) incarnations: Incarnations,
     /// Cycles that have ended.
     pub(super) cycles: u32,
-    /// Whether what is remembered is younger than the newest snapshot, as after a cycle that was dropped, or is gone.
+    /// Whether other things may be remembered of logs and groups than the newest rows were made of: a cycle was dropped, topics
+    /// were forgotten, or a log went back and may have returned. The next cycle then makes every row anew.
     pub(super) is_ahead_of_rows: bool,
     /// Present until it runs.
     membership: Option<Membership>,
@@ -246,6 +247,7 @@ impl Poller {
         let outcome = snapshot.outcome;
         self.count_rows(&snapshot);
         self.publish(snapshot);
+        self.is_ahead_of_rows = false;
         self.metrics.polls(outcome.as_str()).inc();
         self.reporter
             .tell(&self.previous, &failures, started.elapsed());
@@ -253,7 +255,6 @@ impl Poller {
     }
 
     pub(super) fn publish(&mut self, snapshot: ClusterSnapshot) {
-        self.is_ahead_of_rows = false;
         self.previous = Arc::new(snapshot);
         self.slot.publish(Arc::clone(&self.previous));
     }

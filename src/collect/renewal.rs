@@ -36,13 +36,14 @@ pub(super) struct Touched {
     /// Its place among the partitions of the group's row.
     pub(super) place: usize,
     pub(super) committed: Committed,
-    /// Whether its commit or its log is not as the row shows it, or may not be; else only time has passed.
+    /// False where commit and log are as the row shows them, so that only time has passed.
     pub(super) has_moved: bool,
 }
 
 impl Renewal {
-    /// Passes the commits of the partitions that have moved to `work`, each with its place in the group's row; one that a
-    /// response leaves out was deleted. Where the whole row is rebuilt, the places are hints.
+    /// Passes the commits of the partitions that have moved to `work`, each with its place in the group's row. A partition of
+    /// the row that a response leaves out has none any more, and is passed as [`Committed::Never`]. Where the whole row is
+    /// rebuilt, the places are hints.
     pub(super) fn with_commits<T>(
         &self,
         before: Option<&GroupRow>,
@@ -266,8 +267,8 @@ enum Looked {
     Waits,
 }
 
-/// Compares a row with what was read of its partition: `Some(None)` where it stands still as it is, nothing where whether it is
-/// the group's may have changed.
+/// Compares a row with what was read of its partition. Returns nothing where the partition may no longer be the group's, so that
+/// the whole row is made anew, and `Some(None)` where there is nothing to do.
 fn touch(
     row: &PartitionRow,
     place: usize,

@@ -11,7 +11,7 @@ pub(super) type Answers = Map<TopicPartition, Vec<(Timestamp, IndexAnswer)>>;
 
 /// Where a group stands on its partitions.
 ///
-/// Most of what a large group stands at is known well enough, and is not looked at while it stands still.
+/// On most partitions of a large group the age is known well enough: they are passed over until the group moves.
 #[derive(Debug, Default)]
 pub(super) struct Standings {
     /// Sorted.
@@ -20,7 +20,7 @@ pub(super) struct Standings {
     open: Vec<usize>,
     /// The places of those that were open when brokers were last asked, sorted.
     asked: Vec<usize>,
-    /// Whether partitions have come or gone since, so that places are others.
+    /// Whether partitions have come or gone since these two were made, so that they hold wrong places.
     have_shifted: bool,
 }
 
@@ -76,7 +76,7 @@ impl Standings {
         Some(self.by_partition[place].1.wait())
     }
 
-    /// Tells whether brokers were to be asked about a partition: what they say may have changed how long its records wait.
+    /// Tells whether brokers were to be asked about a partition: the wait may be another since, although the group has not moved.
     pub(super) fn was_asked(&self, id: &TopicPartition) -> bool {
         let by_id = |asked: &usize| self.by_partition[*asked].0.cmp(id);
         self.have_shifted || self.asked.binary_search_by(by_id).is_ok()
@@ -99,6 +99,7 @@ impl Standings {
         poll_interval: Duration,
         mut ask: impl FnMut(&TopicPartition, Timestamp),
     ) {
+        debug_assert!(!self.have_shifted, "asking has begun");
         let by_partition = &mut self.by_partition;
         self.open.retain(|&place| {
             let (id, standing) = &mut by_partition[place];
@@ -112,6 +113,7 @@ impl Standings {
 
     /// Takes in answers, of which each tells every group on its partition something.
     pub(super) fn answer(&mut self, answers: &Answers, now: Timestamp, poll_interval: Duration) {
+        debug_assert!(!self.have_shifted, "asking has begun");
         for &place in &self.open {
             let (id, standing) = &mut self.by_partition[place];
             let Some(answers) = answers.get(id) else {
@@ -130,6 +132,11 @@ impl Standings {
                 standing.answer(asked, answer, Asker::Another);
             }
         }
+    }
+
+    /// Opens every age again, as where the clock was set back: what was narrow enough may not be any more.
+    pub(super) fn reopen(&mut self) {
+        self.have_shifted = true;
     }
 
     /// Returns the offset of the first record that the group has not consumed on each partition.

@@ -368,8 +368,8 @@ fn is_plain(bytes: &[u8; PLAIN]) -> bool {
     bytes[16] <= 1 && bytes[19] == 0
 }
 
-/// Reads plain commits, at most `most`, up to one that is another: their size is known, so that one look at the bounds is
-/// enough.
+/// Reads plain commits, at most `most`, and stops before the first that is not plain. Their size is known, so that one look at the
+/// bounds is enough.
 fn read_plain_commits<'a>(
     body: &mut Reader<'a>,
     topic: &'a [u8],

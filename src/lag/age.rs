@@ -140,7 +140,7 @@ impl Standing {
     /// Returns the timestamp to ask the broker's index for; nothing where the age is known well enough.
     ///
     /// An interval of the history is narrow enough up to one and a half `poll_interval`, which is what dense points
-    /// leave, or up to the [`tolerance`] of the age; a search that has become needless ends.
+    /// leave, or up to the [`tolerance`] of the age; a search that is needless then ends, and what it has found narrower stays.
     pub fn question(&mut self, now: Timestamp, poll_interval: Duration) -> Option<Timestamp> {
         match self {
             Self::CaughtUp { .. } => None,
@@ -219,7 +219,11 @@ impl FirstUnread {
             Written::Between { after, likely, by } => {
                 let width = by.at.since(after);
                 if width <= poll_interval * 3 / 2 || width <= tolerance(now.since(likely)) {
-                    self.search = None;
+                    let is_narrower = |search: &IndexSearch| {
+                        let found = search.found();
+                        found.is_some_and(|found| found.latest.since(found.earliest) < width)
+                    };
+                    self.search = self.search.filter(is_narrower);
                     return None;
                 }
                 (Some(after), by)

@@ -242,7 +242,7 @@ impl Course {
     fn push(&mut self, next: Observation, interval: Option<Duration>) {
         let spacing_ms = self.spacing_ms;
         match self.points.last_mut() {
-            // All the others lie in stretches of their own.
+            // No two of the older points share a stretch.
             Some(last) if in_one_stretch(last, &next, spacing_ms) => take_higher(last, next),
             _ => self.points.push(next),
         }

@@ -203,8 +203,8 @@ impl<'a> Reader<'a> {
         Ok(*bytes)
     }
 
-    /// Passes over as many pieces of `N` bytes as are what `is_expected` looks for, one after the other and at most `most`, and
-    /// returns them.
+    /// Returns the pieces of `N` bytes that come next, at most `most`, up to the first that `is_expected` refuses, and passes over
+    /// them.
     pub(crate) fn arrays_while<const N: usize>(
         &mut self,
         most: usize,

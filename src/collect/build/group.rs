@@ -329,8 +329,7 @@ impl Evidence<'_> {
         Ok(Reading::new(committed, marks, isolation, wait))
     }
 
-    /// Returns whether this cycle fetched the offsets that a row already shows, and nothing else of how long records have been
-    /// waiting.
+    /// Returns whether a row made now would show the same offsets, and the same wait.
     pub(super) fn reads_the_same(
         &self,
         row: &PartitionRow,

@@ -294,7 +294,7 @@ fn group_rows(
     renewals: &Renewals,
     evidence: Evidence<'_>,
 ) -> Vec<Arc<GroupRow>> {
-    // What no answer is of are the groups of a cycle that ended before its groups were asked about.
+    // A group that is shown has no answer where the cycle ended before groups were asked about.
     let aged = |before: &Arc<GroupRow>| {
         let is_shown =
             evidence.config.watches_group(&before.id) && !skipped.contains_key(&before.id);

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::super::sharing::Change;
 use super::*;
 use crate::kafka::ErrorCode;
-use crate::lag::Status;
+use crate::lag::{PartitionId, Share, Status};
 use crate::snapshot::{GroupState, Moment};
 
 /// Returns two groups that have read everything, and one that lags.
@@ -165,28 +166,45 @@ async fn what_a_dropped_cycle_has_taken_in_is_made_good() {
         world.group("late", 2, &[("orders", 0, 100), ("orders", 1, late)]);
         world.group("old", 2, &[("orders", 0, old)]);
     };
-    let mut watch = Watch::new(PollConfig::default(), groups);
-    place(&mut watch.world(), 90, 10);
-    watch.poll().await;
-    watch.world().log("orders", 1).end = 200;
-    let before = watch.poll().await;
-    // The groups move on, which a cycle takes in that never ends, and go back.
-    place(&mut watch.world(), 150, 20);
-    watch.world().faults.silent_index = true;
-    let cycle = tokio::time::timeout(Duration::from_millis(1), watch.poller.poll_once());
-    assert!(
-        cycle.await.is_err(),
-        "brokers are asked how old the records are, and do not answer"
-    );
-    place(&mut watch.world(), 90, 10);
-    watch.world().faults.silent_index = false;
-    let after = watch.poll().await;
-    let wait = |snapshot: &ClusterSnapshot| {
-        let reading = reading(snapshot, "late", "orders", 1);
-        reading.expect("it was read").wait()
-    };
-    assert_eq!(wait(&after), wait(&before));
-    assert_eq!(shared(&before, &after), [""; 0], "every row is made anew");
-    let later = watch.poll().await;
-    assert_eq!(shared(&after, &later), ["idle", "late", "old"]);
+    // A whole cluster, and a replica's share, which is shown anew when it changes.
+    for share in [
+        None,
+        Some(Share::Part {
+            owned: (0..50).map(PartitionId).collect(),
+            count: 50,
+        }),
+    ] {
+        let is_shared = share.is_some();
+        let config = PollConfig {
+            share: share.unwrap_or(Share::Whole),
+            ..PollConfig::default()
+        };
+        let mut watch = Watch::new(config, groups);
+        place(&mut watch.world(), 90, 10);
+        watch.poll().await;
+        watch.world().log("orders", 1).end = 200;
+        let before = watch.poll().await;
+        // The groups move on, which a cycle takes in that never ends, and go back.
+        place(&mut watch.world(), 150, 20);
+        watch.world().faults.silent_index = true;
+        let cycle = tokio::time::timeout(Duration::from_millis(1), watch.poller.poll_once());
+        assert!(
+            cycle.await.is_err(),
+            "brokers are asked how old the records are, and do not answer"
+        );
+        if is_shared {
+            watch.poller.adopt(Change::Given([PartitionId(0)].into()));
+        }
+        place(&mut watch.world(), 90, 10);
+        watch.world().faults.silent_index = false;
+        let after = watch.poll().await;
+        let wait = |snapshot: &ClusterSnapshot| {
+            let reading = reading(snapshot, "late", "orders", 1);
+            reading.expect("it was read").wait()
+        };
+        assert_eq!(wait(&after), wait(&before));
+        assert_eq!(shared(&before, &after), [""; 0], "every row is made anew");
+        let later = watch.poll().await;
+        assert_eq!(shared(&after, &later), ["idle", "late", "old"]);
+    }
 }
