@@ -17,6 +17,7 @@ mod rhythm;
 mod run;
 mod runs;
 pub mod sse;
+mod view;
 mod writer;
 mod zstd;
 

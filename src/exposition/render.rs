@@ -9,10 +9,10 @@ use std::sync::atomic::{self, AtomicUsize};
 use std::thread;
 use std::time::Instant;
 
-use super::families::{Oldest, Scene};
 use super::join::join;
 use super::output::{Encoding, Part};
 use super::run::{Level, Made, Maker};
+use super::view::{Oldest, Scene};
 use super::writer::Format;
 use crate::lag::ClusterName;
 use crate::snapshot::{ClusterSnapshot, World};

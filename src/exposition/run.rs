@@ -2,12 +2,11 @@
 
 use std::ops::Range;
 
-use super::families::{
-    FAMILIES, GroupPartitionView, GroupTopicView, GroupView, Oldest, Rows, Scene, TopicView,
-};
+use super::families::{FAMILIES, GroupTopicView, Rows, TopicView};
 use super::lines::{Keep, Lines};
 use super::output::{Block, Compressor, Encoding};
 use super::runs::cut;
+use super::view::{GroupView, Oldest, Scene};
 use super::writer::{Labels, Value};
 use crate::lag::ClusterName;
 use crate::snapshot::{ClusterSnapshot, Granularity, GroupRow, TopicRow, TopicSeries};
@@ -204,7 +203,7 @@ impl Maker {
         let topics = scene.shows_readings().then(|| group.partitions.by_topic());
         for (topic, partitions) in topics.into_iter().flatten() {
             self.labels.push("topic", topic.as_str());
-            let view = GroupTopicView::new(scene, &view, topic, partitions);
+            let view = GroupTopicView::new(topic, view.sums(partitions));
             self.write(Level::Groups, |rows, labels| match rows {
                 Rows::GroupTopic(value) => value(&view, labels),
                 _ => None,
@@ -218,11 +217,12 @@ impl Maker {
         let start = self.labels.mark();
         self.labels.push("consumergroup", group.id.as_str());
         let of_group = self.labels.mark();
+        let group_view = GroupView::new(scene, group);
         for (topic, partitions) in group.partitions.by_topic() {
             self.labels.push("topic", topic.as_str());
             let of_topic = self.labels.mark();
             for row in partitions.iter() {
-                let view = GroupPartitionView::new(scene, group, row);
+                let view = group_view.partition(row);
                 self.labels.push_number("partition", row.id.partition.0);
                 self.write(Level::Partitions, |rows, labels| match rows {
                     Rows::GroupPartition(value) => value(&view, labels),

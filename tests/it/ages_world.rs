@@ -181,7 +181,8 @@ impl Reading {
             measured: asked.earlier(ago).reaching_back(cycle + ROUNDING),
             lag: row["lag"].as_u64()?,
             ahead: row["ahead"].as_u64()?,
-            age: number("lag_seconds")?,
+            // Of a record that is older than what was seen, only a bound is known.
+            age: number("lag_seconds").or(number("lag_seconds_at_least"))?,
             bounds: number("lag_seconds_at_least")?
                 ..=number("lag_seconds_at_most").unwrap_or(f64::INFINITY),
             method: row["lag_seconds_method"].as_str()?.to_owned(),

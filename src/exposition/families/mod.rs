@@ -5,17 +5,15 @@
 mod cluster;
 mod groups;
 mod partitions;
-mod scene;
 mod topics;
 
 use std::time::Duration;
 
 pub(super) use self::cluster::ClusterView;
-pub(super) use self::groups::{GroupTopicView, GroupView};
-pub(super) use self::partitions::GroupPartitionView;
-pub(super) use self::scene::{Oldest, Scene};
+pub(super) use self::groups::GroupTopicView;
 pub(super) use self::topics::{TopicPartitionView, TopicView};
 use super::lines::Lines;
+use super::view::{GroupView, PartitionView};
 use super::writer::{Head, Labels, Value};
 use crate::metrics::{Metric, table};
 
@@ -30,7 +28,7 @@ pub(super) enum Rows {
     /// One of each topic of each group.
     GroupTopic(fn(&GroupTopicView, &mut Labels) -> Option<Value>),
     /// One of each partition of each group.
-    GroupPartition(fn(&GroupPartitionView<'_>, &mut Labels) -> Option<Value>),
+    GroupPartition(fn(&PartitionView<'_>, &mut Labels) -> Option<Value>),
     /// One of each topic.
     Topic(fn(&TopicView<'_>, &mut Labels) -> Option<Value>),
     /// One of each partition of each topic.

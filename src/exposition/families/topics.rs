@@ -1,6 +1,6 @@
 //! Samples of topics and of their partitions.
 
-use super::scene::Scene;
+use crate::exposition::view::Scene;
 use crate::exposition::writer::{Labels, Value};
 use crate::lag::Watermarks;
 use crate::snapshot::{TopicPartitionRow, TopicRow};

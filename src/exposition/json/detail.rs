@@ -5,14 +5,12 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::summary::{GroupSummary, group_summary};
-use super::{Absence, absence, age_seconds, seconds, sum_absence, timestamp_of, totals};
+use super::{Absence, age_seconds, seconds, timestamp_of};
+use crate::exposition::view::{GroupView, PartitionView, Scene};
 use crate::lag::{
-    ClusterName, Committed, Drain, Finding, Lag, Limit, Offset, Sentence, Timestamp, TopicName,
-    TopicPartition,
+    ClusterName, Drain, Finding, Limit, Offset, Sentence, Timestamp, TopicName, TopicPartition,
 };
-use crate::snapshot::{
-    ClusterSnapshot, Commits, GroupRow, Judgement, Member, Membership, PartitionRow, PartitionRun,
-};
+use crate::snapshot::{ClusterSnapshot, GroupRow, Member, Membership, PartitionRun};
 
 /// The answer of `/api/v1/groups/{group}`.
 #[derive(Debug, Serialize)]
@@ -48,7 +46,7 @@ struct TopicBody<'a> {
     drain: Option<&'static str>,
     drain_seconds: Option<f64>,
     abandoned: bool,
-    commits: u64,
+    commits: Option<u64>,
     last_commit_at: Option<String>,
     partitions: Vec<PartitionBody<'a>>,
 }
@@ -68,7 +66,7 @@ struct PartitionBody<'a> {
     lag_seconds_at_least: Option<f64>,
     lag_seconds_at_most: Option<f64>,
     lag_seconds_method: Option<&'static str>,
-    status: &'static str,
+    status: Option<&'static str>,
     status_reason: Option<String>,
     blocked: Option<u64>,
     retention_headroom_seconds: Option<f64>,
@@ -86,17 +84,13 @@ pub fn group_detail<'a>(
     group: &'a GroupRow,
     now: Instant,
 ) -> GroupDetail<'a> {
-    let membership = snapshot.fresh_membership(group, now);
-    let topics = group.partitions.by_topic();
+    let group = GroupView::new(Scene { snapshot, now }, group);
+    let topics = group.row.partitions.by_topic();
     GroupDetail {
-        summary: group_summary(cluster, snapshot, group, now),
-        member_list: membership.map(member_list),
+        summary: group_summary(cluster, group),
+        member_list: group.membership.map(member_list),
         topic_list: topics
-            .map(|(topic, rows)| {
-                let commits = group.activity.commits.get(topic);
-                let commits = commits.copied().unwrap_or_default();
-                topic_body(snapshot, group, (topic, rows), commits, now)
-            })
+            .map(|(topic, rows)| topic_body(group, topic, rows))
             .collect(),
     }
 }
@@ -148,31 +142,30 @@ fn sentence(partition: &TopicPartition, finding: Finding, now: Timestamp) -> Str
 }
 
 fn topic_body<'a>(
-    snapshot: &'a ClusterSnapshot,
-    group: &'a GroupRow,
-    (topic, rows): (&'a TopicName, PartitionRun<'a>),
-    commits: Commits,
-    now: Instant,
+    group: GroupView<'a>,
+    topic: &'a TopicName,
+    rows: PartitionRun<'a>,
 ) -> TopicBody<'a> {
-    let totals = totals(snapshot, group, rows, now);
-    let membership = snapshot.fresh_membership(group, now);
-    let drain = Drain::of_topic(rows.iter().filter_map(PartitionRow::drain));
+    let sums = group.sums(rows);
+    let (totals, drain, commits) = (sums.totals(), sums.drain(), sums.commits(topic));
     TopicBody {
         topic,
         lag: totals.lag,
-        lag_reason: sum_absence(snapshot, group, rows, totals.lag, now),
+        lag_reason: totals.lag.is_none().then(|| sums.absence()),
         current_offset_sum: totals.committed,
         uncommitted_partitions: totals.uncommitted_partitions,
         drain: drain.map(drain_word),
         drain_seconds: drain
             .and_then(Drain::seconds)
             .filter(|seconds| seconds.is_finite()),
-        abandoned: rows.iter().any(PartitionRow::is_abandoned),
-        commits: commits.count,
-        last_commit_at: commits.last_ms.and_then(timestamp_of),
+        abandoned: sums.abandoned() > 0,
+        commits: commits.map(|commits| commits.count),
+        last_commit_at: commits
+            .and_then(|commits| commits.last_ms)
+            .and_then(timestamp_of),
         partitions: rows
             .iter()
-            .map(|row| partition_body(snapshot, group, membership, row, now))
+            .map(|row| partition_body(group.partition(row)))
             .collect(),
     }
 }
@@ -186,52 +179,38 @@ fn drain_word(drain: Drain) -> &'static str {
     }
 }
 
-fn partition_body<'a>(
-    snapshot: &ClusterSnapshot,
-    group: &GroupRow,
-    membership: Option<&'a Membership>,
-    row: &'a PartitionRow,
-    now: Instant,
-) -> PartitionBody<'a> {
-    let (reading, measured) = snapshot.fresh_reading(group, row, now).unzip();
-    let marks = reading.map(|reading| reading.marks);
-    let distance = reading.and_then(|reading| match reading.lag() {
-        Lag::Known(distance) => Some(distance),
-        Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
-    });
-    let owner = membership.and_then(|membership| membership.owner(row));
-    let age = reading.and_then(|reading| reading.age(group.measured));
-    // What is said of a pair that is too old is as old as that.
-    let Judgement {
-        finding, headroom, ..
-    } = reading.map_or_else(Judgement::default, |_| row.judgement());
-    let headroom = headroom.left(group.judged_at);
+fn partition_body(view: PartitionView<'_>) -> PartitionBody<'_> {
+    let GroupView { scene, row, .. } = view.group;
+    let marks = view.reading().map(|reading| reading.marks);
+    let distance = view.distance();
+    let age = view.age();
+    let finding = view.judgement().map(|judgement| judgement.finding);
+    let headroom = view.headroom();
+    let owner = view.owner();
     PartitionBody {
-        partition: row.id.partition.0,
-        current_offset: reading.and_then(|reading| match reading.committed {
-            Committed::At(offset) => Some(offset),
-            Committed::Never => None,
-        }),
+        partition: view.row.id.partition.0,
+        current_offset: view.committed(),
         log_start_offset: marks.and_then(|marks| marks.log_start),
         log_end_offset: marks.map(|marks| marks.log_end),
         last_stable_offset: marks.and_then(|marks| marks.last_stable),
-        lag: reading.and_then(|reading| reading.lag().records(snapshot.uncommitted)),
-        lag_reason: absence(snapshot, group, row, now),
+        lag: view.lag(),
+        lag_reason: view.absence(),
         ahead: distance.map(|distance| distance.ahead),
         lost: distance.and_then(|distance| distance.lost),
-        lag_seconds: age.map(|age| seconds(age.estimate)),
+        lag_seconds: view.lag_seconds().map(seconds),
         lag_seconds_at_least: age.map(|age| seconds(age.at_least)),
         lag_seconds_at_most: age.and_then(|age| Some(seconds(age.at_most?))),
         lag_seconds_method: age.map(|age| age.method.as_str()),
-        status: finding.status().as_str(),
-        status_reason: match finding {
-            Finding::Ok => None,
-            finding => Some(sentence(&row.id, finding, group.judged_at)),
-        },
-        blocked: reading.and_then(|_| row.blocked()),
+        status: finding.map(|finding| finding.status().as_str()),
+        status_reason: finding
+            .filter(|finding| *finding != Finding::Ok)
+            .map(|finding| sentence(&view.row.id, finding, row.judged_at)),
+        blocked: view.blocked(),
         retention_headroom_seconds: headroom.map(|(time, _)| seconds(time)),
         retention_limit: headroom.map(|(_, limit)| limit_word(limit)),
-        age_seconds: measured.map(|measured| age_seconds(measured.instant, now)),
+        age_seconds: view
+            .measured()
+            .map(|measured| age_seconds(measured.instant, scene.now)),
         member_id: owner.map(|owner| &*owner.id),
         client_id: owner.map(|owner| &*owner.client_id),
         host: owner.map(|owner| &*owner.host),

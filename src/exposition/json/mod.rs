@@ -18,29 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::lag::group::TopicTotals;
-use crate::lag::{Lag, UncommittedPolicy};
-use crate::snapshot::{ClusterSnapshot, GroupRow, PartitionRow, PartitionRun};
-
-/// Why there is no figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Absence {
-    /// The group has no partitions.
-    NoPartitions,
-    /// The group has committed nothing here, and the policy says that this is no lag.
-    NoCommit,
-    /// The committed offset could not be read.
-    CommittedOffsetUnknown,
-    /// The log end offset could not be read.
-    LogEndOffsetUnknown,
-    /// The log start offset, where the policy counts from, could not be read.
-    LogStartOffsetUnknown,
-    /// The partition has no leader.
-    NoLeader,
-    /// The newest good reading is too old to be shown.
-    Stale,
-}
+pub use super::view::Absence;
 
 /// Body bytes of an answer, pretty enough to be read in a terminal and small enough for thousands of groups.
 ///
@@ -51,69 +29,6 @@ pub fn to_bytes(answer: &impl Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec(answer).expect("strings, numbers and lists of them");
     bytes.push(b'\n');
     bytes
-}
-
-/// Returns why a partition has no lag; nothing where it has one.
-fn absence(
-    snapshot: &ClusterSnapshot,
-    group: &GroupRow,
-    row: &PartitionRow,
-    now: Instant,
-) -> Option<Absence> {
-    use crate::lag::Unavailable;
-    if let Some((reading, _)) = snapshot.fresh_reading(group, row, now) {
-        return match (
-            reading.lag().records(snapshot.uncommitted),
-            snapshot.uncommitted,
-        ) {
-            (Some(_), _) => None,
-            (None, UncommittedPolicy::LogStart) => Some(Absence::LogStartOffsetUnknown),
-            (None, UncommittedPolicy::Absent | UncommittedPolicy::LogEnd) => {
-                Some(Absence::NoCommit)
-            }
-        };
-    }
-    Some(match row.latest() {
-        Lag::Unavailable(Unavailable::Committed) => Absence::CommittedOffsetUnknown,
-        Lag::Unavailable(Unavailable::EndOffset) => Absence::LogEndOffsetUnknown,
-        Lag::Unavailable(Unavailable::NoLeader) => Absence::NoLeader,
-        Lag::Known(_) | Lag::NoCommit { .. } => Absence::Stale,
-    })
-}
-
-/// Returns why some partitions have no sum: the worst reason among them.
-///
-/// A partition without a commit hides a sum only where there is nothing else to add up.
-fn sum_absence(
-    snapshot: &ClusterSnapshot,
-    group: &GroupRow,
-    rows: PartitionRun<'_>,
-    lag: Option<u64>,
-    now: Instant,
-) -> Option<Absence> {
-    if lag.is_some() {
-        return None;
-    }
-    let reasons = rows
-        .iter()
-        .filter_map(|row| absence(snapshot, group, row, now));
-    reasons.max().or(Some(Absence::NoPartitions))
-}
-
-/// Returns what some partitions add up to at `now`.
-fn totals(
-    snapshot: &ClusterSnapshot,
-    group: &GroupRow,
-    rows: PartitionRun<'_>,
-    now: Instant,
-) -> TopicTotals {
-    TopicTotals::of(
-        rows.iter().filter(|row| snapshot.counts(row)).map(|row| {
-            let (reading, _) = snapshot.fresh_reading(group, row, now)?;
-            Some((reading.committed, reading.lag()))
-        }),
-        snapshot.uncommitted,
-    )
 }
 
 /// Returns the age of something measured at `measured`, in seconds with milliseconds.

@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Absence, age_seconds, seconds, sum_absence, timestamp_of, totals};
-use crate::lag::{ClusterName, GroupId, Verdict};
-use crate::snapshot::{ClusterSnapshot, GroupRow, World};
+use super::{Absence, age_seconds, seconds, timestamp_of};
+use crate::exposition::view::{GroupView, Scene};
+use crate::lag::{ClusterName, GroupId, Status};
+use crate::snapshot::World;
 
 /// The answer of `/api/v1/groups`.
 #[derive(Debug, Serialize)]
@@ -43,7 +44,7 @@ pub(super) struct GroupSummary<'a> {
     lag: Option<u64>,
     lag_reason: Option<Absence>,
     lag_seconds: Option<f64>,
-    status: &'static str,
+    status: Option<&'static str>,
     status_reason: Option<String>,
     age_seconds: Option<f64>,
     rebalances: Option<u64>,
@@ -79,12 +80,13 @@ pub fn group_summaries<'a>(
     let total = selected().map(|(_, snapshot)| snapshot.groups.len()).sum();
     let rows = selected().flat_map(|(name, snapshot)| {
         let groups = snapshot.groups.iter();
-        groups.map(move |group| (name, snapshot, &**group))
+        let scene = Scene { snapshot, now };
+        groups.map(move |group| (name, GroupView::new(scene, group)))
     });
     let groups: Vec<_> = rows
         .skip(offset)
         .take(limit)
-        .map(|(name, snapshot, group)| group_summary(name, snapshot, group, now))
+        .map(|(name, group)| group_summary(name, group))
         .collect();
     let next = offset.saturating_add(groups.len());
     GroupSummaries {
@@ -97,72 +99,43 @@ pub fn group_summaries<'a>(
 
 pub(super) fn group_summary<'a>(
     cluster: Option<&'a ClusterName>,
-    snapshot: &'a ClusterSnapshot,
-    group: &'a GroupRow,
-    now: Instant,
+    group: GroupView<'a>,
 ) -> GroupSummary<'a> {
-    let GroupRow {
-        id,
-        membership: _,
-        measured,
-        partitions,
-        to_judge: _,
-        isolation: _,
-        verdict,
-        judged_at,
-        failures,
-        activity,
-    } = group;
-    let membership = snapshot.fresh_membership(group, now);
-    let totals = totals(snapshot, group, partitions.all(), now);
-    let readings = || {
-        let rows = partitions.iter();
-        rows.filter_map(|row| snapshot.fresh_reading(group, row, now))
-    };
+    let (row, membership) = (group.row, group.membership);
+    let sums = group.sums(row.partitions.all());
+    let totals = sums.totals();
+    let activity = group.activity();
+    let coordinator = membership.and_then(|membership| membership.coordinator);
+    let failures = row.failures.iter().map(|failure| Failure {
+        operation: failure.operation,
+        error: failure.error,
+        message: &failure.message,
+    });
     GroupSummary {
         cluster,
-        group: id,
+        group: &row.id,
         state: membership.map(|membership| membership.state.as_str()),
         group_type: membership.map(|membership| membership.group_type.as_str()),
         protocol: membership.map(|membership| membership.assignor.as_str()),
-        coordinator: membership
-            .and_then(|membership| membership.coordinator)
-            .map(|coordinator| coordinator.0),
+        coordinator: coordinator.map(|coordinator| coordinator.0),
         members: membership.map(|membership| membership.members.len()),
-        topics: partitions.by_topic().count(),
-        partitions: partitions.len(),
+        topics: row.partitions.by_topic().count(),
+        partitions: row.partitions.len(),
         uncommitted_partitions: totals.uncommitted_partitions,
         lag: totals.lag,
-        lag_reason: sum_absence(snapshot, group, partitions.all(), totals.lag, now),
-        status: group.status().as_str(),
-        status_reason: match (verdict, failures.first()) {
-            (Verdict::Bad { .. }, _) => Some(verdict.sentence(*judged_at).to_string()),
-            (Verdict::Ok, Some(failure)) if partitions.is_empty() => {
-                Some(format!("nothing could be read: {}", failure.message))
-            }
-            (Verdict::Ok, _) => None,
-        },
-        lag_seconds: readings()
-            .filter_map(|(reading, _)| reading.age(*measured))
-            .map(|age| age.estimate)
-            .max()
-            .map(seconds),
-        age_seconds: readings()
-            .map(|(_, measured)| measured.instant)
-            .min()
-            .map(|oldest| age_seconds(oldest, now)),
-        // Where the members cannot be told, neither can what they did.
-        rebalances: membership.map(|_| activity.rebalances),
-        last_rebalance_at: activity.last_rebalance_ms.and_then(timestamp_of),
-        member_joins: membership.map(|_| activity.member_joins),
-        member_leaves: membership.map(|_| activity.member_leaves),
-        failures: failures
-            .iter()
-            .map(|failure| Failure {
-                operation: failure.operation,
-                error: failure.error,
-                message: &failure.message,
-            })
-            .collect(),
+        lag_reason: totals.lag.is_none().then(|| sums.absence()),
+        lag_seconds: sums.lag_seconds().map(seconds),
+        status: group.status().map(Status::as_str),
+        status_reason: group.status_reason(),
+        age_seconds: sums
+            .measured()
+            .map(|oldest| age_seconds(oldest, group.scene.now)),
+        rebalances: activity.map(|activity| activity.rebalances),
+        last_rebalance_at: activity
+            .and_then(|activity| activity.last_rebalance_ms)
+            .and_then(timestamp_of),
+        member_joins: activity.map(|activity| activity.member_joins),
+        member_leaves: activity.map(|activity| activity.member_leaves),
+        failures: failures.collect(),
     }
 }

@@ -59,17 +59,21 @@ impl<'a> Scene<'a> {
     }
 
     /// Tells whether what the figures mean may still be shown: it is of the newest cycle.
-    pub(super) fn is_judged(self) -> bool {
+    pub(in crate::exposition) fn is_judged(self) -> bool {
         self.is_fresh(self.snapshot.taken)
     }
 
     /// Returns the members and the state of a group, where they are fresh.
-    pub(super) fn membership(self, group: &'a GroupRow) -> Option<&'a Membership> {
+    pub(in crate::exposition) fn membership(self, group: &'a GroupRow) -> Option<&'a Membership> {
         self.snapshot.fresh_membership(group, self.now)
     }
 
     /// Returns the pair of a partition, where it is fresh.
-    pub(super) fn reading(self, group: &GroupRow, row: &'a PartitionRow) -> Option<&'a Reading> {
+    pub(in crate::exposition) fn reading(
+        self,
+        group: &GroupRow,
+        row: &'a PartitionRow,
+    ) -> Option<&'a Reading> {
         let fresh = self.snapshot.fresh_reading(group, row, self.now);
         fresh.map(|(reading, _)| reading)
     }

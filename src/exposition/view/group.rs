@@ -1,0 +1,63 @@
+//! A group at an instant.
+
+use super::{PartitionView, Scene, Sums};
+use crate::lag::{Status, Verdict};
+use crate::snapshot::{Activity, GroupRow, Membership, PartitionRow, PartitionRun};
+
+/// A group as it is to be seen.
+#[derive(Clone, Copy)]
+pub(in crate::exposition) struct GroupView<'a> {
+    pub(in crate::exposition) scene: Scene<'a>,
+    pub(in crate::exposition) row: &'a GroupRow,
+    /// Its members and state, where they are fresh.
+    pub(in crate::exposition) membership: Option<&'a Membership>,
+    /// Whether what the figures mean is fresh.
+    pub(super) is_judged: bool,
+}
+
+impl<'a> GroupView<'a> {
+    /// Returns a group of a scene.
+    pub(in crate::exposition) fn new(scene: Scene<'a>, row: &'a GroupRow) -> Self {
+        Self {
+            scene,
+            row,
+            membership: scene.membership(row),
+            is_judged: scene.is_judged(),
+        }
+    }
+
+    /// Returns its status; nothing where that is too old.
+    pub(in crate::exposition) fn status(&self) -> Option<Status> {
+        self.is_judged.then(|| self.row.status())
+    }
+
+    /// Returns why its status is what it is; nothing where all is well, or where there is no status.
+    pub(in crate::exposition) fn status_reason(&self) -> Option<String> {
+        let GroupRow {
+            verdict, failures, ..
+        } = self.row;
+        self.status()?;
+        match (verdict, failures.first()) {
+            (Verdict::Bad { .. }, _) => Some(verdict.sentence(self.row.judged_at).to_string()),
+            (Verdict::Ok, Some(failure)) if self.row.partitions.is_empty() => {
+                Some(format!("nothing could be read: {}", failure.message))
+            }
+            (Verdict::Ok, _) => None,
+        }
+    }
+
+    /// Returns what it was seen to do: where its members cannot be told, neither can what they did.
+    pub(in crate::exposition) fn activity(&self) -> Option<&'a Activity> {
+        self.membership.map(|_| &*self.row.activity)
+    }
+
+    /// Returns some of its partitions, to be added up.
+    pub(in crate::exposition) fn sums(&self, rows: PartitionRun<'a>) -> Sums<'a> {
+        Sums { group: *self, rows }
+    }
+
+    /// Returns one of its partitions.
+    pub(in crate::exposition) fn partition(&self, row: &'a PartitionRow) -> PartitionView<'a> {
+        PartitionView::new(*self, row)
+    }
+}
