@@ -140,7 +140,8 @@ impl Standing {
     /// Returns the timestamp to ask the broker's index for; nothing where the age is known well enough.
     ///
     /// An interval of the history is narrow enough up to one and a half `poll_interval`, which is what dense points
-    /// leave, or up to the [`tolerance`] of the age; a search that is needless then ends, and what it has found narrower stays.
+    /// leave, or up to the [`tolerance`] of the age. The search then ends and its result is dropped: a record may have become
+    /// readable later than its timestamp says, so that a group that keeps up would seem to be late.
     pub fn question(&mut self, now: Timestamp, poll_interval: Duration) -> Option<Timestamp> {
         match self {
             Self::CaughtUp { .. } => None,
@@ -219,11 +220,7 @@ impl FirstUnread {
             Written::Between { after, likely, by } => {
                 let width = by.at.since(after);
                 if width <= poll_interval * 3 / 2 || width <= tolerance(now.since(likely)) {
-                    let is_narrower = |search: &IndexSearch| {
-                        let found = search.found();
-                        found.is_some_and(|found| found.latest.since(found.earliest) < width)
-                    };
-                    self.search = self.search.filter(is_narrower);
+                    self.search = None;
                     return None;
                 }
                 (Some(after), by)
