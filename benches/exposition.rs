@@ -18,14 +18,14 @@ use lagwatch::exposition::{Encoding, Format, Part, Rendering, body, render, rend
 use lagwatch::http::{self, HttpConfig, Sources};
 use lagwatch::lag::{
     Committed, Distance, Drain, Finding, Headroom, Isolation, Lag, Limit, Method, Offset,
-    Ownership, Timestamp, TopicName, TopicPartition, UncommittedPolicy, Verdict, Wait, Watermarks,
+    Ownership, Timestamp, TopicName, TopicPartition, Verdict, Wait, Watermarks,
 };
 use lagwatch::metrics::OwnMetrics;
 use lagwatch::snapshot::{
-    Activity, ClusterSnapshot, CollectMode, CycleOutcome, EventBounds, EventLog, Exposure,
-    GroupRow, GroupState, GroupType, Judgement, Membership, Moment, PartitionRow, Reading,
-    SnapshotStore, World,
+    Activity, ClusterSnapshot, CycleOutcome, EventBounds, EventLog, GroupRow, GroupState,
+    GroupType, Judgement, Membership, Moment, PartitionRow, Reading, SnapshotStore, World,
 };
+use nix::time::{ClockId, clock_gettime};
 use prometheus::Registry;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -181,39 +181,24 @@ fn length(part: &Part, encoding: Encoding) -> usize {
     body(part, &own).iter().map(bytes::Bytes::len).sum()
 }
 
-/// Returns what this process has spent, in steps of 10 ms.
-///
-/// Source: proc(5): the 14th and the 15th field, in ticks of 1/100 s.
+/// Returns how long the threads of this process have been running, together.
 fn processor_time() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux tells");
-    let (_, fields) = stat.rsplit_once(')').expect("the name is in brackets");
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    let ticks: u64 = ticks.filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(10 * ticks)
+    let now = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID);
+    now.expect("Linux has this clock").into()
 }
 
 /// Returns one cluster; `version` tells how often the offsets of a group have moved.
 fn world(groups: usize, partitions: i32, now: Instant, version: impl Fn(usize) -> i64) -> World {
     let topic = TopicName::from("orders");
     let snapshot = ClusterSnapshot {
-        skipped: Arc::from([]),
-        cluster: None,
         outcome: CycleOutcome::Complete,
-        mode: CollectMode::Poll,
-        shard_partitions: None,
-        taken_at: SystemTime::UNIX_EPOCH,
-        taken: now,
         last_complete: Some(SystemTime::UNIX_EPOCH),
         last_up: Some(now),
-        stale_after: Duration::from_secs(3_600),
-        uncommitted: UncommittedPolicy::Absent,
-        exposure: Exposure::default(),
         brokers_measured: Some(now),
-        brokers: Arc::default(),
-        topics: Vec::new(),
         groups: (0..groups)
             .map(|index| Arc::new(group(index, (&topic, partitions), now, version(index))))
             .collect(),
+        ..ClusterSnapshot::empty(now, SystemTime::UNIX_EPOCH, Duration::from_secs(3_600))
     };
     World {
         generation: 1,

@@ -6,11 +6,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
 
-use nix::time::clock_getcpuclockid;
-use nix::unistd::Pid;
-
 use crate::exporter::{Place, Subject};
 use crate::support::process::{Guarded, Scratch, free_port, tail};
+use crate::support::vitals::processor_time;
 use crate::world::World;
 
 /// A process that is killed when this is dropped.
@@ -65,17 +63,13 @@ impl Exporter {
         tail(&self.scratch.path().join("log"))
     }
 
-    /// Returns how long its threads have been running, together, those that have ended among them.
-    ///
-    /// Source: clock_getcpuclockid(3), which counts nanoseconds; `/proc/PID/stat` counts hundredths of a second.
+    /// Returns how long its threads have been running, together.
     ///
     /// # Errors
     ///
     /// It has ended.
     pub(crate) fn processor_time(&self) -> io::Result<Duration> {
-        let id = i32::try_from(self.process.id()).expect("Linux has no greater process ids");
-        let clock = clock_getcpuclockid(Pid::from_raw(id))?;
-        Ok(clock.now()?.into())
+        processor_time(self.process.id())
     }
 
     /// Returns a figure of its memory in bytes.

@@ -248,30 +248,15 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::lag::UncommittedPolicy;
-    use crate::snapshot::{
-        ClusterSnapshot, CollectMode, CycleOutcome, Exposure, TopicRow, TopicSeries,
-    };
+    use crate::snapshot::{ClusterSnapshot, CycleOutcome, TopicRow, TopicSeries};
 
     fn snapshot(stale_after: Duration) -> Arc<ClusterSnapshot> {
         let taken = Instant::now();
         Arc::new(ClusterSnapshot {
-            cluster: None,
             outcome: CycleOutcome::Complete,
-            mode: CollectMode::Poll,
-            shard_partitions: None,
-            taken_at: SystemTime::UNIX_EPOCH,
-            taken,
-            last_complete: None,
             last_up: Some(taken),
-            stale_after,
-            uncommitted: UncommittedPolicy::Absent,
-            exposure: Exposure::default(),
             brokers_measured: Some(taken),
-            brokers: Arc::default(),
-            topics: Vec::new(),
-            groups: Vec::new(),
-            skipped: Arc::from([]),
+            ..ClusterSnapshot::empty(taken, SystemTime::UNIX_EPOCH, stale_after)
         })
     }
 

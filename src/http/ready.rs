@@ -67,28 +67,12 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::lag::UncommittedPolicy;
-    use crate::snapshot::{CollectMode, CycleOutcome, Exposure};
 
     /// Returns a snapshot of a cycle that failed at `taken`, after one that was up at `last_up`.
     fn failed(taken: Instant, last_up: Option<Instant>) -> ClusterSnapshot {
         ClusterSnapshot {
-            cluster: None,
-            outcome: CycleOutcome::Failed,
-            mode: CollectMode::Poll,
-            shard_partitions: None,
-            taken_at: SystemTime::UNIX_EPOCH,
-            taken,
-            last_complete: None,
             last_up,
-            stale_after: Duration::from_secs(30),
-            uncommitted: UncommittedPolicy::Absent,
-            exposure: Exposure::default(),
-            brokers_measured: None,
-            brokers: Arc::default(),
-            topics: Vec::new(),
-            groups: Vec::new(),
-            skipped: Arc::from([]),
+            ..ClusterSnapshot::empty(taken, SystemTime::UNIX_EPOCH, Duration::from_secs(30))
         }
     }
 

@@ -209,6 +209,28 @@ pub struct BrokerRow {
 }
 
 impl ClusterSnapshot {
+    /// Returns the snapshot of a cluster of which nothing could be read yet: without rows, and with the default settings.
+    pub fn empty(taken: Instant, taken_at: SystemTime, stale_after: Duration) -> Self {
+        Self {
+            cluster: None,
+            outcome: CycleOutcome::Failed,
+            mode: CollectMode::Poll,
+            shard_partitions: None,
+            taken_at,
+            taken,
+            last_complete: None,
+            last_up: None,
+            stale_after,
+            uncommitted: UncommittedPolicy::default(),
+            exposure: Exposure::default(),
+            brokers_measured: None,
+            brokers: Arc::default(),
+            topics: Vec::new(),
+            groups: Vec::new(),
+            skipped: Arc::default(),
+        }
+    }
+
     /// Returns the rows of the topics that have series of their own here.
     pub fn topics_shown(&self) -> impl Iterator<Item = &TopicRow> {
         let topics = self.topics.iter().map(AsRef::as_ref);

@@ -141,27 +141,14 @@ mod tests {
     use std::time::{Duration, Instant, SystemTime};
 
     use super::*;
-    use crate::lag::UncommittedPolicy;
-    use crate::snapshot::{CollectMode, CycleOutcome, Exposure};
+    use crate::snapshot::CycleOutcome;
+
+    const STALE_AFTER: Duration = Duration::from_secs(30);
 
     fn snapshot(outcome: CycleOutcome) -> Arc<ClusterSnapshot> {
         Arc::new(ClusterSnapshot {
-            cluster: None,
             outcome,
-            mode: CollectMode::Poll,
-            shard_partitions: None,
-            taken_at: SystemTime::UNIX_EPOCH,
-            taken: Instant::now(),
-            last_complete: None,
-            last_up: None,
-            stale_after: Duration::from_secs(30),
-            uncommitted: UncommittedPolicy::Absent,
-            exposure: Exposure::default(),
-            brokers_measured: None,
-            brokers: Arc::from([]),
-            topics: Vec::new(),
-            groups: Vec::new(),
-            skipped: Arc::from([]),
+            ..ClusterSnapshot::empty(Instant::now(), SystemTime::UNIX_EPOCH, STALE_AFTER)
         })
     }
 

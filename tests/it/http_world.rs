@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lagwatch::lag::{
     BrokerId, Committed, Distance, Drain, Finding, GroupId, Headroom, Isolation, Lag, Limit,
-    Method, Offset, Ownership, PartitionId, Timestamp, TopicPartition, Unavailable,
-    UncommittedPolicy, Verdict, Wait, Watermarks, partition_lag,
+    Method, Offset, Ownership, PartitionId, Timestamp, TopicPartition, Unavailable, Verdict, Wait,
+    Watermarks, partition_lag,
 };
 use lagwatch::snapshot::{
     Activity, BrokerRow, ClusterSnapshot, CollectMode, Commits, CycleOutcome, Exposure,
@@ -33,19 +33,10 @@ pub(crate) fn empty(cluster: Option<&str>, taken: Instant) -> ClusterSnapshot {
         }]),
         cluster: cluster.map(Into::into),
         outcome: CycleOutcome::Complete,
-        mode: CollectMode::Poll,
-        shard_partitions: None,
-        taken_at,
-        taken,
         last_complete: Some(taken_at),
         last_up: Some(taken),
-        stale_after: STALE_AFTER,
-        uncommitted: UncommittedPolicy::Absent,
-        exposure: Exposure::default(),
         brokers_measured: Some(taken),
-        brokers: Arc::default(),
-        topics: Vec::new(),
-        groups: Vec::new(),
+        ..ClusterSnapshot::empty(taken, taken_at, STALE_AFTER)
     }
 }
 
@@ -376,14 +367,7 @@ fn unreadable(taken: Instant, stale: Instant) -> GroupRow {
 /// A cluster that no cycle could read lately.
 fn down(taken: Instant) -> ClusterSnapshot {
     ClusterSnapshot {
-        skipped: Arc::from([SkippedGroup {
-            id: "connect-cluster".into(),
-            protocol_type: "connect",
-            state: GroupState::Stable,
-        }]),
         outcome: CycleOutcome::Failed,
-        mode: CollectMode::Poll,
-        shard_partitions: None,
         last_complete: None,
         last_up: None,
         brokers_measured: None,

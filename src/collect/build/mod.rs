@@ -115,21 +115,10 @@ impl Fetched {
 pub(super) fn blank(config: &PollConfig, now: Now) -> ClusterSnapshot {
     ClusterSnapshot {
         cluster: config.cluster.clone(),
-        outcome: CycleOutcome::Failed,
-        mode: CollectMode::Poll,
         shard_partitions: shard_partitions(config),
-        taken_at: now.time,
-        taken: now.instant,
-        last_complete: None,
-        last_up: None,
-        stale_after: config.stale_after,
         uncommitted: config.uncommitted,
         exposure: config.exposure,
-        brokers_measured: None,
-        brokers: Arc::from([]),
-        topics: Vec::new(),
-        groups: Vec::new(),
-        skipped: Arc::from([]),
+        ..ClusterSnapshot::empty(now.instant, now.time, config.stale_after)
     }
 }
 
@@ -294,7 +283,7 @@ fn group_rows(
     renewals: &Renewals,
     evidence: Evidence<'_>,
 ) -> Vec<Arc<GroupRow>> {
-    // A group that is shown has no answer where the cycle ended before groups were asked about.
+    // A group has no answer if the cycle ended before groups were described.
     let aged = |before: &Arc<GroupRow>| {
         let is_shown =
             evidence.config.watches_group(&before.id) && !skipped.contains_key(&before.id);

@@ -12,13 +12,11 @@ use super::*;
 use crate::exposition::{body, render_own};
 use crate::lag::{
     BrokerId, Committed, Drain, Finding, Headroom, Isolation, Limit, Method, Offset, Ownership,
-    PartitionId, Timestamp, TopicPartition, Unavailable, UncommittedPolicy, Verdict, Wait,
-    Watermarks,
+    PartitionId, Timestamp, TopicPartition, Unavailable, Verdict, Wait, Watermarks,
 };
 use crate::snapshot::{
-    Activity, CollectMode, CycleOutcome, Exposure, Granularity, GroupRow, GroupState, GroupType,
-    Judgement, Membership, Moment, OwnerInfo, PartitionRow, Reading, TopicPartitionRow, TopicRow,
-    TopicSeries,
+    Activity, CycleOutcome, Granularity, GroupRow, GroupState, GroupType, Judgement, Membership,
+    Moment, OwnerInfo, PartitionRow, Reading, TopicPartitionRow, TopicRow, TopicSeries,
 };
 
 const STALE_AFTER: Duration = Duration::from_secs(30);
@@ -141,26 +139,17 @@ fn topic(number: usize, measured: Instant) -> TopicRow {
 
 fn snapshot(name: Option<&str>, groups: usize, topics: usize, taken: Instant) -> ClusterSnapshot {
     ClusterSnapshot {
-        skipped: Arc::from([]),
         cluster: name.map(Into::into),
         outcome: CycleOutcome::Complete,
-        mode: CollectMode::Poll,
-        shard_partitions: None,
-        taken_at: SystemTime::UNIX_EPOCH,
-        taken,
-        last_complete: None,
         last_up: Some(taken),
-        stale_after: STALE_AFTER,
-        uncommitted: UncommittedPolicy::Absent,
-        exposure: Exposure::default(),
         brokers_measured: Some(taken),
-        brokers: Arc::default(),
         topics: (0..topics)
             .map(|number| Arc::new(topic(number, taken)))
             .collect(),
         groups: (0..groups)
             .map(|number| Arc::new(group(number, taken)))
             .collect(),
+        ..ClusterSnapshot::empty(taken, SystemTime::UNIX_EPOCH, STALE_AFTER)
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::http::{self, Response};
 use super::process::{Guarded, Scratch, Signal, free_port, show_log_on_panic};
 use super::samples::Samples;
-use super::vitals::Vitals;
+use super::vitals::{Vitals, processor_time};
 use super::wait::eventually;
 
 /// No command takes longer on a loaded machine, unless it hangs.
@@ -144,20 +144,8 @@ impl Running {
     }
 
     /// Returns how long its threads have been running, together.
-    ///
-    /// Source: proc(5), `utime` and `stime` of `/proc/PID/stat`, in hundredths of a second on every Linux of today.
     pub(crate) fn processor_time(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id()))
-            .expect("the process runs");
-        // The second field is the name, in parentheses, and may hold anything.
-        let (_, fields) = stat.rsplit_once(')').expect("the name is there");
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .map(|field| field.parse::<u64>().expect("a number of ticks"))
-            .sum();
-        Duration::from_millis(10 * ticks)
+        processor_time(self.process.id()).expect("the process runs")
     }
 
     /// Sends a GET request; panics when there is no answer.

@@ -32,7 +32,8 @@ pub(crate) mod process;
 mod prometheus;
 mod samples;
 mod tools;
-mod vitals;
+// The benchmarks use its clock.
+pub(crate) mod vitals;
 mod wait;
 
 pub(crate) use certificates::{Authority, Credential};
