@@ -49,7 +49,7 @@ pub(super) struct Sight {
 }
 
 impl Ages {
-    /// Takes in the log ends that were read; returns whether a log went back.
+    /// Records the log ends of a cycle, and returns whether a log was truncated.
     pub(super) fn see(&mut self, marks: &Marks, sight: Sight) -> bool {
         let Sight {
             asked_at,
@@ -58,7 +58,7 @@ impl Ages {
         if self.now.replace(asked_at) > Some(asked_at) {
             self.standings.values_mut().for_each(Standings::reopen);
         }
-        let mut has_gone_back = false;
+        let mut was_truncated = false;
         for (id, marks) in marks {
             let Ok(marks) = marks else {
                 continue;
@@ -71,14 +71,14 @@ impl Ages {
             match self.histories.get_mut(id) {
                 Some(history) => {
                     let progress = history.observe(sighting);
-                    has_gone_back |= matches!(progress, Progress::WentBack { .. });
+                    was_truncated |= matches!(progress, Progress::WentBack { .. });
                 }
                 None => {
                     self.histories.insert(id.clone(), History::new(sighting));
                 }
             }
         }
-        has_gone_back
+        was_truncated
     }
 
     /// Takes in where a group stands, by commits that were read before the log ends, each with the place at which its
@@ -174,7 +174,7 @@ impl Ages {
         requests
     }
 
-    /// Takes in answers.
+    /// Applies the answers of one round.
     fn answer(&mut self, answers: &Answers, config: &PollConfig) {
         let Some(now) = self.now else {
             return;
@@ -184,7 +184,7 @@ impl Ages {
         }
     }
 
-    /// Returns where a group stands; nothing where that was never read.
+    /// Returns where a group stands; nothing for a group without a commit.
     pub(super) fn standings(&self, group: &GroupId) -> Option<&Standings> {
         self.standings.get(group)
     }

@@ -148,8 +148,8 @@ impl Poller {
             asked_at,
             answered_at: Timestamp::from(SystemTime::now()),
         };
-        // It may return before the next cycle, whose rows would look the same.
-        self.is_ahead_of_rows |= self.ages.see(&marks, sight);
+        // A truncated log may grow back before the next cycle, which would then find the row unchanged.
+        self.must_rebuild_rows |= self.ages.see(&marks, sight);
         let renewals = Renewals::of_changes(&sorted.answers, &marks, &previous);
         for (id, (answer, _)) in &sorted.answers {
             let before = previous.group(id).map(AsRef::as_ref);

@@ -61,7 +61,7 @@ impl Poller {
             Ok(topics) => {
                 self.ages.forget_topics(&topics);
                 self.judging.forget_topics(&topics);
-                self.is_ahead_of_rows = true;
+                self.must_rebuild_rows = true;
             }
             Err(error) => self.count_failure(Operation::TopicIds, &error),
         }

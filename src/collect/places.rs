@@ -1,4 +1,4 @@
-//! Finding groups and partitions in sorted lists that are walked side by side.
+//! Finding groups and partitions in sorted lists that are read in parallel.
 
 use std::collections::HashMap;
 use std::iter::Peekable;
@@ -22,7 +22,8 @@ pub(super) fn place<T>(
     }
 }
 
-/// Walks along a sorted list to the item of `key` and returns it, if it is there. Keys must come in ascending order, each once.
+/// Skips the items of a sorted list up to `key`, and takes the item of that key if there is one. Keys must come in ascending
+/// order, each once.
 pub(super) fn walk_to<T, K: Ord>(
     sorted: &mut Peekable<impl Iterator<Item = T>>,
     key: &K,

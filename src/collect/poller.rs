@@ -67,9 +67,9 @@ pub struct Poller {
     pub(super) incarnations: Incarnations,
     /// Cycles that have ended.
     pub(super) cycles: u32,
-    /// Whether other things may be remembered of logs and groups than the newest rows were made of: a cycle was dropped, topics
-    /// were forgotten, or a log went back and may have returned. The next cycle then makes every row anew.
-    pub(super) is_ahead_of_rows: bool,
+    /// Whether the next cycle must rebuild every row, because `ages` may differ from what the newest rows show: a cycle was
+    /// dropped, a topic was recreated, or a log was truncated between two cycles.
+    pub(super) must_rebuild_rows: bool,
     /// Present until it runs.
     membership: Option<Membership>,
     /// Whether it shares the cluster and has no place in the group of replicas.
@@ -102,7 +102,7 @@ impl Poller {
             judging: Judging::default(),
             incarnations: Incarnations::default(),
             cycles: 0,
-            is_ahead_of_rows: false,
+            must_rebuild_rows: false,
             stream: Stream::new(metrics.clone()),
             listed: BTreeMap::new(),
             skipped: SkippedGroups::new(),
@@ -247,7 +247,7 @@ impl Poller {
         let outcome = snapshot.outcome;
         self.count_rows(&snapshot);
         self.publish(snapshot);
-        self.is_ahead_of_rows = false;
+        self.must_rebuild_rows = false;
         self.metrics.polls(outcome.as_str()).inc();
         self.reporter
             .tell(&self.previous, &failures, started.elapsed());
@@ -381,9 +381,9 @@ impl Poller {
         fetched.marks = answer.marks;
         fetched.note(Contact::None, answer.failures);
         self.ages.see(&fetched.marks, sight);
-        let is_ahead_of_rows = std::mem::replace(&mut self.is_ahead_of_rows, true);
+        let must_rebuild_rows = std::mem::replace(&mut self.must_rebuild_rows, true);
         // Before the first cycle, what is shown is that of another configuration, if any.
-        if has_same_partitions && !is_ahead_of_rows {
+        if has_same_partitions && !must_rebuild_rows {
             fetched.renewals = Renewals::of_cycle(&fetched.groups, &fetched.marks, &self.previous);
         }
         let previous = Arc::clone(&self.previous);
@@ -433,7 +433,7 @@ impl Poller {
         self.reporter.report_malformed(&malformed);
     }
 
-    /// Takes in where a group stands, by its newest row, what was answered, and how much of the row is made anew.
+    /// Updates where a group stands from its newest row and from the answer, for the partitions that are rebuilt.
     pub(super) fn stand(
         &mut self,
         id: &GroupId,

@@ -36,14 +36,13 @@ pub(super) struct Touched {
     /// Its place among the partitions of the group's row.
     pub(super) place: usize,
     pub(super) committed: Committed,
-    /// False where commit and log are as the row shows them, so that only time has passed.
+    /// Whether its commit or its log differs from what the row shows; if not, only time has passed.
     pub(super) has_moved: bool,
 }
 
 impl Renewal {
-    /// Passes the commits of the partitions that have moved to `work`, each with its place in the group's row. A partition of
-    /// the row that a response leaves out has none any more, and is passed as [`Committed::Never`]. Where the whole row is
-    /// rebuilt, the places are hints.
+    /// Passes the commits of the changed partitions to `work`, each with its place in the group's row. Where the whole row is
+    /// rebuilt, the places are hints, and a partition that the response leaves out is passed as [`Committed::Never`].
     pub(super) fn with_commits<T>(
         &self,
         before: Option<&GroupRow>,
@@ -162,7 +161,7 @@ fn touched(
             None if are_assignments_told => Committed::Never,
             None => return None,
         };
-        touched.extend(touch(row, place, committed, marks.get(&row.id)?)?);
+        touched.extend(compare(row, place, committed, marks.get(&row.id)?)?);
     }
     commits.all(says_nothing).then_some(touched)
 }
@@ -230,10 +229,10 @@ fn touched_by_changes(
             .collect(),
     };
     let mut places = Vec::with_capacity(moved.len() + to_judge.len());
-    places.extend(moved.into_iter().map(|place| (place, Looked::Moved)));
-    places.extend(to_judge.iter().map(|place| (*place, Looked::Waits)));
+    places.extend(moved.into_iter().map(|place| (place, Reason::Changed)));
+    places.extend(to_judge.iter().map(|place| (*place, Reason::Pending)));
     places.sort_unstable();
-    // Of a place that is there for two reasons, the first stays: it may have moved.
+    // A partition that is both pending and changed stays as the latter: it sorts first.
     places.dedup_by_key(|(place, _)| *place);
     let mut changes = changes.iter().peekable();
     let mut touched = Vec::with_capacity(places.len());
@@ -241,35 +240,35 @@ fn touched_by_changes(
         let row = &rows[place];
         let reading = row.reading.as_ref().filter(|_| row.failure.is_none())?;
         match reason {
-            Looked::Waits => touched.push(Touched {
+            Reason::Pending => touched.push(Touched {
                 place,
                 committed: reading.committed,
                 has_moved: false,
             }),
-            Looked::Moved => {
+            Reason::Changed => {
                 let committed = match changes.next_if(|(id, _)| *id == row.id) {
                     Some((_, committed)) => *committed.as_ref().ok()?,
                     None => reading.committed,
                 };
-                touched.extend(touch(row, place, committed, marks.get(&row.id)?)?);
+                touched.extend(compare(row, place, committed, marks.get(&row.id)?)?);
             }
         }
     }
     Some(touched)
 }
 
-/// Why a partition is looked at.
+/// Why a partition is checked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Looked {
-    /// Its commit differs, or its log.
-    Moved,
-    /// It is to be judged as time passes.
-    Waits,
+enum Reason {
+    /// Its commit or its log differs from the newest snapshot.
+    Changed,
+    /// It has pending records, and is judged in every cycle.
+    Pending,
 }
 
-/// Compares a row with what was read of its partition. Returns nothing where the partition may no longer be the group's, so that
-/// the whole row is made anew, and `Some(None)` where there is nothing to do.
-fn touch(
+/// Compares a row with the commit and the log of its partition. Returns `Some(None)` where nothing has to be done, and `None`
+/// where the partition may no longer be the group's, so that the whole row has to be rebuilt.
+fn compare(
     row: &PartitionRow,
     place: usize,
     committed: Committed,
@@ -281,8 +280,8 @@ fn touch(
     if !is_same {
         return comparable(row, place, committed).map(Some);
     }
-    let waits = !row.stands_still();
-    Some(waits.then_some(Touched {
+    let is_pending = !row.stands_still();
+    Some(is_pending.then_some(Touched {
         place,
         committed,
         has_moved: false,

@@ -1,4 +1,4 @@
-//! Where one group stands on its partitions, and on which of them brokers have more to tell.
+//! Where one group stands on its partitions, and for which of them the age of the first pending record is still searched.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ pub(super) type Answers = Map<TopicPartition, Vec<(Timestamp, IndexAnswer)>>;
 
 /// Where a group stands on its partitions.
 ///
-/// On most partitions of a large group the age is known well enough: they are passed over until the group moves.
+/// On most partitions of a large group the age is known well enough. They are skipped until the group moves.
 #[derive(Debug, Default)]
 pub(super) struct Standings {
     /// Sorted.
@@ -20,7 +20,7 @@ pub(super) struct Standings {
     open: Vec<usize>,
     /// The places of those that were open when brokers were last asked, sorted.
     asked: Vec<usize>,
-    /// Whether partitions have come or gone since these two were made, so that they hold wrong places.
+    /// Whether partitions were added or removed since, so that the places in `open` and `asked` are wrong.
     have_shifted: bool,
 }
 
@@ -33,8 +33,8 @@ pub(super) struct Position {
 }
 
 impl Standings {
-    /// Takes in where the group stands on a partition, which is looked for at `hint` first; `log` returns what was seen of it.
-    /// Without a position, or a log, nothing is remembered of it.
+    /// Updates where the group stands on a partition, which is looked up at `hint` first; `log` returns the history of its log.
+    /// Removes the partition where there is no position or no history.
     pub(super) fn stand<'a>(
         &mut self,
         (id, hint): (&TopicPartition, usize),
@@ -69,20 +69,21 @@ impl Standings {
         }
     }
 
-    /// Returns since when the first record that the group has not consumed on a partition has been waiting; nothing without a
-    /// commit. It is looked for at `hint` first.
+    /// Returns since when the first unconsumed record of a partition is pending; nothing without a commit. The partition is
+    /// looked up at `hint` first.
     pub(super) fn wait(&self, id: &TopicPartition, hint: usize) -> Option<Wait> {
         let place = place(&self.by_partition, id, hint).ok()?;
         Some(self.by_partition[place].1.wait())
     }
 
-    /// Tells whether brokers were to be asked about a partition: the wait may be another since, although the group has not moved.
+    /// Returns whether brokers were asked about a partition in this cycle: its wait may have changed although the group has not
+    /// moved.
     pub(super) fn was_asked(&self, id: &TopicPartition) -> bool {
         let by_id = |asked: &usize| self.by_partition[*asked].0.cmp(id);
         self.have_shifted || self.asked.binary_search_by(by_id).is_ok()
     }
 
-    /// Begins to ask brokers, in one round or several.
+    /// Starts the questions of one cycle, which are asked in one round or several.
     pub(super) fn begin_asking(&mut self) {
         if std::mem::take(&mut self.have_shifted) {
             let standings = self.by_partition.iter().zip(0..);
@@ -92,7 +93,7 @@ impl Standings {
         self.asked.clone_from(&self.open);
     }
 
-    /// Hands out what brokers are to be asked in one round.
+    /// Passes the questions of one round to `ask`, and closes the partitions that have none.
     pub(super) fn ask(
         &mut self,
         now: Timestamp,
@@ -111,7 +112,7 @@ impl Standings {
         });
     }
 
-    /// Takes in answers, of which each tells every group on its partition something.
+    /// Applies the answers of one round. An answer to another group's question on the same partition helps, too.
     pub(super) fn answer(&mut self, answers: &Answers, now: Timestamp, poll_interval: Duration) {
         debug_assert!(!self.have_shifted, "asking has begun");
         for &place in &self.open {
@@ -134,12 +135,12 @@ impl Standings {
         }
     }
 
-    /// Opens every age again, as where the clock was set back: what was narrow enough may not be any more.
+    /// Opens all pending partitions again: after the clock was set back, an interval may no longer be narrow enough.
     pub(super) fn reopen(&mut self) {
         self.have_shifted = true;
     }
 
-    /// Returns the offset of the first record that the group has not consumed on each partition.
+    /// Returns the offset of the first unconsumed record of each partition.
     pub(super) fn positions(&self) -> impl Iterator<Item = (&TopicPartition, Offset)> {
         let standings = self.by_partition.iter();
         standings.map(|(id, standing)| (id, standing.position()))
@@ -247,7 +248,7 @@ mod tests {
         answer(&mut standings, 1);
         assert_ne!(standings.wait(&id(1), 0), bound);
         assert_eq!(asked(&mut standings), [2]);
-        // What was told in this cycle is looked at, and in the next one no more.
+        // A partition that was asked about is checked in this cycle, and not in the next one.
         assert_eq!(
             [0, 1, 2].map(|number| standings.was_asked(&id(number))),
             [false, true, true]
@@ -283,7 +284,7 @@ mod tests {
         let before = waits(&standings);
         assert!(
             standings.was_asked(&id(5)),
-            "nobody knows until brokers are asked again"
+            "its place is not known until questions are asked again"
         );
         standings.begin_asking();
         assert_eq!(asked(&mut standings), [1, 2, 3, 5]);

@@ -329,7 +329,7 @@ impl Evidence<'_> {
         Ok(Reading::new(committed, marks, isolation, wait))
     }
 
-    /// Returns whether a row made now would show the same offsets, and the same wait.
+    /// Returns whether a rebuilt row would show the same offsets and the same wait.
     pub(super) fn reads_the_same(
         &self,
         row: &PartitionRow,

@@ -161,12 +161,12 @@ async fn where_nobody_can_tell_assignments_a_new_partition_of_a_named_topic_is_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_dropped_cycle_has_taken_in_is_made_good() {
+async fn every_row_is_rebuilt_after_a_dropped_cycle() {
     let place = |world: &mut World, late, old| {
         world.group("late", 2, &[("orders", 0, 100), ("orders", 1, late)]);
         world.group("old", 2, &[("orders", 0, old)]);
     };
-    // A whole cluster, and a replica's share, which is shown anew when it changes.
+    // A whole cluster, and a replica's share, whose change publishes another snapshot.
     for share in [
         None,
         Some(Share::Part {
@@ -184,13 +184,13 @@ async fn what_a_dropped_cycle_has_taken_in_is_made_good() {
         watch.poll().await;
         watch.world().log("orders", 1).end = 200;
         let before = watch.poll().await;
-        // The groups move on, which a cycle takes in that never ends, and go back.
+        // The groups move on while a cycle runs that is then dropped, and go back.
         place(&mut watch.world(), 150, 20);
         watch.world().faults.silent_index = true;
         let cycle = tokio::time::timeout(Duration::from_millis(1), watch.poller.poll_once());
         assert!(
             cycle.await.is_err(),
-            "brokers are asked how old the records are, and do not answer"
+            "it waits for an answer about the age of the records"
         );
         if is_shared {
             watch.poller.adopt(Change::Given([PartitionId(0)].into()));
@@ -203,7 +203,7 @@ async fn what_a_dropped_cycle_has_taken_in_is_made_good() {
             reading.expect("it was read").wait()
         };
         assert_eq!(wait(&after), wait(&before));
-        assert_eq!(shared(&before, &after), [""; 0], "every row is made anew");
+        assert_eq!(shared(&before, &after), [""; 0], "every row is rebuilt");
         let later = watch.poll().await;
         assert_eq!(shared(&after, &later), ["idle", "late", "old"]);
     }

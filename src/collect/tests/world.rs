@@ -68,7 +68,7 @@ pub(super) struct Faults {
     pub(super) leaders: BTreeMap<i32, Fault>,
     pub(super) end_of: BTreeMap<TopicPartition, ErrorCode>,
     pub(super) starts: Option<ErrorCode>,
-    /// Whether no question for a timestamp is answered.
+    /// Whether brokers leave ListOffsets for a timestamp without an answer.
     pub(super) silent_index: bool,
     pub(super) configs: Option<ErrorCode>,
     pub(super) ids: Option<ErrorCode>,

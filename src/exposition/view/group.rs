@@ -1,17 +1,17 @@
-//! A group at an instant.
+//! The view of a group.
 
 use super::{PartitionView, Scene, Sums};
 use crate::lag::{Status, Verdict};
 use crate::snapshot::{Activity, GroupRow, Membership, PartitionRow, PartitionRun};
 
-/// A group as it is to be seen.
+/// A group at an instant.
 #[derive(Clone, Copy)]
 pub(in crate::exposition) struct GroupView<'a> {
     pub(in crate::exposition) scene: Scene<'a>,
     pub(in crate::exposition) row: &'a GroupRow,
     /// Its members and state, where they are fresh.
     pub(in crate::exposition) membership: Option<&'a Membership>,
-    /// Whether what the figures mean is fresh.
+    /// Whether the newest cycle is recent enough to show a status.
     pub(super) is_judged: bool,
 }
 
@@ -26,12 +26,12 @@ impl<'a> GroupView<'a> {
         }
     }
 
-    /// Returns its status; nothing where that is too old.
+    /// Returns its status; nothing where the newest cycle is too old.
     pub(in crate::exposition) fn status(&self) -> Option<Status> {
         self.is_judged.then(|| self.row.status())
     }
 
-    /// Returns why its status is what it is; nothing where all is well, or where there is no status.
+    /// Returns the reason of its status as a sentence; nothing where it is ok or absent.
     pub(in crate::exposition) fn status_reason(&self) -> Option<String> {
         let GroupRow {
             verdict, failures, ..
@@ -46,7 +46,7 @@ impl<'a> GroupView<'a> {
         }
     }
 
-    /// Returns what it was seen to do: where its members cannot be told, neither can what they did.
+    /// Returns its counts of rebalances and members; nothing where its members are unknown.
     pub(in crate::exposition) fn activity(&self) -> Option<&'a Activity> {
         self.membership.map(|_| &*self.row.activity)
     }

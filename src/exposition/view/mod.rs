@@ -1,6 +1,6 @@
-//! What is shown of groups at an instant, whatever the format: metrics and JSON take their values from here.
+//! Views of groups at an instant: metrics and JSON take their values from here.
 //!
-//! What is too old is absent. A value that is absent in one format is absent, or null, in the other.
+//! Values that are too old are absent. A value that is absent from the metrics is null in JSON.
 
 mod absence;
 mod group;

@@ -1,4 +1,4 @@
-//! A partition of a group at an instant.
+//! The view of a partition of a group.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::lag::{
 };
 use crate::snapshot::{Judgement, Member, Moment, PartitionRow, Reading};
 
-/// A partition of a group as it is to be seen.
+/// A partition of a group at an instant.
 pub(in crate::exposition) struct PartitionView<'a> {
     pub(in crate::exposition) group: GroupView<'a>,
     pub(in crate::exposition) row: &'a PartitionRow,
@@ -29,17 +29,17 @@ impl<'a> PartitionView<'a> {
         }
     }
 
-    /// Returns the pair that is shown, where one is fresh.
+    /// Returns the offsets to show; nothing where they have expired.
     pub(in crate::exposition) fn reading(&self) -> Option<&'a Reading> {
         self.reading.map(|(reading, _)| reading)
     }
 
-    /// Returns when that was read.
+    /// Returns when these offsets were fetched.
     pub(in crate::exposition) fn measured(&self) -> Option<Moment> {
         self.reading.map(|(_, measured)| measured)
     }
 
-    /// Returns the records behind, a partition without a commit as the policy counts it.
+    /// Returns the lag in records; a partition without a commit is counted as the policy says.
     pub(in crate::exposition) fn lag(&self) -> Option<u64> {
         self.lag?.records(self.group.scene.snapshot.uncommitted)
     }
@@ -60,29 +60,32 @@ impl<'a> PartitionView<'a> {
         }
     }
 
-    /// Returns the age of the first record that the group has not consumed, with its bounds.
+    /// Returns the age of the first unconsumed record, with its bounds.
     pub(in crate::exposition) fn age(&self) -> Option<Age> {
         self.reading()?.age(self.group.row.measured)
     }
 
-    /// Returns the same as one figure; nothing where only a lower bound is known: it begins at 0, which would look like a group
+    /// Returns the age as one number; nothing where only a lower bound is known, as that starts at 0 and would look like a group
     /// that is caught up.
     pub(in crate::exposition) fn lag_seconds(&self) -> Option<Duration> {
         let age = self.age().filter(|age| age.method != Method::Bound);
         age.map(|age| age.estimate)
     }
 
-    /// Returns what the rules say of it; nothing where that is too old. What they say of a pair that has become too old since, is
-    /// as old as that: the partition is unknown.
+    /// Returns the status of the partition and what belongs to it; nothing where the newest cycle is too old. The status is
+    /// unknown where the offsets that it was derived from have expired since that cycle.
     pub(in crate::exposition) fn judgement(&self) -> Option<Judgement> {
-        let is_outdated = self.row.reading.is_some() && self.reading.is_none();
+        if !self.group.is_judged {
+            return None;
+        }
+        let has_expired = self.row.reading.is_some() && self.reading.is_none();
+        if !has_expired {
+            return Some(self.row.judgement());
+        }
         let reason = self.row.failure.unwrap_or(Unavailable::Committed);
-        self.group.is_judged.then(|| match is_outdated {
-            true => Judgement {
-                finding: Finding::Unknown(reason),
-                ..Judgement::default()
-            },
-            false => self.row.judgement(),
+        Some(Judgement {
+            finding: Finding::Unknown(reason),
+            ..Judgement::default()
         })
     }
 
@@ -97,10 +100,9 @@ impl<'a> PartitionView<'a> {
         self.judgement()?.headroom.left(self.group.row.judged_at)
     }
 
-    /// Returns the records that wait behind an open transaction. A pair that is kept tells of it too, as long as what the rules
-    /// say is fresh.
+    /// Returns the records behind an open transaction that the group has to wait for.
     pub(in crate::exposition) fn blocked(&self) -> Option<u64> {
-        self.group.is_judged.then(|| self.row.blocked()).flatten()
+        self.reading.and_then(|_| self.row.blocked())
     }
 
     /// Returns the member that owns it.

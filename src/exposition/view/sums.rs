@@ -1,4 +1,4 @@
-//! What some of a group's partitions add up to at an instant.
+//! The view of several partitions of a group, added up.
 
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ impl<'a> Sums<'a> {
         reasons.max().unwrap_or(Absence::NoPartitions)
     }
 
-    /// Returns the age of the oldest record that the group has not consumed, as far as it is known.
+    /// Returns the age of the oldest unconsumed record, as far as it is known.
     pub(in crate::exposition) fn lag_seconds(self) -> Option<Duration> {
         oldest(self.group.row.measured, self.readings())
     }
@@ -66,8 +66,8 @@ impl<'a> Sums<'a> {
         self.rows.iter().filter(is_abandoned).count() as u64
     }
 
-    /// Returns what was committed on their `topic`; nothing where no commit of it was read lately: a count that stands still says
-    /// that nothing happened.
+    /// Returns how often the group committed on `topic`; nothing where all offsets have expired, as a counter that does not grow
+    /// would say that the group has stopped committing.
     pub(in crate::exposition) fn commits(self, topic: &TopicName) -> Option<Commits> {
         let GroupView { scene, row, .. } = self.group;
         let mut rows = self.rows.iter();
@@ -75,7 +75,7 @@ impl<'a> Sums<'a> {
             .then(|| row.activity.commits.get(topic).copied().unwrap_or_default())
     }
 
-    /// Returns when the oldest of the figures was read.
+    /// Returns when the oldest of their offsets were fetched.
     pub(in crate::exposition) fn measured(self) -> Option<Instant> {
         let views = self.rows.iter().map(|row| self.group.partition(row));
         views

@@ -1,4 +1,4 @@
-//! What is absent in one format is absent in all, and what is there is the same.
+//! Metrics and JSON show the same values, and both leave out the same.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::lag::{
     TopicPartition, Unavailable, UncommittedPolicy, Verdict, Wait, Watermarks,
 };
 use crate::snapshot::{
-    AbandonedPolicy, Activity, ClusterSnapshot, CollectMode, Commits, CycleOutcome, Exposure,
-    GroupRow, GroupState, GroupType, Judgement, Membership, Moment, PartitionRow, Reading, World,
+    AbandonedPolicy, Activity, ClusterSnapshot, Commits, CycleOutcome, Exposure, GroupRow,
+    GroupState, GroupType, Judgement, Membership, Moment, PartitionRow, Reading, World,
 };
 
 const STALE_AFTER: Duration = Duration::from_secs(30);
@@ -24,7 +24,7 @@ const STALE_AFTER: Duration = Duration::from_secs(30);
 /// Samples by name and labels.
 type Samples = BTreeMap<String, f64>;
 
-/// What was read of a partition, and when.
+/// The offsets of a partition, and when they were fetched.
 #[derive(Clone, Debug)]
 struct Read {
     committed: Option<i64>,
@@ -46,9 +46,9 @@ struct Partition {
     headroom_seconds: Option<u64>,
 }
 
-/// What a group, its snapshot and the look at it are like.
+/// A group, the settings of its snapshot, and how old the snapshot is.
 #[derive(Clone, Debug)]
-struct Look {
+struct Scenery {
     /// Of two topics, one after the other.
     partitions: Vec<Partition>,
     uncommitted: UncommittedPolicy,
@@ -59,93 +59,61 @@ struct Look {
     seconds: u64,
 }
 
-fn any_read() -> impl Strategy<Value = Read> {
-    let offset = || 0..50_i64;
-    let isolation = prop_oneof![
-        Just(Isolation::ReadUncommitted),
-        Just(Isolation::ReadCommitted)
-    ];
-    let method = prop_oneof![
-        Just(Method::History),
-        Just(Method::Index),
-        Just(Method::Bound)
-    ];
-    let reason = prop_oneof![
-        Just(Unavailable::Committed),
-        Just(Unavailable::EndOffset),
-        Just(Unavailable::NoLeader)
-    ];
-    (
-        proptest::option::weighted(0.8, offset()),
-        proptest::option::weighted(0.8, offset()),
-        offset(),
-        proptest::option::weighted(0.8, offset()),
-        isolation,
-        proptest::option::weighted(0.8, (0..90_u64, method)),
-        proptest::option::weighted(0.3, (reason, 0..40_u64)),
-    )
-        .prop_map(
-            |(committed, log_start, log_end, last_stable, isolation, waits, kept)| Read {
-                committed,
-                log_start,
-                log_end,
-                last_stable,
-                isolation,
-                waits,
-                kept,
-            },
-        )
+fn any_offset() -> impl Strategy<Value = Option<i64>> {
+    proptest::option::weighted(0.8, 0..50_i64)
 }
 
-fn any_partition() -> impl Strategy<Value = Partition> {
-    let drain = prop_oneof![
-        Just(Drain::CaughtUp),
-        Just(Drain::Unknown),
-        Just(Drain::Never),
-        (1..90_u64).prop_map(|seconds| Drain::In(Duration::from_secs(seconds))),
-    ];
-    (
-        proptest::option::weighted(0.85, any_read()),
-        prop::bool::weighted(0.2),
-        drain,
-        proptest::option::of(0..90_u64),
-    )
-        .prop_map(|(read, is_abandoned, drain, headroom_seconds)| Partition {
-            read,
-            is_abandoned,
-            drain,
-            headroom_seconds,
-        })
+prop_compose! {
+    fn any_read()(
+        committed in any_offset(),
+        log_start in any_offset(),
+        log_end in 0..50_i64,
+        last_stable in any_offset(),
+        isolation in prop::sample::select(vec![Isolation::ReadUncommitted, Isolation::ReadCommitted]),
+        waits in proptest::option::weighted(0.8, (
+            0..90_u64,
+            prop::sample::select(vec![Method::History, Method::Index, Method::Bound]),
+        )),
+        kept in proptest::option::weighted(0.3, (
+            prop::sample::select(vec![Unavailable::Committed, Unavailable::EndOffset, Unavailable::NoLeader]),
+            0..40_u64,
+        )),
+    ) -> Read {
+        Read { committed, log_start, log_end, last_stable, isolation, waits, kept }
+    }
 }
 
-fn any_look() -> impl Strategy<Value = Look> {
-    let uncommitted = prop_oneof![
-        Just(UncommittedPolicy::Absent),
-        Just(UncommittedPolicy::LogStart),
-        Just(UncommittedPolicy::LogEnd),
-    ];
-    let abandoned = prop_oneof![
-        Just(AbandonedPolicy::Counted),
-        Just(AbandonedPolicy::LeftOut)
-    ];
-    (
-        prop::collection::vec(any_partition(), 0..5),
-        uncommitted,
-        abandoned,
-        any::<bool>(),
-        any::<bool>(),
-        prop_oneof![4 => 0..25_u64, 1 => 31..40_u64],
-    )
-        .prop_map(
-            |(partitions, uncommitted, abandoned, has_members, has_commits, seconds)| Look {
-                partitions,
-                uncommitted,
-                abandoned,
-                has_members,
-                has_commits,
-                seconds,
-            },
-        )
+prop_compose! {
+    fn any_partition()(
+        read in proptest::option::weighted(0.85, any_read()),
+        is_abandoned in prop::bool::weighted(0.2),
+        drain in prop_oneof![
+            Just(Drain::CaughtUp),
+            Just(Drain::Unknown),
+            Just(Drain::Never),
+            (1..90_u64).prop_map(|seconds| Drain::In(Duration::from_secs(seconds))),
+        ],
+        headroom_seconds in proptest::option::of(0..90_u64),
+    ) -> Partition {
+        Partition { read, is_abandoned, drain, headroom_seconds }
+    }
+}
+
+prop_compose! {
+    fn any_scenery()(
+        partitions in prop::collection::vec(any_partition(), 0..5),
+        uncommitted in prop::sample::select(vec![
+            UncommittedPolicy::Absent,
+            UncommittedPolicy::LogStart,
+            UncommittedPolicy::LogEnd,
+        ]),
+        abandoned in prop::sample::select(vec![AbandonedPolicy::Counted, AbandonedPolicy::LeftOut]),
+        has_members in any::<bool>(),
+        has_commits in any::<bool>(),
+        seconds in prop_oneof![4 => 0..25_u64, 1 => 31..40_u64],
+    ) -> Scenery {
+        Scenery { partitions, uncommitted, abandoned, has_members, has_commits, seconds }
+    }
 }
 
 fn noon() -> Timestamp {
@@ -214,7 +182,7 @@ impl Partition {
     }
 }
 
-impl Look {
+impl Scenery {
     fn snapshot(&self, taken: Instant) -> ClusterSnapshot {
         let topics = ["orders", "payments"];
         let half = self.partitions.len().div_ceil(2);
@@ -261,25 +229,15 @@ impl Look {
             activity: Arc::new(activity),
         };
         ClusterSnapshot {
-            skipped: Arc::from([]),
-            cluster: None,
             outcome: CycleOutcome::Complete,
-            mode: CollectMode::Poll,
-            shard_partitions: None,
-            taken_at: SystemTime::UNIX_EPOCH,
-            taken,
-            last_complete: None,
             last_up: Some(taken),
-            stale_after: STALE_AFTER,
             uncommitted: self.uncommitted,
             exposure: Exposure {
                 abandoned: self.abandoned,
                 ..Exposure::default()
             },
-            brokers_measured: None,
-            brokers: Arc::default(),
-            topics: Vec::new(),
             groups: vec![Arc::new(group)],
+            ..ClusterSnapshot::empty(taken, SystemTime::UNIX_EPOCH, STALE_AFTER)
         }
     }
 }
@@ -305,7 +263,7 @@ fn samples(snapshot: &ClusterSnapshot, now: Instant) -> Samples {
         .collect()
 }
 
-/// Compares a sample with what JSON says at its place; one of 0 may be left out of the metrics where it `is_sparse`.
+/// Compares a sample with its field in JSON. A sample of 0 may be absent where the family `is_sparse`.
 fn compare(
     samples: &Samples,
     series: &str,
@@ -323,7 +281,7 @@ fn compare(
     Ok(())
 }
 
-/// Compares a label with the word in JSON; `ok` may be left out of the metrics where it `is_sparse`.
+/// Compares the label `status` with its field in JSON. A sample of `ok` may be absent where the family `is_sparse`.
 fn compare_word(
     samples: &Samples,
     name: &str,
@@ -412,9 +370,9 @@ fn compare_topic(samples: &Samples, topic: &Value) -> Result<(), TestCaseError> 
 
 proptest! {
     #[test]
-    fn json_and_metrics_agree(look in any_look()) {
+    fn json_and_metrics_agree(scenery in any_scenery()) {
         let now = Instant::now() + Duration::from_secs(3_600);
-        let snapshot = look.snapshot(now - Duration::from_secs(look.seconds));
+        let snapshot = scenery.snapshot(now - Duration::from_secs(scenery.seconds));
         let samples = samples(&snapshot, now);
         let detail = group_detail(None, &snapshot, &snapshot.groups[0], now);
         let detail = serde_json::to_value(detail).expect("it is JSON");
@@ -433,7 +391,7 @@ proptest! {
         }
         let last = samples.get("last_rebalance_timestamp_seconds{}");
         prop_assert_eq!(last.is_some(), detail["last_rebalance_at"].is_string());
-        // Of all topics the group has the greatest, and none where one of them hides that it is caught up.
+        // The group's age is the greatest of its topics; null where all known ages are 0 and one is unknown.
         let ages = topics.iter().map(|topic| {
             let series = format!("lag_seconds_max{{,topic={}}}", topic["topic"]);
             samples.get(&series).copied()
@@ -464,7 +422,7 @@ fn a_group_that_is_read_in_part_does_not_look_caught_up() {
         drain: Drain::CaughtUp,
         headroom_seconds: None,
     };
-    let look = Look {
+    let scenery = Scenery {
         partitions: vec![partition(Some(read)), partition(None)],
         uncommitted: UncommittedPolicy::Absent,
         abandoned: AbandonedPolicy::Counted,
@@ -473,7 +431,7 @@ fn a_group_that_is_read_in_part_does_not_look_caught_up() {
         seconds: 0,
     };
     let now = Instant::now();
-    let mut snapshot = look.snapshot(now);
+    let mut snapshot = scenery.snapshot(now);
     let group = Arc::make_mut(&mut snapshot.groups[0]);
     group.partitions.get_mut(1).id.topic = "orders".into();
     let detail = group_detail(None, &snapshot, &snapshot.groups[0], now);
