@@ -10,8 +10,8 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use lagwatch::lag::{
-    Circumstances, Committed, History, Isolation, Members, Observation, Offset, Ownership,
-    Sighting, Standing, Timestamp, Watermarks, Window, judge, partition_lag,
+    Committed, History, Isolation, Members, Observation, Offset, Ownership, RuleInput, Sighting,
+    Standing, Timestamp, Watermarks, Window, judge, partition_lag,
 };
 use lagwatch::offsets_topic::decode;
 
@@ -91,14 +91,14 @@ fn age_and_status(criterion: &mut Criterion) {
                 last_stable: None,
             };
             let committed = Ok(Committed::At(seen.committed));
-            let circumstances = Circumstances {
+            let input = RuleInput {
                 now: seen.at,
                 lag: partition_lag(committed, Ok(marks), Isolation::ReadUncommitted),
                 window: Some(&window),
                 members: Members::Settled,
                 ownership: Ownership::Owned,
             };
-            black_box(judge(&circumstances, || None))
+            black_box(judge(&input, || None))
         });
     });
     group.finish();

@@ -96,9 +96,9 @@ impl Ord for Drain {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::observation::Observation;
     use super::super::offset::Offset;
     use super::super::timestamp::Timestamp;
-    use super::super::window::Observation;
     use super::*;
 
     const SECOND: Drain = Drain::In(Duration::from_secs(1));

@@ -79,7 +79,7 @@ pub struct IndexSearch {
     low: Option<Dated>,
     /// No record below `end` has the timestamp `at` or a later one; `end` is past the target.
     high: Mark,
-    step: Step,
+    step: SearchStep,
     /// Interpolations that left more than half of the interval.
     misses: u8,
 }
@@ -91,7 +91,7 @@ struct Dated {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum SearchStep {
     Interpolate,
     Halve,
     /// The timestamps contradict what was seen.
@@ -116,7 +116,7 @@ impl IndexSearch {
                 end: by.end,
                 at: by.at.after(Duration::from_millis(1)),
             },
-            step: Step::Interpolate,
+            step: SearchStep::Interpolate,
             misses: 0,
         }
     }
@@ -124,7 +124,7 @@ impl IndexSearch {
     /// Goes on to another record with the bounds that still hold; the arguments are those of [`IndexSearch::new`].
     pub fn continued(self, target: Offset, after: Option<Timestamp>, by: Mark) -> Self {
         let fresh = Self::new(target, after, by);
-        if self.step == Step::GiveUp {
+        if self.step == SearchStep::GiveUp {
             return fresh;
         }
         let high = if target < self.high.end && self.high.at < fresh.high.at {
@@ -140,7 +140,7 @@ impl IndexSearch {
 
     /// Returns the timestamp to ask for next; nothing once the search has ended.
     pub fn question(&self, now: Timestamp) -> Option<Timestamp> {
-        if self.step == Step::GiveUp {
+        if self.step == SearchStep::GiveUp {
             return None;
         }
         let Some(low) = self.low else {
@@ -152,8 +152,8 @@ impl IndexSearch {
             return None;
         }
         let question = match self.step {
-            Step::Interpolate => self.beside(found.likely, tolerance),
-            Step::Halve | Step::GiveUp => self.halfway(now),
+            SearchStep::Interpolate => self.beside(found.likely, tolerance),
+            SearchStep::Halve | SearchStep::GiveUp => self.halfway(now),
         };
         let millisecond = Duration::from_millis(1);
         Some(question.clamp(low.timestamp.after(millisecond), found.latest))
@@ -175,20 +175,20 @@ impl IndexSearch {
             IndexAnswer::NoRecord => self.lower(asked, self.high.end),
         }
         self.step = match self.step {
-            Step::GiveUp => Step::GiveUp,
+            SearchStep::GiveUp => SearchStep::GiveUp,
             step if asker == Asker::Another => step,
-            Step::Interpolate if self.width() > width / 2 => {
+            SearchStep::Interpolate if self.width() > width / 2 => {
                 self.misses += 1;
-                Step::Halve
+                SearchStep::Halve
             }
-            Step::Halve if self.misses >= MISSES => Step::Halve,
-            Step::Interpolate | Step::Halve => Step::Interpolate,
+            SearchStep::Halve if self.misses >= MISSES => SearchStep::Halve,
+            SearchStep::Interpolate | SearchStep::Halve => SearchStep::Interpolate,
         };
     }
 
     /// Returns what is known so far; nothing before the first answer and where timestamps say nothing.
     pub fn found(&self) -> Option<Found> {
-        let low = self.low.filter(|_| self.step != Step::GiveUp)?;
+        let low = self.low.filter(|_| self.step != SearchStep::GiveUp)?;
         if low.offset >= self.target {
             return Some(Found {
                 earliest: low.timestamp,
@@ -216,7 +216,7 @@ impl IndexSearch {
 
     fn raise(&mut self, record: Dated) {
         if record.timestamp >= self.high.at {
-            self.step = Step::GiveUp;
+            self.step = SearchStep::GiveUp;
         } else if record.timestamp >= self.first_question
             && self.low.is_none_or(|low| low.timestamp <= record.timestamp)
         {
@@ -226,7 +226,7 @@ impl IndexSearch {
 
     fn lower(&mut self, asked: Timestamp, end: Offset) {
         match self.low {
-            None if asked <= self.first_question => self.step = Step::GiveUp,
+            None if asked <= self.first_question => self.step = SearchStep::GiveUp,
             Some(low) if asked <= low.timestamp => {}
             _ if asked < self.high.at => self.high = Mark { end, at: asked },
             _ => {}

@@ -20,15 +20,15 @@ const MIN_STEPS: usize = 3;
 pub struct LogStart {
     newest: Offset,
     seen_at: Timestamp,
-    steps: Vec<Step>,
+    steps: Vec<LogStartStep>,
 }
 
-/// One move of the log start, which happened between two looks.
+/// One move of the log start, which happened between two observations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Step {
-    /// The look before: the log had not moved yet.
+struct LogStartStep {
+    /// The last observation before it.
     after: Timestamp,
-    /// The look that saw it.
+    /// The first observation after it.
     by: Timestamp,
     /// Where the log starts since.
     to: Offset,
@@ -36,7 +36,7 @@ struct Step {
 
 impl LogStart {
     /// The most memory that one takes, in bytes.
-    pub const MAX_SIZE_BYTES: usize = size_of::<Self>() + MAX_STEPS * size_of::<Step>();
+    pub const MAX_SIZE_BYTES: usize = size_of::<Self>() + MAX_STEPS * size_of::<LogStartStep>();
 
     /// Begins with a first look.
     pub fn new(start: Offset, now: Timestamp) -> Self {
@@ -62,7 +62,7 @@ impl LogStart {
             if self.steps.capacity() == self.steps.len() {
                 self.steps.reserve_exact(MAX_STEPS / 3);
             }
-            self.steps.push(Step {
+            self.steps.push(LogStartStep {
                 after: self.seen_at,
                 by: now,
                 to: start,
@@ -103,14 +103,14 @@ impl LogStart {
 
     /// Returns the memory that it takes, in bytes.
     pub fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.steps.capacity() * size_of::<Step>()
+        size_of::<Self>() + self.steps.capacity() * size_of::<LogStartStep>()
     }
 
     /// Returns the higher of the pace over all steps, a segment more, and of the paces over half of them.
     ///
     /// In records a second; more than 0. Half of the steps show traffic that has grown.
     fn fastest_pace(&self, segment: u64) -> Option<f64> {
-        let pace = |steps: &[Step], extra: u64| {
+        let pace = |steps: &[LogStartStep], extra: u64| {
             let (first, last) = (steps.first()?, steps.last()?);
             let climbed = last.to.records_since(first.to).saturating_add(extra);
             // From the look that saw the first to the one before the last: it took no less.

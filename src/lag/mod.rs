@@ -10,6 +10,7 @@ pub mod history;
 pub mod ids;
 pub mod index_search;
 pub mod log_start;
+pub mod observation;
 pub mod offset;
 pub mod outlook;
 pub mod partition;
@@ -32,14 +33,15 @@ pub use history::{History, Progress, Sighting};
 pub use ids::{BrokerId, ClusterName, GroupId, PartitionId, TopicId, TopicName, TopicPartition};
 pub use index_search::{Asker, IndexAnswer};
 pub use log_start::LogStart;
+pub use observation::Observation;
 pub use offset::{Committed, Offset, Watermarks};
 pub use partition::{
     Distance, Isolation, Lag, Unavailable, UncommittedPolicy, partition_lag, readable_end,
 };
 pub use retention::{Headroom, Limit, RetentionError, RetentionPolicy, Unread, headroom};
-pub use rules::{Circumstances, judge};
+pub use rules::{RuleInput, judge};
 pub use share::{Share, partition_of};
 pub use status::{Finding, Members, Ownership, Status};
 pub use timestamp::Timestamp;
 pub use verdict::{Sentence, Verdict};
-pub use window::{Observation, Window};
+pub use window::Window;

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
+use super::observation::Observation;
 use super::timestamp::Timestamp;
-use super::window::Observation;
 
 /// The most points that are kept; when there are more, every other one goes, or the oldest.
 const MAX_POINTS: usize = 16;

@@ -37,9 +37,9 @@ const EMPTY_PATIENCE: Duration = Duration::from_secs(60);
 /// A rebalance may last as long as the slowest member works on one batch: `max.poll.interval.ms`, 5 minutes by default.
 const REBALANCE_PATIENCE: Duration = Duration::from_secs(360);
 
-/// What one cycle knows of one partition of a group.
+/// What the rules judge one partition of a group by, as of one poll cycle.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances<'a> {
+pub struct RuleInput<'a> {
     /// The time to judge at: not before the window's newest observation.
     pub now: Timestamp,
     /// The lag that is shown: that of the newest good pair, `Unavailable` where there is none.
@@ -58,10 +58,7 @@ pub struct Circumstances<'a> {
 /// where the owner is not known; nothing where nobody was. It is asked only where the answer matters.
 ///
 /// With time alone a finding only gets graver: `now` is all that changes while no observation comes in.
-pub fn judge(
-    partition: &Circumstances<'_>,
-    next_door: impl FnOnce() -> Option<Timestamp>,
-) -> Finding {
+pub fn judge(partition: &RuleInput<'_>, next_door: impl FnOnce() -> Option<Timestamp>) -> Finding {
     let distance = match partition.lag {
         Lag::Unavailable(reason) => return Finding::Unknown(reason),
         Lag::NoCommit { .. } => return Finding::Ok,
@@ -88,7 +85,7 @@ pub fn judge(
 
 /// Rules 6 to 11: records wait.
 fn judge_waiting(
-    partition: &Circumstances<'_>,
+    partition: &RuleInput<'_>,
     window: &Window,
     lag: u64,
     next_door: impl FnOnce() -> Option<Timestamp>,
@@ -109,7 +106,7 @@ fn judge_waiting(
 
 /// Rules 6 to 8: does anybody read?
 fn judge_readers(
-    partition: &Circumstances<'_>,
+    partition: &RuleInput<'_>,
     window: &Window,
     lag: u64,
     next_door: impl FnOnce() -> Option<Timestamp>,
@@ -157,10 +154,10 @@ fn judge_readers(
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::observation::Observation;
     use super::super::offset::Offset;
     use super::super::partition::{Distance, Unavailable};
     use super::super::status::Status;
-    use super::super::window::Observation;
     use super::*;
 
     fn second(second: u64) -> Timestamp {
@@ -183,8 +180,8 @@ mod tests {
         window
     }
 
-    fn behind(window: &Window, now: u64) -> Circumstances<'_> {
-        Circumstances {
+    fn behind(window: &Window, now: u64) -> RuleInput<'_> {
+        RuleInput {
             now: second(now),
             lag: Lag::Known(Distance {
                 lag: 10,
@@ -207,7 +204,7 @@ mod tests {
             ("three minutes", calm(240), Stopped),
             (
                 "no members",
-                Circumstances {
+                RuleInput {
                     members: Members::Absent,
                     ..calm(120)
                 },
@@ -215,7 +212,7 @@ mod tests {
             ),
             (
                 "no members for a moment",
-                Circumstances {
+                RuleInput {
                     members: Members::Absent,
                     ..calm(119)
                 },
@@ -223,7 +220,7 @@ mod tests {
             ),
             (
                 "unknown members",
-                Circumstances {
+                RuleInput {
                     members: Members::Unknown,
                     ..calm(240)
                 },
@@ -231,7 +228,7 @@ mod tests {
             ),
             (
                 "a rebalance",
-                Circumstances {
+                RuleInput {
                     members: Members::Rebalancing,
                     ..calm(419)
                 },
@@ -239,7 +236,7 @@ mod tests {
             ),
             (
                 "a rebalance without end",
-                Circumstances {
+                RuleInput {
                     members: Members::Rebalancing,
                     ..calm(420)
                 },
@@ -248,7 +245,7 @@ mod tests {
             ("its owner commits next door", calm(240), Stalled),
             (
                 "no owner, whoever commits next door",
-                Circumstances {
+                RuleInput {
                     ownership: Ownership::Unowned,
                     ..calm(240)
                 },
@@ -256,7 +253,7 @@ mod tests {
             ),
             (
                 "abandoned",
-                Circumstances {
+                RuleInput {
                     ownership: Ownership::Abandoned,
                     ..calm(9999)
                 },
@@ -272,7 +269,7 @@ mod tests {
     #[test]
     fn figures_decide_before_times() {
         let window = still();
-        let with = |lag| Circumstances {
+        let with = |lag| RuleInput {
             lag,
             ..behind(&window, 9999)
         };
@@ -315,7 +312,7 @@ mod tests {
                 committed = (committed + consumed).saturating_sub(10).min(end);
                 window.observe(seen(now, committed, end));
             }
-            let judged = |wait: u64| judge(&Circumstances {
+            let judged = |wait: u64| judge(&RuleInput {
                 lag: Lag::Known(Distance { lag: end - committed, ahead: 0, lost: Some(0) }),
                 members,
                 ..behind(&window, now + wait)

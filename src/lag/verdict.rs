@@ -140,11 +140,8 @@ impl fmt::Display for Sentence<'_> {
                 ownership,
             } => {
                 let (waiting, silence) = (Waiting(lag), spoken(since));
-                write!(f, "has had no commit for {silence} while {waiting}")?;
-                match ownership {
-                    Ownership::Unowned => f.write_str(": no member owns it"),
-                    Ownership::Unknown | Ownership::Owned | Ownership::Abandoned => Ok(()),
-                }
+                let cause = known_cause(ownership);
+                write!(f, "has had no commit for {silence} while {waiting}{cause}")
             }
             Finding::Stalled { lag, since } => {
                 let (waiting, standing) = (Waiting(lag), spoken(since));
@@ -159,6 +156,14 @@ impl fmt::Display for Sentence<'_> {
                 write!(f, "has not been catching up for {lasting} while {waiting}")
             }
         }
+    }
+}
+
+/// Returns why a partition has no commits, as the end of a sentence; empty where its owner does not explain it.
+fn known_cause(ownership: Ownership) -> &'static str {
+    match ownership {
+        Ownership::Unowned => ": no member owns it",
+        Ownership::Unknown | Ownership::Owned | Ownership::Abandoned => "",
     }
 }
 

@@ -5,6 +5,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::observation::Observation;
 use super::offset::Offset;
 use super::outlook::{Course, Outlook, Tempo};
 use super::timestamp::Timestamp;
@@ -31,17 +32,6 @@ const SHORTER_INTERVAL_WEIGHT: u32 = 8;
 
 /// Two observations that lie further apart show nothing of what happened between them.
 const MAX_GAP: Duration = Duration::from_secs(180);
-
-/// A committed offset and the end of what the group may read, both of one cycle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Observation {
-    /// When the pair was read.
-    pub at: Timestamp,
-    /// The next record the group will read.
-    pub committed: Offset,
-    /// Exclusive: the log end, or the last stable offset for a `read_committed` group.
-    pub end: Offset,
-}
 
 /// A committed offset that went back, and that the group has not regained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +61,6 @@ struct Behind {
     since: Timestamp,
     rewind: Option<Rewind>,
     course: Course,
-}
-
-impl Observation {
-    /// Returns the records that wait; 0 where the commit is at the end or past it.
-    pub fn lag(self) -> u64 {
-        self.end.records_since(self.committed)
-    }
 }
 
 impl Window {

@@ -6,8 +6,8 @@ use super::{Judged, Setting};
 use crate::collect::places::{Map, place, retain_shown};
 use crate::collect::renewal::Renewal;
 use crate::lag::{
-    AbandonedTopics, Circumstances, Committed, Drain, Headroom, Lag, Members, Observation,
-    Ownership, Timestamp, TopicName, TopicPartition, Unavailable, Window, judge, readable_end,
+    AbandonedTopics, Committed, Drain, Headroom, Lag, Members, Observation, Ownership, RuleInput,
+    Timestamp, TopicName, TopicPartition, Unavailable, Window, judge, readable_end,
 };
 use crate::snapshot::{GroupRow, Judgement, MemberIndex, PartitionRow, Reading};
 
@@ -43,14 +43,14 @@ impl Past {
     ) -> Judgement {
         let at = Timestamp::from(setting.now.time);
         let ownership = self.ownership(partition, setting, at);
-        let circumstances = Circumstances {
+        let input = RuleInput {
             now: at,
             lag: lag(partition),
             window,
             members: setting.members,
             ownership,
         };
-        let finding = judge(&circumstances, || next_door(partition));
+        let finding = judge(&input, || next_door(partition));
         let (drain, headroom) = match (window, &partition.reading) {
             (Some(window), Some(_)) if window.newest().lag() == 0 => {
                 (Drain::CaughtUp, Headroom::NothingUnread)

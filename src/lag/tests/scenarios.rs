@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::lag::{
-    Circumstances, Committed, Drain, Isolation, Members, Observation, Offset, Ownership, Status,
+    Committed, Drain, Isolation, Members, Observation, Offset, Ownership, RuleInput, Status,
     Timestamp, Watermarks, Window, judge, partition_lag,
 };
 
@@ -99,14 +99,14 @@ fn play(story: &Story, poll: u64) -> Vec<(u64, Status)> {
             last_stable: None,
         };
         let committed = Committed::At(seen.committed);
-        let circumstances = Circumstances {
+        let input = RuleInput {
             now: at(second),
             lag: partition_lag(Ok(committed), Ok(marks), Isolation::ReadUncommitted),
             window: window.as_ref(),
             members: (story.members)(second),
             ownership: Ownership::Owned,
         };
-        let finding = judge(&circumstances, || (story.neighbour)(second).map(at));
+        let finding = judge(&input, || (story.neighbour)(second).map(at));
         let drain = window.as_ref().map(Drain::of_partition);
         assert!(
             finding.status() != Status::Lagging || drain == Some(Drain::Never),
