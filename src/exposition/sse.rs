@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::json;
-use crate::snapshot::{Event, EventId, Gap};
+use crate::snapshot::{Event, EventPosition, Gap};
 
 /// The type of such a stream.
 pub const CONTENT_TYPE: &str = "text/event-stream";
@@ -30,7 +30,7 @@ struct DroppedBody {
 }
 
 /// Writes what comes first.
-pub fn write_start(frame: &mut Vec<u8>, position: EventId) {
+pub fn write_start(frame: &mut Vec<u8>, position: EventPosition) {
     frame.extend_from_slice(format!("retry: {RETRY_MS}\nid: {position}\n\n").as_bytes());
 }
 
@@ -40,21 +40,21 @@ pub fn write_event(frame: &mut Vec<u8>, event: &Event) {
 }
 
 /// Writes that events before `position`, or none that anybody knows of, are missing.
-pub fn write_gap(frame: &mut Vec<u8>, gap: Gap, position: EventId) {
+pub fn write_gap(frame: &mut Vec<u8>, gap: Gap, position: EventPosition) {
     write(frame, "gap", position, &json::gap(gap));
 }
 
 /// Writes that the stream ends at `position`, and why.
-pub fn write_dropped(frame: &mut Vec<u8>, reason: Dropped, position: EventId) {
+pub fn write_dropped(frame: &mut Vec<u8>, reason: Dropped, position: EventPosition) {
     write(frame, "dropped", position, &DroppedBody { reason });
 }
 
 /// Writes that everything up to `position` was told; for a connection that would be silent for too long.
-pub fn write_heartbeat(frame: &mut Vec<u8>, position: EventId) {
+pub fn write_heartbeat(frame: &mut Vec<u8>, position: EventPosition) {
     frame.extend_from_slice(format!(":\nid: {position}\n\n").as_bytes());
 }
 
-fn write(frame: &mut Vec<u8>, name: &str, id: EventId, data: &impl Serialize) {
+fn write(frame: &mut Vec<u8>, name: &str, id: EventPosition, data: &impl Serialize) {
     frame.extend_from_slice(format!("id: {id}\nevent: {name}\ndata: ").as_bytes());
     // With the line break at its end.
     frame.append(&mut json::to_bytes(data));

@@ -10,7 +10,7 @@ use super::api::{self, Answer};
 use super::stream::Start;
 use crate::exposition::json::{self, Rest};
 use crate::lag::ClusterName;
-use crate::snapshot::{Event, EventId, EventKind, EventLog, World};
+use crate::snapshot::{Event, EventKind, EventLog, EventPosition, World};
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 10_000;
@@ -26,7 +26,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) struct Wanted {
     filter: Filter,
     limit: usize,
-    after: Option<EventId>,
+    after: Option<EventPosition>,
 }
 
 /// Which events are let through: all of them where nothing is named.
@@ -105,7 +105,7 @@ impl Wanted {
         self.filter
     }
 
-    fn following(&self, log: &EventLog, id: EventId) -> Answer {
+    fn following(&self, log: &EventLog, id: EventPosition) -> Answer {
         let mut page = log.after(id, PAGE);
         let (gap, mut events) = (page.gap, Vec::new());
         let mut last = page.last;
@@ -182,8 +182,8 @@ fn kind(value: &str) -> Result<&'static str, Answer> {
     })
 }
 
-fn after(value: &str) -> Result<EventId, Answer> {
-    let parsed = value.parse::<EventId>();
+fn after(value: &str) -> Result<EventPosition, Answer> {
+    let parsed = value.parse::<EventPosition>();
     parsed.map_err(|error| {
         api::malformed(format!("`after` is an event's id, not `{value}`: {error}"))
     })

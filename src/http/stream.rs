@@ -24,7 +24,7 @@ use super::events::Filter;
 use super::guard::StreamUnderWay;
 use crate::exposition::sse::{self, Dropped};
 use crate::metrics::HttpMetrics;
-use crate::snapshot::{Event, EventId, EventLog, EventPage};
+use crate::snapshot::{Event, EventLog, EventPage, EventPosition};
 
 /// How many events are taken from the log at once.
 const PAGE: usize = 256;
@@ -57,7 +57,7 @@ pub(super) struct Start {
     /// Events that come first.
     pub(super) events: Vec<Arc<Event>>,
     /// Then comes what follows this.
-    pub(super) position: EventId,
+    pub(super) position: EventPosition,
 }
 
 /// The body of an answer that goes on until its reader, or this process, has enough.
@@ -79,7 +79,7 @@ struct Feed {
     log: EventLog,
     filter: Filter,
     /// Up to here the log was read.
-    position: EventId,
+    position: EventPosition,
     /// What was read and is yet to be sent.
     pending: VecDeque<Arc<Event>>,
     frame: Vec<u8>,

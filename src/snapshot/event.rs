@@ -14,7 +14,7 @@ use crate::lag::{ClusterName, GroupId, Offset, TopicPartition};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Its place among the events of all clusters.
-    pub id: EventId,
+    pub id: EventPosition,
     /// The cluster; nothing while there is only one, unnamed cluster.
     pub cluster: Option<ClusterName>,
     /// The group.
@@ -80,21 +80,21 @@ pub struct MemberShare {
     pub after: Option<u32>,
 }
 
-/// The place of an event among all events of one process.
+/// The id of an event: its place among all events of one process.
 ///
 /// Printed as `RUN-SEQUENCE`: the run tells one start of the process from another, so that a place in a list that is
 /// gone is not mistaken for one in today's. The first event of a run has the sequence 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct EventId {
+pub struct EventPosition {
     /// When the process started, in nanoseconds since 1970; 0 is the run of no process.
     pub(super) run: u64,
     pub(super) sequence: u64,
 }
 
-/// Why a text is no event id.
+/// A text is not the id of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("an event's id looks like `{}`", EventId { run: 0x18c1_d7f3_9a2b_4c5d, sequence: 42 })]
-pub struct NotAnEventId;
+#[error("an event's id looks like `{}`", EventPosition { run: 0x18c1_d7f3_9a2b_4c5d, sequence: 42 })]
+pub struct NotAnEventPosition;
 
 impl Event {
     /// Returns roughly how much memory the event takes, in bytes; names are counted although others may share them.
@@ -138,7 +138,7 @@ impl EventKind {
     }
 }
 
-impl EventId {
+impl EventPosition {
     /// Returns the place right before the event, where it is the first to follow.
     pub fn before(self) -> Self {
         Self {
@@ -148,28 +148,30 @@ impl EventId {
     }
 }
 
-impl fmt::Display for EventId {
+impl fmt::Display for EventPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { run, sequence } = self;
         write!(f, "{run:x}-{sequence}")
     }
 }
 
-impl FromStr for EventId {
-    type Err = NotAnEventId;
+impl FromStr for EventPosition {
+    type Err = NotAnEventPosition;
 
-    fn from_str(text: &str) -> Result<Self, NotAnEventId> {
-        let (run, sequence) = text.split_once('-').ok_or(NotAnEventId)?;
+    fn from_str(text: &str) -> Result<Self, NotAnEventPosition> {
+        let (run, sequence) = text.split_once('-').ok_or(NotAnEventPosition)?;
         let id = Self {
-            run: u64::from_str_radix(run, 16).map_err(|_| NotAnEventId)?,
-            sequence: sequence.parse().map_err(|_| NotAnEventId)?,
+            run: u64::from_str_radix(run, 16).map_err(|_| NotAnEventPosition)?,
+            sequence: sequence.parse().map_err(|_| NotAnEventPosition)?,
         };
         // Numbers can be written in many ways, and each id in one.
-        (id.to_string() == text).then_some(id).ok_or(NotAnEventId)
+        (id.to_string() == text)
+            .then_some(id)
+            .ok_or(NotAnEventPosition)
     }
 }
 
-impl Serialize for EventId {
+impl Serialize for EventPosition {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -184,7 +186,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_id_is_read_as_it_was_printed(run: u64, sequence: u64) {
-            let id = EventId { run, sequence };
+            let id = EventPosition { run, sequence };
             prop_assert_eq!(id.to_string().parse(), Ok(id));
         }
     }
@@ -194,10 +196,14 @@ mod tests {
         for text in [
             "", "42", "-", "a-", "-1", "A-1", "+a-1", "a-+1", "a-01", "0a-1", "a-1-1", "a--1",
         ] {
-            assert_eq!(text.parse::<EventId>(), Err(NotAnEventId), "{text}");
+            assert_eq!(
+                text.parse::<EventPosition>(),
+                Err(NotAnEventPosition),
+                "{text}"
+            );
         }
         assert_eq!(
-            NotAnEventId.to_string(),
+            NotAnEventPosition.to_string(),
             "an event's id looks like `18c1d7f39a2b4c5d-42`"
         );
     }

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
-use super::event::{Event, EventId, Happening};
+use super::event::{Event, EventPosition, Happening};
 use crate::lag::ClusterName;
 
 /// The newest events. Clones are handles of the same log.
@@ -40,7 +40,7 @@ pub struct EventPage {
     /// The events.
     pub events: Vec<Arc<Event>>,
     /// Where the next page begins: the id of the newest event that was looked at.
-    pub last: EventId,
+    pub last: EventPosition,
     /// How many events of the log come after `last`.
     pub left: usize,
 }
@@ -93,19 +93,19 @@ impl EventLog {
     }
 
     /// Returns the id of the newest event; before the first, the place where it will follow.
-    pub fn newest(&self) -> EventId {
+    pub fn newest(&self) -> EventPosition {
         self.id(self.ring().newest)
     }
 
     /// Returns the place before the oldest event that is kept.
-    pub fn start(&self) -> EventId {
+    pub fn start(&self) -> EventPosition {
         self.id(self.ring().before_oldest())
     }
 
     /// Returns the events after `id`, `most` of them at most.
     ///
     /// After an id that this run has not given out, the page begins with the oldest event.
-    pub fn after(&self, id: EventId, most: usize) -> EventPage {
+    pub fn after(&self, id: EventPosition, most: usize) -> EventPage {
         let ring = self.ring();
         let start = ring.before_oldest();
         let is_ours = id.run == self.0.run && id.sequence <= ring.newest;
@@ -129,7 +129,7 @@ impl EventLog {
     /// # Cancel safety
     ///
     /// Nothing is lost.
-    pub async fn changed(&self, id: EventId) {
+    pub async fn changed(&self, id: EventPosition) {
         if id.run != self.0.run || id.sequence > self.ring().newest {
             return;
         }
@@ -161,8 +161,8 @@ impl EventLog {
         });
     }
 
-    fn id(&self, sequence: u64) -> EventId {
-        EventId {
+    fn id(&self, sequence: u64) -> EventPosition {
+        EventPosition {
             run: self.0.run,
             sequence,
         }
@@ -245,8 +245,8 @@ mod tests {
         }
     }
 
-    fn id(sequence: u64) -> EventId {
-        EventId {
+    fn id(sequence: u64) -> EventPosition {
+        EventPosition {
             run: 0xabc,
             sequence,
         }
@@ -316,14 +316,14 @@ mod tests {
     #[test]
     fn an_id_of_another_run_or_of_the_future_is_told_as_a_gap() {
         let log = log(3, usize::MAX);
-        let empty = log.after(EventId::default(), 10);
+        let empty = log.after(EventPosition::default(), 10);
         assert_eq!((empty.gap, empty.last), (Some(Gap::Unknown), id(0)));
         log.writer(None).append_all((0..2).map(commit));
-        let other = EventId {
+        let other = EventPosition {
             run: 0xabb,
             sequence: 1,
         };
-        for unknown in [other, EventId::default(), id(3)] {
+        for unknown in [other, EventPosition::default(), id(3)] {
             let page = log.after(unknown, 10);
             assert_eq!(page.gap, Some(Gap::Unknown), "{unknown}");
             assert_eq!(sequences(&page), [1, 2]);
@@ -372,7 +372,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_where_there_is_something_to_tell() {
         let log = log(10, usize::MAX);
-        log.changed(EventId::default()).await;
+        log.changed(EventPosition::default()).await;
         log.writer(None).append(commit(1));
         log.changed(id(0)).await;
         log.changed(id(7)).await;

@@ -17,11 +17,9 @@ const PIECE: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub struct PartitionRows {
     /// Each is full but for the last.
-    pieces: Arc<[Piece]>,
+    pieces: Arc<[Arc<[PartitionRow]>]>,
     len: usize,
 }
-
-type Piece = Arc<[PartitionRow]>;
 
 /// The rows of a group's partitions of one topic, or of all.
 #[derive(Clone, Copy, Debug)]
@@ -180,7 +178,7 @@ impl FromIterator<PartitionRow> for PartitionRows {
         let mut pieces = Vec::new();
         let mut len = 0;
         loop {
-            let piece: Piece = rows.by_ref().take(PIECE).collect();
+            let piece: Arc<[PartitionRow]> = rows.by_ref().take(PIECE).collect();
             len += piece.len();
             let is_last = piece.len() < PIECE;
             if !piece.is_empty() {

@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use super::timestamp_of;
 use crate::lag::{ClusterName, GroupId, Offset, PartitionId, TopicName};
-use crate::snapshot::{Event, EventId, EventKind, Gap, MemberShare, Rebalance};
+use crate::snapshot::{Event, EventKind, EventPosition, Gap, MemberShare, Rebalance};
 
 /// The answer of `/api/v1/events`.
 #[derive(Debug, Serialize)]
 pub struct Events<'a> {
     gap: Option<GapBody>,
     events: Vec<EventBody<'a>>,
-    last_id: EventId,
+    last_id: EventPosition,
     more: bool,
 }
 
@@ -29,7 +29,7 @@ pub enum Rest {
 /// One event.
 #[derive(Debug, Serialize)]
 pub struct EventBody<'a> {
-    id: EventId,
+    id: EventPosition,
     kind: &'static str,
     cluster: Option<&'a ClusterName>,
     group: &'a GroupId,
@@ -72,7 +72,12 @@ struct ShareBody<'a> {
 }
 
 /// Returns some events, and where to go on after them.
-pub fn events(gap: Option<Gap>, events: &[Arc<Event>], last: EventId, rest: Rest) -> Events<'_> {
+pub fn events(
+    gap: Option<Gap>,
+    events: &[Arc<Event>],
+    last: EventPosition,
+    rest: Rest,
+) -> Events<'_> {
     Events {
         gap: gap.map(self::gap),
         events: events.iter().map(|one| event(one)).collect(),
