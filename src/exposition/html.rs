@@ -7,7 +7,7 @@ use crate::snapshot::World;
 
 /// A route as the page lists it.
 #[derive(Clone, Debug)]
-pub struct Link {
+pub struct RouteLink {
     /// The path; not a link where it has a placeholder in braces.
     pub path: String,
     /// What it answers, in a few words.
@@ -23,7 +23,7 @@ td,th{text-align:left;padding:.4rem .8rem .4rem 0;border-bottom:1px solid var(--
 code{font:.9em ui-monospace,monospace}.up{color:#1a7f37}.down{color:#cf222e}";
 
 /// Renders the page.
-pub fn index(world: &World, links: &[Link], now: Instant) -> String {
+pub fn index(world: &World, links: &[RouteLink], now: Instant) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>lagwatch</title>\n\
@@ -57,7 +57,7 @@ pub fn index(world: &World, links: &[Link], now: Instant) -> String {
         page.push('\n');
     }
     page.push_str("</table>\n<h2>Routes</h2>\n<table>\n");
-    for Link { path, summary } in links {
+    for RouteLink { path, summary } in links {
         let path = escaped(path);
         let path = match path.contains('{') {
             true => format!("<code>{path}</code>"),

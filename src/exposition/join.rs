@@ -2,20 +2,20 @@
 
 use std::time::Instant;
 
+use super::cluster::RenderedCluster;
 use super::families::{ClusterView, FAMILIES, Rows};
 use super::gzip::Follows;
 use super::lines::{Keep, Lines};
 use super::output::{Block, Encoding, Joiner, Part};
-use super::render::{Rendered, Run};
-use super::run::{Level, Maker};
+use super::run::{Level, Maker, Run};
 use super::writer::{Format, Head, Labels};
 use crate::lag::ClusterName;
 use crate::metrics::Metric;
 use crate::snapshot::Exposure;
 
-/// A cluster while its families are joined.
-struct Cluster<'a> {
-    rendered: &'a Rendered,
+/// The series of a cluster while its families are joined.
+struct ClusterSeries<'a> {
+    rendered: &'a RenderedCluster,
     labels: Labels,
     /// What may still be written.
     room: Size,
@@ -39,33 +39,33 @@ struct Family<'j> {
     head: Option<Head<'static>>,
     format: Format,
     /// Whether its samples count against the limits.
-    limit: Limit,
+    limit: SeriesLimit,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Limit {
-    /// What is told of Kafka.
-    Counts,
-    /// What is told of this process: few.
+enum SeriesLimit {
+    /// Kafka's own figures.
+    Applies,
+    /// Those of this process, which are few.
     Exempt,
 }
 
 /// Joins everything, and counts the series of each cluster that the limits leave out.
 pub(super) fn join(
-    clusters: &[Rendered],
+    clusters: &[RenderedCluster],
     now: Instant,
     format: Format,
     encoding: Encoding,
 ) -> (Part, Vec<u64>) {
     let mut joiner = Joiner::new(encoding);
-    let mut clusters: Vec<_> = clusters.iter().map(Cluster::new).collect();
+    let mut clusters: Vec<_> = clusters.iter().map(ClusterSeries::new).collect();
     for (index, (metric, rows)) in FAMILIES.iter().enumerate() {
         let mut family = Family {
             index,
             joiner: &mut joiner,
             head: Some(Head::of(metric)),
             format,
-            limit: Limit::of(metric),
+            limit: SeriesLimit::of(metric),
         };
         for cluster in &mut clusters {
             if let Rows::Cluster(write) = rows {
@@ -86,8 +86,8 @@ pub(super) fn join(
     (joiner.finish(Follows::Another), dropped)
 }
 
-impl<'a> Cluster<'a> {
-    fn new(rendered: &'a Rendered) -> Self {
+impl<'a> ClusterSeries<'a> {
+    fn new(rendered: &'a RenderedCluster) -> Self {
         let mut labels = Labels::default();
         let name = rendered.name.as_ref();
         labels.push("cluster", name.map_or("", ClusterName::as_str));
@@ -147,15 +147,15 @@ impl Size {
 }
 
 impl Family<'_> {
-    fn room(&self, cluster: &Cluster<'_>) -> Size {
+    fn room(&self, cluster: &ClusterSeries<'_>) -> Size {
         match self.limit {
-            Limit::Counts => cluster.room,
-            Limit::Exempt => Size::UNLIMITED,
+            SeriesLimit::Applies => cluster.room,
+            SeriesLimit::Exempt => Size::UNLIMITED,
         }
     }
 
     /// Adds the lines of a run: all of it as it is, or row by row where it is not kept or the limits cut through it.
-    fn add_run(&mut self, cluster: &mut Cluster<'_>, level: Level, run: &Run) {
+    fn add_run(&mut self, cluster: &mut ClusterSeries<'_>, level: Level, run: &Run) {
         let Some(block) = run.made.block(self.index) else {
             return;
         };
@@ -182,7 +182,7 @@ impl Family<'_> {
     }
 
     /// Adds as many lines of a row as the limit on series leaves; none of them where they pass the limit on bytes.
-    fn add_row(&mut self, cluster: &mut Cluster<'_>, block: &Block) {
+    fn add_row(&mut self, cluster: &mut ClusterSeries<'_>, block: &Block) {
         let room = self.room(cluster);
         let text = block.text().filter(|_| room.has_room_for_a_row(block));
         let most = usize::try_from(room.series).unwrap_or(usize::MAX);
@@ -208,8 +208,8 @@ impl Family<'_> {
     }
 
     /// Counts what was written of a block, and the rest of its lines as dropped.
-    fn count(&self, cluster: &mut Cluster<'_>, block: &Block, written: Size) {
-        if self.limit == Limit::Counts {
+    fn count(&self, cluster: &mut ClusterSeries<'_>, block: &Block, written: Size) {
+        if self.limit == SeriesLimit::Applies {
             let Size { series, bytes } = written;
             cluster.room.series -= series;
             cluster.room.bytes -= bytes;
@@ -219,10 +219,10 @@ impl Family<'_> {
     }
 }
 
-impl Limit {
+impl SeriesLimit {
     fn of(metric: &Metric) -> Self {
         if metric.name.starts_with("kafka_") {
-            Self::Counts
+            Self::Applies
         } else {
             Self::Exempt
         }

@@ -43,11 +43,11 @@ pub(super) struct Block {
     pub(super) bytes: u64,
     /// The size of the smallest row among them.
     pub(super) smallest_row_bytes: u64,
-    content: Content,
+    content: BlockContent,
 }
 
 #[derive(Debug)]
-enum Content {
+enum BlockContent {
     /// As it is, also where the answer is compressed: too small to be compressed alone.
     Text(Bytes),
     Packed(Packed),
@@ -122,11 +122,11 @@ impl Block {
     /// Returns a block of those lines.
     pub(super) fn new(lines: &Lines<'_>, compressor: Option<&mut Compressor>) -> Self {
         let content = match (lines.text(), compressor) {
-            (None, _) => Content::Unkept,
+            (None, _) => BlockContent::Unkept,
             (Some(text), Some(compressor)) if text.len() >= SMALL_BYTES => {
-                Content::Packed(compressor.pack(text, Follows::Another))
+                BlockContent::Packed(compressor.pack(text, Follows::Another))
             }
-            (Some(text), _) => Content::Text(Bytes::copy_from_slice(text)),
+            (Some(text), _) => BlockContent::Text(Bytes::copy_from_slice(text)),
         };
         Self {
             lines: lines.count(),
@@ -139,16 +139,16 @@ impl Block {
     /// Tells whether it holds its lines, in whatever encoding.
     pub(super) fn is_kept(&self) -> bool {
         match self.content {
-            Content::Text(_) | Content::Packed(_) => true,
-            Content::Unkept => false,
+            BlockContent::Text(_) | BlockContent::Packed(_) => true,
+            BlockContent::Unkept => false,
         }
     }
 
     /// Returns its text; nothing where it is compressed or was not kept.
     pub(super) fn text(&self) -> Option<&[u8]> {
         match &self.content {
-            Content::Text(text) => Some(text),
-            Content::Packed(_) | Content::Unkept => None,
+            BlockContent::Text(text) => Some(text),
+            BlockContent::Packed(_) | BlockContent::Unkept => None,
         }
     }
 }
@@ -181,7 +181,7 @@ impl Joiner {
     ///
     /// Where its lines were not kept.
     pub(super) fn block(&mut self, block: &Block) {
-        if let Content::Text(text) = &block.content
+        if let BlockContent::Text(text) = &block.content
             && (text.len() < SMALL_BYTES || self.compressor.is_some())
         {
             self.text().extend_from_slice(text);
@@ -191,12 +191,12 @@ impl Joiner {
             self.close(Follows::Another);
         }
         match (&mut self.part, &block.content) {
-            (Rendered::Identity(chunks), Content::Text(text)) => chunks.push(text.clone()),
-            (part, Content::Packed(piece)) => part.push(piece),
-            (Rendered::Gzip(_) | Rendered::Zstd(_), Content::Text(_)) => {
+            (Rendered::Identity(chunks), BlockContent::Text(text)) => chunks.push(text.clone()),
+            (part, BlockContent::Packed(piece)) => part.push(piece),
+            (Rendered::Gzip(_) | Rendered::Zstd(_), BlockContent::Text(_)) => {
                 panic!("text is compressed with what stands around it")
             }
-            (_, Content::Unkept) => panic!("a block that is added holds its lines"),
+            (_, BlockContent::Unkept) => panic!("a block that is added holds its lines"),
         }
     }
 

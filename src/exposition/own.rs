@@ -5,7 +5,7 @@ use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
 use super::gzip::Follows;
 use super::output::{Encoding, Joiner, Part};
-use super::writer::{Family, Format, Head, Labels, Value};
+use super::writer::{FamilyWriter, Format, Head, Labels, Value};
 use crate::metrics::{Kind, table};
 
 /// Renders what a registry has gathered: the last part of a scrape's body.
@@ -23,7 +23,7 @@ pub fn render_own(registry: &Registry, format: Format, encoding: Encoding) -> Pa
             kind,
             help: family.help(),
         };
-        let mut written = Family::new(format, head, joiner.text());
+        let mut written = FamilyWriter::new(format, head, joiner.text());
         for metric in family.get_metric() {
             write(
                 &mut written,
@@ -58,7 +58,7 @@ fn labels(pairs: &[LabelPair], order: &[&str]) -> Labels {
     labels
 }
 
-fn write(family: &mut Family<'_>, kind: Kind, metric: &Metric, labels: &mut Labels) {
+fn write(family: &mut FamilyWriter<'_>, kind: Kind, metric: &Metric, labels: &mut Labels) {
     match kind {
         Kind::Counter => family.sample(labels, Value::Float(metric.get_counter().get_value())),
         Kind::Gauge | Kind::Untyped => {

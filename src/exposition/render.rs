@@ -9,13 +9,13 @@ use std::sync::atomic::{self, AtomicUsize};
 use std::thread;
 use std::time::Instant;
 
+use super::cluster::RenderedCluster;
 use super::join::join;
 use super::output::{Encoding, Part};
-use super::run::{Level, Made, Maker};
-use super::view::{Oldest, Scene};
+use super::run::{Level, Made, Maker, Run};
+use super::view::Scene;
 use super::writer::Format;
-use crate::lag::ClusterName;
-use crate::snapshot::{ClusterSnapshot, World};
+use crate::snapshot::World;
 
 /// A world as bytes, and how long they stay true.
 #[derive(Debug)]
@@ -32,24 +32,7 @@ pub struct Rendering {
     pub runs_kept: usize,
     format: Format,
     encoding: Encoding,
-    clusters: Vec<Rendered>,
-}
-
-/// One cluster, and what was made of it.
-#[derive(Debug)]
-pub(super) struct Rendered {
-    pub(super) name: Option<ClusterName>,
-    pub(super) snapshot: Option<Arc<ClusterSnapshot>>,
-    now: Instant,
-    /// For each of [`Level::ALL`].
-    pub(super) runs: [Vec<Run>; 3],
-}
-
-/// A run of rows, and what was made of it, now or earlier.
-#[derive(Debug)]
-pub(super) struct Run {
-    pub(super) rows: Range<usize>,
-    pub(super) made: Arc<Made>,
+    clusters: Vec<RenderedCluster>,
 }
 
 /// A run that is to be made.
@@ -61,7 +44,7 @@ struct Job {
 
 /// A cluster as it was rendered before, and which of its rows look like those of now.
 struct Known<'a> {
-    before: &'a Rendered,
+    before: &'a RenderedCluster,
     groups: Vec<Option<usize>>,
     topics: Vec<Option<usize>>,
 }
@@ -98,7 +81,7 @@ impl Rendering {
 }
 
 /// Cuts every cluster into runs, of which some look like those of `before`.
-fn plans(before: &[Rendered], world: &World, now: Instant) -> Vec<[Plan; 3]> {
+fn plans(before: &[RenderedCluster], world: &World, now: Instant) -> Vec<[Plan; 3]> {
     let clusters = world.clusters.iter();
     let plans = clusters.map(|(name, snapshot)| {
         let Some(snapshot) = snapshot else {
@@ -129,7 +112,7 @@ fn finish(
     };
     let clusters = world.clusters.iter().zip(plans);
     let clusters: Vec<_> = clusters
-        .map(|((name, snapshot), plans)| Rendered {
+        .map(|((name, snapshot), plans)| RenderedCluster {
             name: name.clone(),
             snapshot: snapshot.clone(),
             now,
@@ -139,7 +122,10 @@ fn finish(
     let (part, dropped) = join(&clusters, now, format, encoding);
     Rendering {
         part,
-        valid_until: clusters.iter().filter_map(Rendered::valid_until).min(),
+        valid_until: clusters
+            .iter()
+            .filter_map(RenderedCluster::valid_until)
+            .min(),
         dropped,
         runs_made,
         runs_kept: runs - runs_made,
@@ -223,7 +209,7 @@ fn make(jobs: &[Job], world: &World, now: Instant, encoding: Encoding) -> Vec<Ma
 
 impl<'a> Known<'a> {
     /// Compares every row once; nothing where no row can look the same.
-    fn new(before: &'a Rendered, scene: Scene<'_>) -> Option<Self> {
+    fn new(before: &'a RenderedCluster, scene: Scene<'_>) -> Option<Self> {
         let then = before.scene()?;
         if then.terms() != scene.terms() {
             return None;
@@ -283,31 +269,6 @@ fn alike<T>(
             looks_the_same(row, old).then_some(index)
         })
         .collect()
-}
-
-impl Rendered {
-    /// Returns the snapshot as it was seen; nothing before the first.
-    pub(super) fn scene(&self) -> Option<Scene<'_>> {
-        let snapshot = self.snapshot.as_deref()?;
-        let now = self.now;
-        Some(Scene { snapshot, now })
-    }
-
-    /// Returns the last instant at which everything shown is fresh.
-    fn valid_until(&self) -> Option<Instant> {
-        let scene = self.scene()?;
-        let mut oldest = Oldest::default();
-        let once = [Some(scene.snapshot.taken), scene.snapshot.brokers_measured];
-        let once = once.into_iter().flatten();
-        once.filter(|measured| scene.is_fresh(*measured))
-            .for_each(|measured| oldest.see(measured));
-        for (level, runs) in Level::ALL.into_iter().zip(&self.runs) {
-            for run in runs {
-                level.see(scene, &run.rows, &run.made, &mut oldest);
-            }
-        }
-        oldest.0?.checked_add(scene.snapshot.stale_after)
-    }
 }
 
 #[cfg(test)]

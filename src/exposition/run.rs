@@ -1,12 +1,13 @@
 //! One run of rows as blocks: the lines of each family that has samples of them.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::families::{FAMILIES, GroupTopicView, Rows, TopicView};
 use super::lines::{Keep, Lines};
 use super::output::{Block, Compressor, Encoding};
 use super::runs::cut;
-use super::view::{GroupView, Oldest, Scene};
+use super::view::{GroupView, Oldest, PartitionView, Scene, Sums};
 use super::writer::{Labels, Value};
 use crate::lag::ClusterName;
 use crate::snapshot::{ClusterSnapshot, Granularity, GroupRow, TopicRow, TopicSeries};
@@ -20,6 +21,13 @@ pub(super) enum Level {
     Partitions,
     /// Topics and their partitions.
     Topics,
+}
+
+/// A run of rows, and what was made of it, now or earlier.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) rows: Range<usize>,
+    pub(super) made: Arc<Made>,
 }
 
 /// A run as it was made.
@@ -203,7 +211,7 @@ impl Maker {
         let topics = scene.shows_readings().then(|| group.partitions.by_topic());
         for (topic, partitions) in topics.into_iter().flatten() {
             self.labels.push("topic", topic.as_str());
-            let view = GroupTopicView::new(topic, view.sums(partitions));
+            let view = GroupTopicView::new(topic, Sums::new(view, partitions));
             self.write(Level::Groups, |rows, labels| match rows {
                 Rows::GroupTopic(value) => value(&view, labels),
                 _ => None,
@@ -222,7 +230,7 @@ impl Maker {
             self.labels.push("topic", topic.as_str());
             let of_topic = self.labels.mark();
             for row in partitions.iter() {
-                let view = group_view.partition(row);
+                let view = PartitionView::new(group_view, row);
                 self.labels.push_number("partition", row.id.partition.0);
                 self.write(Level::Partitions, |rows, labels| match rows {
                     Rows::GroupPartition(value) => value(&view, labels),

@@ -3,8 +3,9 @@
 //! Source: the Prometheus text format 0.0.4 and OpenMetrics 1.0.
 
 use std::io::Write;
+use std::time::Duration;
 
-use crate::metrics::Kind;
+use crate::metrics::{Kind, Metric};
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,7 +49,7 @@ pub(super) enum Value {
 }
 
 /// Writes the samples of one family into a text; its head comes with the first of them.
-pub(super) struct Family<'a> {
+pub(super) struct FamilyWriter<'a> {
     format: Format,
     head: Head<'a>,
     text: &'a mut Vec<u8>,
@@ -69,7 +70,7 @@ impl Format {
     }
 }
 
-impl<'a> Family<'a> {
+impl<'a> FamilyWriter<'a> {
     /// Starts a family.
     pub(super) fn new(format: Format, head: Head<'a>, text: &'a mut Vec<u8>) -> Self {
         Self {
@@ -135,7 +136,16 @@ pub(super) fn write_line(text: &mut Vec<u8>, name: &str, labels: &Labels, value:
 /// The braces, the space, the line break and nearly every value.
 const VALUE_BYTES: usize = 28;
 
-impl Head<'_> {
+impl<'a> Head<'a> {
+    /// Returns the head of a metric's family.
+    pub(super) fn of(metric: &'a Metric) -> Self {
+        Self {
+            name: metric.name,
+            kind: metric.kind,
+            help: metric.help,
+        }
+    }
+
     /// Writes the help and the type.
     pub(super) fn write(self, format: Format, text: &mut Vec<u8>) {
         let Self { name, kind, help } = self;
@@ -212,8 +222,21 @@ impl Value {
     /// The most milliseconds that a float tells from their neighbours: it has 15 digits at least.
     pub(super) const MAX_MILLIS: u64 = 1_000_000_000_000_000;
 
-    /// Returns milliseconds as seconds.
-    pub(super) fn millis(millis: u128) -> Self {
+    /// Returns a time in seconds, to the millisecond.
+    pub(super) fn seconds(time: Duration) -> Self {
+        Self::millis(time.as_millis())
+    }
+
+    /// Returns milliseconds since the epoch in seconds.
+    pub(super) fn timestamp(millis: i64) -> Self {
+        match u64::try_from(millis) {
+            Ok(millis) => Self::millis(millis.into()),
+            Err(_) => Self::Float(millis as f64 / 1_000.0),
+        }
+    }
+
+    /// Returns milliseconds in seconds.
+    fn millis(millis: u128) -> Self {
         match u64::try_from(millis) {
             Ok(millis) if millis < Self::MAX_MILLIS => Self::Millis(millis),
             Ok(_) | Err(_) => Self::Float(millis as f64 / 1_000.0),

@@ -1,7 +1,7 @@
 //! The route table.
 
 use super::HttpError;
-use crate::exposition::html::Link;
+use crate::exposition::html::RouteLink;
 
 /// What a route answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,8 +128,8 @@ impl Routes {
     }
 
     /// Returns the table's rows for the index page.
-    pub(super) fn links(&self) -> Vec<Link> {
-        let link = |route: &Route| Link {
+    pub(super) fn links(&self) -> Vec<RouteLink> {
+        let link = |route: &Route| RouteLink {
             path: route.path.clone(),
             summary: route.summary,
         };

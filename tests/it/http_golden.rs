@@ -138,7 +138,7 @@ fn json_of_single_groups() {
 #[test]
 fn html_of_the_index() {
     let now = Instant::now();
-    let links = [html::Link {
+    let links = [html::RouteLink {
         path: "/metrics".to_owned(),
         summary: "Prometheus text or OpenMetrics",
     }];

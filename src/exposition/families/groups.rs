@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::{seconds, timestamp};
 use crate::exposition::view::{GroupView, Sums};
 use crate::exposition::writer::{Labels, Value};
 use crate::lag::group::TopicTotals;
@@ -62,7 +61,7 @@ pub(super) fn rebalances(view: &GroupView<'_>, _: &mut Labels) -> Option<Value> 
 }
 
 pub(super) fn last_rebalance(view: &GroupView<'_>, _: &mut Labels) -> Option<Value> {
-    view.activity()?.last_rebalance_ms.map(timestamp)
+    view.activity()?.last_rebalance_ms.map(Value::timestamp)
 }
 
 pub(super) fn member_joins(view: &GroupView<'_>, _: &mut Labels) -> Option<Value> {
@@ -86,11 +85,11 @@ pub(super) fn uncommitted(view: &GroupTopicView, _: &mut Labels) -> Option<Value
 }
 
 pub(super) fn lag_seconds_max(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
-    view.lag_seconds.map(seconds)
+    view.lag_seconds.map(Value::seconds)
 }
 
 pub(super) fn headroom_min(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
-    view.headroom.map(seconds)
+    view.headroom.map(Value::seconds)
 }
 
 pub(super) fn drain(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
@@ -106,5 +105,5 @@ pub(super) fn commits(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
 }
 
 pub(super) fn last_commit(view: &GroupTopicView, _: &mut Labels) -> Option<Value> {
-    view.commits?.last_ms.map(timestamp)
+    view.commits?.last_ms.map(Value::timestamp)
 }

@@ -7,14 +7,12 @@ mod groups;
 mod partitions;
 mod topics;
 
-use std::time::Duration;
-
 pub(super) use self::cluster::ClusterView;
 pub(super) use self::groups::GroupTopicView;
 pub(super) use self::topics::{TopicPartitionView, TopicView};
 use super::lines::Lines;
 use super::view::{GroupView, PartitionView};
-use super::writer::{Head, Labels, Value};
+use super::writer::{Labels, Value};
 use crate::metrics::{Metric, table};
 
 /// Which rows of a snapshot a family has samples of, and their values.
@@ -166,26 +164,3 @@ pub(super) static FAMILIES: &[(&Metric, Rows)] = &[
     (&table::SHARD_GROUPS, Rows::Cluster(cluster::shard_groups)),
     (&table::SERIES, Rows::Cluster(cluster::series)),
 ];
-
-/// Returns milliseconds since the epoch as seconds.
-fn timestamp(millis: i64) -> Value {
-    match u64::try_from(millis) {
-        Ok(millis) => Value::millis(millis.into()),
-        Err(_) => Value::Float(millis as f64 / 1_000.0),
-    }
-}
-
-/// Returns a time as seconds, to the millisecond.
-fn seconds(time: Duration) -> Value {
-    Value::millis(time.as_millis())
-}
-
-impl Head<'static> {
-    pub(super) fn of(metric: &'static Metric) -> Self {
-        Self {
-            name: metric.name,
-            kind: metric.kind,
-            help: metric.help,
-        }
-    }
-}

@@ -1,6 +1,5 @@
 //! Samples of the partitions of groups: figures, and what they mean.
 
-use super::seconds;
 use crate::exposition::view::PartitionView;
 use crate::exposition::writer::{Labels, Value};
 use crate::lag::Status;
@@ -11,7 +10,7 @@ pub(super) fn lag(view: &PartitionView<'_>, _: &mut Labels) -> Option<Value> {
 }
 
 pub(super) fn lag_seconds(view: &PartitionView<'_>, _: &mut Labels) -> Option<Value> {
-    view.lag_seconds().map(seconds)
+    view.lag_seconds().map(Value::seconds)
 }
 
 pub(super) fn committed(view: &PartitionView<'_>, _: &mut Labels) -> Option<Value> {
@@ -31,7 +30,7 @@ pub(super) fn status(view: &PartitionView<'_>, labels: &mut Labels) -> Option<Va
 
 pub(super) fn headroom(view: &PartitionView<'_>, _: &mut Labels) -> Option<Value> {
     let (left, _) = view.headroom()?;
-    Some(seconds(left))
+    Some(Value::seconds(left))
 }
 
 pub(super) fn blocked(view: &PartitionView<'_>, _: &mut Labels) -> Option<Value> {

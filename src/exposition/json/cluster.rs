@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{age_seconds, timestamp};
+use super::time::{age_seconds, timestamp};
 use crate::lag::ClusterName;
 use crate::snapshot::{BrokerRow, ClusterSnapshot, World};
 

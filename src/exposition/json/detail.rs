@@ -5,8 +5,8 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::summary::{GroupSummary, group_summary};
-use super::{Absence, age_seconds, seconds, timestamp_of};
-use crate::exposition::view::{GroupView, PartitionView, Scene};
+use super::time::{age_seconds, seconds, timestamp_of};
+use crate::exposition::view::{Absence, GroupView, PartitionView, Scene, Sums};
 use crate::lag::{
     ClusterName, Drain, Finding, Limit, Offset, Sentence, Timestamp, TopicName, TopicPartition,
 };
@@ -27,11 +27,11 @@ struct MemberBody<'a> {
     client_id: &'a str,
     host: &'a str,
     instance_id: Option<&'a str>,
-    assignment: Vec<Assigned<'a>>,
+    assignment: Vec<AssignmentBody<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct Assigned<'a> {
+struct AssignmentBody<'a> {
     topic: &'a TopicName,
     partitions: Vec<i32>,
 }
@@ -117,7 +117,7 @@ fn member_body(member: &Member) -> MemberBody<'_> {
         instance_id: instance_id.as_deref(),
         assignment: assignment
             .chunk_by(|one, next| one.topic == next.topic)
-            .map(|partitions| Assigned {
+            .map(|partitions| AssignmentBody {
                 topic: &partitions[0].topic,
                 partitions: partitions.iter().map(|id| id.partition.0).collect(),
             })
@@ -146,7 +146,7 @@ fn topic_body<'a>(
     topic: &'a TopicName,
     rows: PartitionRun<'a>,
 ) -> TopicBody<'a> {
-    let sums = group.sums(rows);
+    let sums = Sums::new(group, rows);
     let (totals, drain, commits) = (sums.totals(), sums.drain(), sums.commits(topic));
     TopicBody {
         topic,
@@ -165,7 +165,7 @@ fn topic_body<'a>(
             .and_then(timestamp_of),
         partitions: rows
             .iter()
-            .map(|row| partition_body(group.partition(row)))
+            .map(|row| partition_body(PartitionView::new(group, row)))
             .collect(),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::timestamp_of;
+use super::time::timestamp_of;
 use crate::lag::{ClusterName, GroupId, Offset, PartitionId, TopicName};
 use crate::snapshot::{Event, EventKind, EventPosition, Gap, MemberShare, Rebalance};
 

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{Absence, age_seconds, seconds, timestamp_of};
-use crate::exposition::view::{GroupView, Scene};
+use super::time::{age_seconds, seconds, timestamp_of};
+use crate::exposition::view::{Absence, GroupView, Scene, Sums};
 use crate::lag::{ClusterName, GroupId, Status};
 use crate::snapshot::World;
 
@@ -51,12 +51,12 @@ pub(super) struct GroupSummary<'a> {
     last_rebalance_at: Option<String>,
     member_joins: Option<u64>,
     member_leaves: Option<u64>,
-    failures: Vec<Failure<'a>>,
+    failures: Vec<FailureBody<'a>>,
 }
 
 /// A fetch of the newest cycle that failed for this group.
 #[derive(Debug, Serialize)]
-struct Failure<'a> {
+struct FailureBody<'a> {
     operation: &'a str,
     error: &'a str,
     message: &'a str,
@@ -102,11 +102,11 @@ pub(super) fn group_summary<'a>(
     group: GroupView<'a>,
 ) -> GroupSummary<'a> {
     let (row, membership) = (group.row, group.membership);
-    let sums = group.sums(row.partitions.all());
+    let sums = Sums::new(group, row.partitions.all());
     let totals = sums.totals();
     let activity = group.activity();
     let coordinator = membership.and_then(|membership| membership.coordinator);
-    let failures = row.failures.iter().map(|failure| Failure {
+    let failures = row.failures.iter().map(|failure| FailureBody {
         operation: failure.operation,
         error: failure.error,
         message: &failure.message,

@@ -15,8 +15,9 @@ use crate::lag::{
     PartitionId, Timestamp, TopicPartition, Unavailable, Verdict, Wait, Watermarks,
 };
 use crate::snapshot::{
-    Activity, CycleOutcome, Granularity, GroupRow, GroupState, GroupType, Judgement, Membership,
-    Moment, OwnerInfo, PartitionRow, Reading, TopicPartitionRow, TopicRow, TopicSeries,
+    Activity, ClusterSnapshot, CycleOutcome, Granularity, GroupRow, GroupState, GroupType,
+    Judgement, Membership, Moment, OwnerInfo, PartitionRow, Reading, TopicPartitionRow, TopicRow,
+    TopicSeries,
 };
 
 const STALE_AFTER: Duration = Duration::from_secs(30);

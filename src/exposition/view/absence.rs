@@ -5,7 +5,7 @@ use serde::Serialize;
 /// Why there is no figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Absence {
+pub(crate) enum Absence {
     /// The group has no partitions.
     NoPartitions,
     /// The group has committed nothing here, and the policy says that this is no lag.

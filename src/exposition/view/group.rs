@@ -1,8 +1,8 @@
 //! The view of a group.
 
-use super::{PartitionView, Scene, Sums};
+use super::Scene;
 use crate::lag::{Status, Verdict};
-use crate::snapshot::{Activity, GroupRow, Membership, PartitionRow, PartitionRun};
+use crate::snapshot::{Activity, GroupRow, Membership};
 
 /// A group at an instant.
 #[derive(Clone, Copy)]
@@ -49,15 +49,5 @@ impl<'a> GroupView<'a> {
     /// Returns its counts of rebalances and members; nothing where its members are unknown.
     pub(in crate::exposition) fn activity(&self) -> Option<&'a Activity> {
         self.membership.map(|_| &*self.row.activity)
-    }
-
-    /// Returns some of its partitions, to be added up.
-    pub(in crate::exposition) fn sums(&self, rows: PartitionRun<'a>) -> Sums<'a> {
-        Sums { group: *self, rows }
-    }
-
-    /// Returns one of its partitions.
-    pub(in crate::exposition) fn partition(&self, row: &'a PartitionRow) -> PartitionView<'a> {
-        PartitionView::new(*self, row)
     }
 }

@@ -10,7 +10,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-pub use self::absence::Absence;
+pub(super) use self::absence::Absence;
 pub(super) use self::group::GroupView;
 pub(super) use self::partition::PartitionView;
 pub(super) use self::scene::{Oldest, Scene};

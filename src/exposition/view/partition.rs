@@ -18,7 +18,8 @@ pub(in crate::exposition) struct PartitionView<'a> {
 }
 
 impl<'a> PartitionView<'a> {
-    pub(super) fn new(group: GroupView<'a>, row: &'a PartitionRow) -> Self {
+    /// Returns a partition of a group.
+    pub(in crate::exposition) fn new(group: GroupView<'a>, row: &'a PartitionRow) -> Self {
         let scene = group.scene;
         let reading = scene.snapshot.fresh_reading(group.row, row, scene.now);
         Self {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Absence, GroupView};
+use super::{Absence, GroupView, PartitionView};
 use crate::lag::group::TopicTotals;
 use crate::lag::{Committed, Drain, Method, Status, Timestamp, TopicName};
 use crate::snapshot::{Commits, Judgement, Moment, PartitionRow, PartitionRun, Reading};
@@ -10,11 +10,16 @@ use crate::snapshot::{Commits, Judgement, Moment, PartitionRow, PartitionRun, Re
 /// Partitions of a group, those on one topic or all of them, to be added up.
 #[derive(Clone, Copy)]
 pub(in crate::exposition) struct Sums<'a> {
-    pub(super) group: GroupView<'a>,
-    pub(super) rows: PartitionRun<'a>,
+    group: GroupView<'a>,
+    rows: PartitionRun<'a>,
 }
 
 impl<'a> Sums<'a> {
+    /// Returns some partitions of a group, to be added up.
+    pub(in crate::exposition) fn new(group: GroupView<'a>, rows: PartitionRun<'a>) -> Self {
+        Self { group, rows }
+    }
+
     /// Returns the sums of offsets and records.
     pub(in crate::exposition) fn totals(self) -> TopicTotals {
         let lags = self.readings().map(|reading| {
@@ -28,7 +33,10 @@ impl<'a> Sums<'a> {
     ///
     /// A partition without a commit hides a sum only where there is nothing else to add up.
     pub(in crate::exposition) fn absence(self) -> Absence {
-        let views = self.rows.iter().map(|row| self.group.partition(row));
+        let views = self
+            .rows
+            .iter()
+            .map(|row| PartitionView::new(self.group, row));
         let reasons = views.filter_map(|view| view.absence());
         reasons.max().unwrap_or(Absence::NoPartitions)
     }
@@ -41,7 +49,7 @@ impl<'a> Sums<'a> {
     /// Returns the least time until a first unread record may be deleted, of the partitions on which none is lost yet.
     pub(in crate::exposition) fn headroom(self) -> Option<Duration> {
         let waiting = self.counted().filter(|row| !row.is_quiet());
-        let judgements = waiting.filter_map(|row| self.group.partition(row).judgement());
+        let judgements = waiting.filter_map(|row| PartitionView::new(self.group, row).judgement());
         least_headroom(self.group.row.judged_at, judgements)
     }
 
@@ -52,7 +60,7 @@ impl<'a> Sums<'a> {
                 if row.is_quiet() {
                     row.drain()
                 } else {
-                    self.group.partition(row).drain()
+                    PartitionView::new(self.group, row).drain()
                 }
             })
         };
@@ -77,7 +85,10 @@ impl<'a> Sums<'a> {
 
     /// Returns when the oldest of their offsets were fetched.
     pub(in crate::exposition) fn measured(self) -> Option<Instant> {
-        let views = self.rows.iter().map(|row| self.group.partition(row));
+        let views = self
+            .rows
+            .iter()
+            .map(|row| PartitionView::new(self.group, row));
         views
             .filter_map(|view| Some(view.measured()?.instant))
             .min()
