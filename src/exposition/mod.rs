@@ -26,4 +26,5 @@ pub use cache::Scrapes;
 pub use output::{Encoding, Part, body};
 pub use own::render_own;
 pub use render::{Rendering, render};
+pub(crate) use view::{GroupView, PartitionView, Scene};
 pub use writer::Format;

@@ -14,7 +14,7 @@ use anyhow::Context;
 use super::CLOSE_LIMIT;
 use super::config::ClusterConfig;
 use crate::collect::{Filter, LogScope, PollConfig, Poller};
-use crate::exposition::json;
+use crate::exposition::{GroupView, Scene, json};
 use crate::kafka::{Admin, KafkaAdmin, TopicSelection, librdkafka_version};
 use crate::lag::{GroupId, Share, TopicName};
 use crate::metrics::OwnMetrics;
@@ -166,8 +166,14 @@ impl Description {
 
     /// Returns the report of each group, in the order of Kafka's tool.
     pub fn reports(&self, detail: Detail) -> Vec<Report> {
+        let scene = Scene {
+            snapshot: &self.snapshot,
+            now: self.snapshot.taken,
+        };
         let groups = self.in_java_order().into_iter();
-        groups.map(|group| Report::new(group, detail)).collect()
+        groups
+            .map(|group| Report::new(GroupView::new(scene, group), detail))
+            .collect()
     }
 
     /// Returns the groups as `/api/v1/groups/{group}` answers them, in an array.

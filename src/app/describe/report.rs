@@ -5,8 +5,9 @@
 use std::cmp::Reverse;
 
 use super::table::{Column, NO_VALUE, escape, render};
-use crate::lag::{Age, Committed, Distance, Drain, Finding, Lag, Method, Status};
-use crate::snapshot::{GroupRow, GroupState, Judgement, Member, PartitionRow, Reading};
+use crate::exposition::{GroupView, PartitionView};
+use crate::lag::{Age, Distance, Drain, Finding, Lag, Method, Status};
+use crate::snapshot::{GroupState, Judgement};
 
 /// The least widths are those of Kafka's tool.
 const COLUMNS: [Column; 9] = [
@@ -55,9 +56,10 @@ pub struct Report {
 
 impl Report {
     /// Returns the report of a group that exists.
-    pub(super) fn new(group: &GroupRow, detail: Detail) -> Self {
+    pub(super) fn new(view: GroupView<'_>, detail: Detail) -> Self {
+        let group = view.row;
         let name = escape(group.id.as_str());
-        let state = group.membership.as_ref().map(|membership| membership.state);
+        let state = view.membership.map(|membership| membership.state);
         let remark = match state {
             Some(GroupState::Empty) => {
                 Some(format!("Consumer group '{name}' has no active members."))
@@ -85,17 +87,17 @@ impl Report {
                 _ => None,
             });
         Self {
-            table: table(group, state, detail),
+            table: table(view, detail),
             remark,
             complaints: failed.chain(unread).collect(),
         }
     }
 }
 
-fn table(group: &GroupRow, state: Option<GroupState>, detail: Detail) -> String {
+fn table(group: GroupView<'_>, detail: Detail) -> String {
     let rows: Vec<Vec<String>> = ordered(group)
-        .into_iter()
-        .map(|(row, member)| cells(group, state, row, member, detail))
+        .iter()
+        .map(|partition| cells(partition, detail))
         .collect();
     if rows.is_empty() {
         return String::new();
@@ -108,69 +110,46 @@ fn table(group: &GroupRow, state: Option<GroupState>, detail: Detail) -> String 
 }
 
 /// Returns the partitions of the members, the one with the most first, and then those that have only a commit.
-fn ordered(group: &GroupRow) -> Vec<(&PartitionRow, Option<&Member>)> {
-    let members = group.membership.as_ref();
-    let members = members.map_or(&[][..], |membership| &membership.members);
-    let owner = |row: &PartitionRow| row.owner.and_then(|owner| members.get(owner.index()));
-    let mut rows: Vec<_> = group
-        .partitions
-        .iter()
-        .map(|row| (row, owner(row)))
-        .collect();
+fn ordered(group: GroupView<'_>) -> Vec<PartitionView<'_>> {
+    let rows = group.row.partitions.iter();
+    let mut partitions: Vec<_> = rows.map(|row| PartitionView::new(group, row)).collect();
     // Stable: within a member, and among the rest, partitions keep their order by topic and number.
-    rows.sort_by_key(|(row, member)| match member {
-        Some(member) => (0, Reverse(member.assignment.len()), row.owner),
+    partitions.sort_by_key(|view| match view.owner() {
+        Some(member) => (0, Reverse(member.assignment.len()), view.row.owner),
         None => (1, Reverse(0), None),
     });
-    rows
+    partitions
 }
 
-fn cells(
-    group: &GroupRow,
-    state: Option<GroupState>,
-    row: &PartitionRow,
-    member: Option<&Member>,
-    detail: Detail,
-) -> Vec<String> {
+fn cells(view: &PartitionView<'_>, detail: Detail) -> Vec<String> {
+    let id = &view.row.id;
+    let member = view.owner();
     // A figure of an earlier cycle is no answer to a question asked now.
-    let reading = match row.latest() {
-        Lag::Unavailable(_) => None,
-        Lag::Known(_) | Lag::NoCommit { .. } => row.reading.as_ref(),
-    };
-    let committed = reading.and_then(|Reading { committed, .. }| match committed {
-        Committed::At(offset) => Some(offset),
-        Committed::Never => None,
-    });
-    let distance = match row.latest() {
-        Lag::Known(distance) => Some(distance),
-        Lag::NoCommit { .. } | Lag::Unavailable(_) => None,
-    };
+    let current = view.is_current().then_some(view);
+    let marks = current.and_then(|view| Some(view.reading()?.marks));
+    let distance = current.and_then(PartitionView::distance);
     let mut cells = vec![
-        group.id.to_string(),
-        row.id.topic.to_string(),
-        row.id.partition.to_string(),
-        or_dash(committed),
-        or_dash(reading.map(|reading| reading.marks.log_end)),
+        view.group.row.id.to_string(),
+        id.topic.to_string(),
+        id.partition.to_string(),
+        or_dash(current.and_then(PartitionView::committed)),
+        or_dash(marks.map(|marks| marks.log_end)),
         or_dash(distance.map(|Distance { lag, .. }| lag)),
         or_dash(member.map(|member| &member.id)),
         or_dash(member.map(|member| &member.host)),
         or_dash(member.map(|member| &member.client_id)),
     ];
     if detail == Detail::Wide {
-        let age = reading.and_then(|reading| reading.age(group.measured));
-        let backlog = match row.latest() {
-            Lag::NoCommit { backlog } => backlog,
-            Lag::Known(_) | Lag::Unavailable(_) => None,
-        };
+        let state = view.group.membership.map(|membership| membership.state);
         cells.extend([
-            or_dash(age.map(lag_seconds)),
-            or_dash(status(row)),
-            or_dash(row.drain().and_then(drain)),
+            or_dash(current.and_then(PartitionView::age).map(lag_seconds)),
+            or_dash(status(view)),
+            or_dash(view.drain().and_then(drain)),
             or_dash(state),
-            or_dash(reading.and_then(|reading| reading.marks.log_start)),
+            or_dash(marks.and_then(|marks| marks.log_start)),
             or_dash(distance.and_then(|Distance { lost, .. }| lost)),
             or_dash(distance.map(|Distance { ahead, .. }| ahead)),
-            or_dash(backlog),
+            or_dash(current.and_then(PartitionView::backlog)),
         ]);
     }
     cells
@@ -185,10 +164,10 @@ fn lag_seconds(age: Age) -> String {
     }
 }
 
-/// Returns the status of a partition; nothing where one look is too little to judge by.
-fn status(row: &PartitionRow) -> Option<Status> {
-    let Judgement { finding, drain, .. } = row.judgement();
-    let is_judged = finding != Finding::Ok || drain != Drain::Unknown || row.is_abandoned();
+/// Returns the status of a partition; nothing where one poll is too little to judge by.
+fn status(view: &PartitionView<'_>) -> Option<Status> {
+    let Judgement { finding, drain, .. } = view.judgement()?;
+    let is_judged = finding != Finding::Ok || drain != Drain::Unknown || view.row.is_abandoned();
     is_judged.then(|| finding.status())
 }
 
@@ -209,14 +188,22 @@ fn or_dash(value: Option<impl ToString>) -> String {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::{Duration, Instant};
+    use std::time::{Duration, Instant, SystemTime};
 
     use super::*;
+    use crate::exposition::Scene;
     use crate::lag::{
-        Isolation, Offset, Timestamp, TopicPartition, Unavailable, Verdict, Wait, Watermarks,
-        partition_lag,
+        Committed, Isolation, Offset, Timestamp, TopicPartition, Unavailable, Verdict, Wait,
+        Watermarks, partition_lag,
     };
-    use crate::snapshot::{GroupFailure, GroupType, MemberIndex, Membership, Moment};
+    use crate::snapshot::{
+        ClusterSnapshot, GroupFailure, GroupRow, GroupType, Member, MemberIndex, Membership,
+        Moment, PartitionRow, Reading,
+    };
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    const STALE_AFTER: Duration = Duration::from_secs(30);
 
     fn partition(
         topic: &str,
@@ -304,6 +291,21 @@ mod tests {
         }
     }
 
+    fn report_of(group: &GroupRow, detail: Detail) -> Report {
+        report_after(Duration::ZERO, group, detail)
+    }
+
+    /// Returns the report of a group at some time after it was read.
+    fn report_after(age: Duration, group: &GroupRow, detail: Detail) -> Report {
+        let measured = group.measured.instant;
+        let snapshot = ClusterSnapshot::empty(measured, SystemTime::UNIX_EPOCH, STALE_AFTER);
+        let scene = Scene {
+            snapshot: &snapshot,
+            now: measured + age,
+        };
+        Report::new(GroupView::new(scene, group), detail)
+    }
+
     #[test]
     fn rows_are_ordered_as_kafka_orders_them_with_a_dash_where_there_is_no_value() {
         let group = group(
@@ -320,7 +322,7 @@ mod tests {
                 partition("orders", 3, None, Some(1)),
             ],
         );
-        let report = Report::new(&group, Detail::AsKafka);
+        let report = report_of(&group, Detail::AsKafka);
         let words: Vec<Vec<&str>> = report
             .table
             .lines()
@@ -380,7 +382,7 @@ mod tests {
             partition("t", 1, Some(120), None),
             partition("t", 2, None, None),
         ];
-        let report = Report::new(
+        let report = report_of(
             &group("g", GroupState::Empty, Vec::new(), rows),
             Detail::Wide,
         );
@@ -408,6 +410,27 @@ mod tests {
     }
 
     #[test]
+    fn what_has_expired_is_a_dash() {
+        let group = group(
+            "g",
+            GroupState::Stable,
+            vec![member("m", &[("t", 0)])],
+            vec![partition("t", 0, Some(4), Some(0))],
+        );
+        let cells = |age| {
+            let report = report_after(age, &group, Detail::Wide);
+            let last = report.table.lines().last().unwrap_or_default();
+            last.split_whitespace()
+                .skip(3)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let fresh = "4 100 96 m /127.0.0.1 client >96.0 unknown - Stable 10 6 0 -";
+        assert_eq!(cells(STALE_AFTER - SECOND), fresh);
+        assert_eq!(cells(STALE_AFTER + SECOND), ["-"; 14].join(" "));
+    }
+
+    #[test]
     fn a_name_that_breaks_lines_is_escaped_everywhere() {
         let group = group(
             "a\nb",
@@ -415,7 +438,7 @@ mod tests {
             Vec::new(),
             vec![partition("t", 0, None, None)],
         );
-        let report = Report::new(&group, Detail::AsKafka);
+        let report = report_of(&group, Detail::AsKafka);
         assert_eq!(report.table.lines().count(), 3);
         assert!(report.table.contains("a\\nb"));
         assert!(
@@ -430,7 +453,7 @@ mod tests {
         let mut row = partition("t", 0, Some(50), None);
         row.failure = Some(Unavailable::EndOffset);
         let mut group = group("g", GroupState::Stable, Vec::new(), vec![row]);
-        let report = Report::new(&group, Detail::AsKafka);
+        let report = report_of(&group, Detail::AsKafka);
         assert!(
             report
                 .table
@@ -447,7 +470,7 @@ mod tests {
             error: "GROUP_AUTHORIZATION_FAILED",
             message: "not authorized".to_owned(),
         });
-        let report = Report::new(&group, Detail::AsKafka);
+        let report = report_of(&group, Detail::AsKafka);
         assert_eq!(
             report.complaints,
             ["consumer group 'g': committed_offsets failed: not authorized"]

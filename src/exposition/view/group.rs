@@ -6,18 +6,18 @@ use crate::snapshot::{Activity, GroupRow, Membership};
 
 /// A group at an instant.
 #[derive(Clone, Copy)]
-pub(in crate::exposition) struct GroupView<'a> {
-    pub(in crate::exposition) scene: Scene<'a>,
-    pub(in crate::exposition) row: &'a GroupRow,
+pub(crate) struct GroupView<'a> {
+    pub(crate) scene: Scene<'a>,
+    pub(crate) row: &'a GroupRow,
     /// Its members and state, where they are fresh.
-    pub(in crate::exposition) membership: Option<&'a Membership>,
+    pub(crate) membership: Option<&'a Membership>,
     /// Whether the newest cycle is recent enough to show a status.
     pub(super) is_judged: bool,
 }
 
 impl<'a> GroupView<'a> {
     /// Returns a group of a scene.
-    pub(in crate::exposition) fn new(scene: Scene<'a>, row: &'a GroupRow) -> Self {
+    pub(crate) fn new(scene: Scene<'a>, row: &'a GroupRow) -> Self {
         Self {
             scene,
             row,
@@ -27,12 +27,12 @@ impl<'a> GroupView<'a> {
     }
 
     /// Returns its status; nothing where the newest cycle is too old.
-    pub(in crate::exposition) fn status(&self) -> Option<Status> {
+    pub(crate) fn status(&self) -> Option<Status> {
         self.is_judged.then(|| self.row.status())
     }
 
     /// Returns the reason of its status as a sentence; nothing where it is ok or absent.
-    pub(in crate::exposition) fn status_reason(&self) -> Option<String> {
+    pub(crate) fn status_reason(&self) -> Option<String> {
         let GroupRow {
             verdict, failures, ..
         } = self.row;
@@ -47,7 +47,7 @@ impl<'a> GroupView<'a> {
     }
 
     /// Returns its counts of rebalances and members; nothing where its members are unknown.
-    pub(in crate::exposition) fn activity(&self) -> Option<&'a Activity> {
+    pub(crate) fn activity(&self) -> Option<&'a Activity> {
         self.membership.map(|_| &*self.row.activity)
     }
 }

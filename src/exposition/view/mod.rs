@@ -1,6 +1,6 @@
-//! Views of groups at an instant: metrics and JSON take their values from here.
+//! Views of groups at an instant: metrics, JSON and `lagwatch describe` take their values from here.
 //!
-//! Values that are too old are absent. A value that is absent from the metrics is null in JSON.
+//! Values that are too old are absent. A value that is absent from the metrics is null in JSON, and a dash in tables.
 
 mod absence;
 mod group;
@@ -11,7 +11,8 @@ mod sums;
 mod tests;
 
 pub(super) use self::absence::Absence;
-pub(super) use self::group::GroupView;
-pub(super) use self::partition::PartitionView;
-pub(super) use self::scene::{Oldest, Scene};
+pub(crate) use self::group::GroupView;
+pub(crate) use self::partition::PartitionView;
+pub(super) use self::scene::Oldest;
+pub(crate) use self::scene::Scene;
 pub(super) use self::sums::Sums;

@@ -10,14 +10,14 @@ use crate::snapshot::{
 
 /// A snapshot and the instant at which it is looked at.
 #[derive(Clone, Copy)]
-pub(in crate::exposition) struct Scene<'a> {
-    pub(in crate::exposition) snapshot: &'a ClusterSnapshot,
-    pub(in crate::exposition) now: Instant,
+pub(crate) struct Scene<'a> {
+    pub(crate) snapshot: &'a ClusterSnapshot,
+    pub(crate) now: Instant,
 }
 
 /// What is the same for every row of a scene and decides on how it looks: rows look the same only under the same terms.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::exposition) struct Terms {
+pub(crate) struct Terms {
     stale_after: Duration,
     uncommitted: UncommittedPolicy,
     granularity: Granularity,
@@ -28,11 +28,11 @@ pub(in crate::exposition) struct Terms {
 
 /// The earliest of some instants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::exposition) struct Oldest(pub(in crate::exposition) Option<Instant>);
+pub(crate) struct Oldest(pub(crate) Option<Instant>);
 
 impl Oldest {
     /// Counts one more.
-    pub(in crate::exposition) fn see(&mut self, instant: Instant) {
+    pub(crate) fn see(&mut self, instant: Instant) {
         if self.0.is_none_or(|oldest| instant < oldest) {
             self.0 = Some(instant);
         }
@@ -41,7 +41,7 @@ impl Oldest {
 
 impl<'a> Scene<'a> {
     /// Returns what is the same for every row.
-    pub(in crate::exposition) fn terms(self) -> Terms {
+    pub(crate) fn terms(self) -> Terms {
         let exposure = self.snapshot.exposure;
         Terms {
             stale_after: self.snapshot.stale_after,
@@ -54,37 +54,33 @@ impl<'a> Scene<'a> {
     }
 
     /// Tells whether what was measured then may still be shown.
-    pub(in crate::exposition) fn is_fresh(self, measured: Instant) -> bool {
+    pub(crate) fn is_fresh(self, measured: Instant) -> bool {
         self.snapshot.is_fresh(measured, self.now)
     }
 
     /// Tells whether what the figures mean may still be shown: it is of the newest cycle.
-    pub(in crate::exposition) fn is_judged(self) -> bool {
+    pub(crate) fn is_judged(self) -> bool {
         self.is_fresh(self.snapshot.taken)
     }
 
     /// Returns the members and the state of a group, where they are fresh.
-    pub(in crate::exposition) fn membership(self, group: &'a GroupRow) -> Option<&'a Membership> {
+    pub(crate) fn membership(self, group: &'a GroupRow) -> Option<&'a Membership> {
         self.snapshot.fresh_membership(group, self.now)
     }
 
     /// Returns the pair of a partition, where it is fresh.
-    pub(in crate::exposition) fn reading(
-        self,
-        group: &GroupRow,
-        row: &'a PartitionRow,
-    ) -> Option<&'a Reading> {
+    pub(crate) fn reading(self, group: &GroupRow, row: &'a PartitionRow) -> Option<&'a Reading> {
         let fresh = self.snapshot.fresh_reading(group, row, self.now);
         fresh.map(|(reading, _)| reading)
     }
 
     /// Tells whether readings of partitions are shown, if only as sums.
-    pub(in crate::exposition) fn shows_readings(self) -> bool {
+    pub(crate) fn shows_readings(self) -> bool {
         self.snapshot.exposure.granularity != Granularity::Group
     }
 
     /// Counts what is shown of a group and was measured with all of it.
-    pub(in crate::exposition) fn see_group(self, group: &GroupRow, oldest: &mut Oldest) {
+    pub(crate) fn see_group(self, group: &GroupRow, oldest: &mut Oldest) {
         let mut readings = group
             .partitions
             .iter()
@@ -101,10 +97,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Returns the oldest of what is shown of the groups' partitions and was not read with the rest of its group.
-    pub(in crate::exposition) fn oldest_apart<'g>(
-        self,
-        groups: impl IntoIterator<Item = &'g GroupRow>,
-    ) -> Oldest {
+    pub(crate) fn oldest_apart<'g>(self, groups: impl IntoIterator<Item = &'g GroupRow>) -> Oldest {
         let mut oldest = Oldest::default();
         if !self.shows_readings() {
             return oldest;
@@ -124,7 +117,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Counts what is shown of a topic.
-    pub(in crate::exposition) fn see_topic(self, topic: &TopicRow, oldest: &mut Oldest) {
+    pub(crate) fn see_topic(self, topic: &TopicRow, oldest: &mut Oldest) {
         let marks = topic.partitions.iter().filter_map(|row| row.marks.as_ref());
         let measured = marks.map(|(measured, _)| *measured);
         measured
@@ -135,7 +128,7 @@ impl<'a> Scene<'a> {
 
     /// Tells whether a group looks as `before` did in `then`, whose terms were the same; of readings that were made
     /// apart, only that they are the same.
-    pub(in crate::exposition) fn group_looks_like(
+    pub(crate) fn group_looks_like(
         self,
         group: &GroupRow,
         then: Scene<'_>,
@@ -147,7 +140,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Tells whether a topic looks as `before` did in `then`, whose terms were the same.
-    pub(in crate::exposition) fn topic_looks_like(
+    pub(crate) fn topic_looks_like(
         self,
         topic: &TopicRow,
         then: Scene<'_>,

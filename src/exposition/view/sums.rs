@@ -9,19 +9,19 @@ use crate::snapshot::{Commits, Judgement, Moment, PartitionRow, PartitionRun, Re
 
 /// Partitions of a group, those on one topic or all of them, to be added up.
 #[derive(Clone, Copy)]
-pub(in crate::exposition) struct Sums<'a> {
+pub(crate) struct Sums<'a> {
     group: GroupView<'a>,
     rows: PartitionRun<'a>,
 }
 
 impl<'a> Sums<'a> {
     /// Returns some partitions of a group, to be added up.
-    pub(in crate::exposition) fn new(group: GroupView<'a>, rows: PartitionRun<'a>) -> Self {
+    pub(crate) fn new(group: GroupView<'a>, rows: PartitionRun<'a>) -> Self {
         Self { group, rows }
     }
 
     /// Returns the sums of offsets and records.
-    pub(in crate::exposition) fn totals(self) -> TopicTotals {
+    pub(crate) fn totals(self) -> TopicTotals {
         let lags = self.readings().map(|reading| {
             let reading = reading?;
             Some((reading.committed, reading.lag()))
@@ -32,7 +32,7 @@ impl<'a> Sums<'a> {
     /// Returns why there is no sum of lags: the worst reason among the partitions.
     ///
     /// A partition without a commit hides a sum only where there is nothing else to add up.
-    pub(in crate::exposition) fn absence(self) -> Absence {
+    pub(crate) fn absence(self) -> Absence {
         let views = self
             .rows
             .iter()
@@ -42,19 +42,19 @@ impl<'a> Sums<'a> {
     }
 
     /// Returns the age of the oldest unconsumed record, as far as it is known.
-    pub(in crate::exposition) fn lag_seconds(self) -> Option<Duration> {
+    pub(crate) fn lag_seconds(self) -> Option<Duration> {
         oldest(self.group.row.measured, self.readings())
     }
 
     /// Returns the least time until a first unread record may be deleted, of the partitions on which none is lost yet.
-    pub(in crate::exposition) fn headroom(self) -> Option<Duration> {
+    pub(crate) fn headroom(self) -> Option<Duration> {
         let waiting = self.counted().filter(|row| !row.is_quiet());
         let judgements = waiting.filter_map(|row| PartitionView::new(self.group, row).judgement());
         least_headroom(self.group.row.judged_at, judgements)
     }
 
     /// Returns how long until the group is caught up.
-    pub(in crate::exposition) fn drain(self) -> Option<Drain> {
+    pub(crate) fn drain(self) -> Option<Drain> {
         let drains = || {
             self.rows.iter().filter_map(|row| {
                 if row.is_quiet() {
@@ -69,14 +69,14 @@ impl<'a> Sums<'a> {
     }
 
     /// Returns how many of the partitions the group has abandoned.
-    pub(in crate::exposition) fn abandoned(self) -> u64 {
+    pub(crate) fn abandoned(self) -> u64 {
         let is_abandoned = |row: &&PartitionRow| self.group.is_judged && row.is_abandoned();
         self.rows.iter().filter(is_abandoned).count() as u64
     }
 
     /// Returns how often the group committed on `topic`; nothing where all offsets have expired, as a counter that does not grow
     /// would say that the group has stopped committing.
-    pub(in crate::exposition) fn commits(self, topic: &TopicName) -> Option<Commits> {
+    pub(crate) fn commits(self, topic: &TopicName) -> Option<Commits> {
         let GroupView { scene, row, .. } = self.group;
         let mut rows = self.rows.iter();
         rows.any(|partition| scene.reading(row, partition).is_some())
@@ -84,7 +84,7 @@ impl<'a> Sums<'a> {
     }
 
     /// Returns when the oldest of their offsets were fetched.
-    pub(in crate::exposition) fn measured(self) -> Option<Instant> {
+    pub(crate) fn measured(self) -> Option<Instant> {
         let views = self
             .rows
             .iter()
