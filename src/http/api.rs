@@ -1,5 +1,6 @@
 //! The answers of `/api/v1`: from the path and the query of a request to a status and JSON.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use hyper::StatusCode;
@@ -17,10 +18,10 @@ const DEFAULT_LIMIT: usize = 1_000;
 const MAX_LIMIT: usize = 10_000;
 
 /// A status and a JSON body.
-pub(super) type Answer = (StatusCode, Vec<u8>);
+pub(super) type JsonResponse = (StatusCode, Vec<u8>);
 
 /// A cluster and its newest snapshot, which some clusters do not have yet.
-type Cluster = (Option<ClusterName>, Option<std::sync::Arc<ClusterSnapshot>>);
+type ClusterEntry = (Option<ClusterName>, Option<Arc<ClusterSnapshot>>);
 
 #[derive(Debug, Default, Serialize)]
 struct ErrorBody<'a> {
@@ -40,12 +41,12 @@ struct Query {
 }
 
 /// Answers `/api/v1/clusters`.
-pub(super) fn clusters(world: &World, now: Instant) -> Answer {
+pub(super) fn clusters(world: &World, now: Instant) -> JsonResponse {
     ok(&json::clusters(world, now))
 }
 
 /// Answers `/api/v1/groups`.
-pub(super) fn groups(world: &World, query: &str, now: Instant) -> Answer {
+pub(super) fn groups(world: &World, query: &str, now: Instant) -> JsonResponse {
     let query = match Query::parse(query) {
         Ok(query) => query,
         Err(error) => return malformed(error),
@@ -62,7 +63,7 @@ pub(super) fn groups(world: &World, query: &str, now: Instant) -> Answer {
 }
 
 /// Answers `/api/v1/groups/{group}`; `group` is percent-encoded.
-pub(super) fn group(world: &World, group: &str, query: &str, now: Instant) -> Answer {
+pub(super) fn group(world: &World, group: &str, query: &str, now: Instant) -> JsonResponse {
     let query = match Query::parse(query) {
         Ok(query) => query,
         Err(error) => return malformed(error),
@@ -101,11 +102,11 @@ pub(super) fn group(world: &World, group: &str, query: &str, now: Instant) -> An
     }
 }
 
-pub(super) fn ok(body: &impl Serialize) -> Answer {
+pub(super) fn ok(body: &impl Serialize) -> JsonResponse {
     (StatusCode::OK, json::to_bytes(body))
 }
 
-pub(super) fn failure(status: StatusCode, error: String, nearest: Option<&str>) -> Answer {
+pub(super) fn failure(status: StatusCode, error: String, nearest: Option<&str>) -> JsonResponse {
     let body = ErrorBody {
         error,
         nearest,
@@ -115,11 +116,11 @@ pub(super) fn failure(status: StatusCode, error: String, nearest: Option<&str>) 
 }
 
 /// Answers that a parameter is wrong.
-pub(super) fn malformed(error: String) -> Answer {
+pub(super) fn malformed(error: String) -> JsonResponse {
     failure(StatusCode::BAD_REQUEST, error, None)
 }
 
-pub(super) fn unknown_cluster(world: &World, cluster: &str) -> Answer {
+pub(super) fn unknown_cluster(world: &World, cluster: &str) -> JsonResponse {
     let names = world.clusters.iter().filter_map(|(name, _)| name.as_ref());
     let nearest = nearest(cluster, names.map(ClusterName::as_str));
     let error = format!("no cluster `{cluster}`");
@@ -130,7 +131,7 @@ pub(super) fn unknown_cluster(world: &World, cluster: &str) -> Answer {
 pub(super) fn selected<'a>(
     world: &'a World,
     cluster: Option<&str>,
-) -> impl Iterator<Item = &'a Cluster> {
+) -> impl Iterator<Item = &'a ClusterEntry> {
     world.clusters.iter().filter(move |(name, _)| {
         cluster.is_none_or(|wanted| name.as_ref().is_some_and(|name| name.as_str() == wanted))
     })

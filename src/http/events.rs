@@ -6,8 +6,7 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName};
 
-use super::api::{self, Answer};
-use super::stream::Start;
+use super::api::{self, JsonResponse};
 use crate::exposition::json::{self, Rest};
 use crate::lag::ClusterName;
 use crate::snapshot::{Event, EventKind, EventLog, EventPosition, World};
@@ -24,17 +23,26 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
-    filter: Filter,
+    filter: EventFilter,
     limit: usize,
     after: Option<EventPosition>,
 }
 
 /// Which events are let through: all of them where nothing is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Filter {
+pub(super) struct EventFilter {
     cluster: Option<String>,
     group: Option<String>,
     kind: Option<&'static str>,
+}
+
+/// Where a stream starts.
+#[derive(Debug)]
+pub(super) struct Start {
+    /// Events that come first.
+    pub(super) events: Vec<Arc<Event>>,
+    /// Then comes what follows this.
+    pub(super) position: EventPosition,
 }
 
 impl Wanted {
@@ -43,9 +51,9 @@ impl Wanted {
     /// # Errors
     ///
     /// The answer that says what is wrong.
-    pub(super) fn parse(query: &str, world: &World) -> Result<Self, Answer> {
+    pub(super) fn parse(query: &str, world: &World) -> Result<Self, JsonResponse> {
         let mut wanted = Self {
-            filter: Filter::default(),
+            filter: EventFilter::default(),
             limit: DEFAULT_LIMIT,
             after: None,
         };
@@ -74,7 +82,7 @@ impl Wanted {
     }
 
     /// Answers with the events after an id, oldest first; without one, with the newest.
-    pub(super) fn answer(&self, log: &EventLog) -> Answer {
+    pub(super) fn answer(&self, log: &EventLog) -> JsonResponse {
         match self.after {
             Some(id) => self.following(log, id),
             None => {
@@ -101,11 +109,11 @@ impl Wanted {
     }
 
     /// Returns what the events of a stream have to pass.
-    pub(super) fn into_filter(self) -> Filter {
+    pub(super) fn into_filter(self) -> EventFilter {
         self.filter
     }
 
-    fn following(&self, log: &EventLog, id: EventPosition) -> Answer {
+    fn following(&self, log: &EventLog, id: EventPosition) -> JsonResponse {
         let mut page = log.after(id, PAGE);
         let (gap, mut events) = (page.gap, Vec::new());
         let mut last = page.last;
@@ -154,7 +162,7 @@ impl Wanted {
     }
 }
 
-impl Filter {
+impl EventFilter {
     /// Tells whether an event is wanted.
     pub(super) fn lets_through(&self, event: &Arc<Event>) -> bool {
         let Self {
@@ -172,7 +180,7 @@ impl Filter {
     }
 }
 
-fn kind(value: &str) -> Result<&'static str, Answer> {
+fn kind(value: &str) -> Result<&'static str, JsonResponse> {
     let mut words = EventKind::WORDS.into_iter();
     words.find(|word| *word == value).ok_or_else(|| {
         let [one, other] = EventKind::WORDS;
@@ -182,7 +190,7 @@ fn kind(value: &str) -> Result<&'static str, Answer> {
     })
 }
 
-fn after(value: &str) -> Result<EventPosition, Answer> {
+fn after(value: &str) -> Result<EventPosition, JsonResponse> {
     let parsed = value.parse::<EventPosition>();
     parsed.map_err(|error| {
         api::malformed(format!("`after` is an event's id, not `{value}`: {error}"))

@@ -13,36 +13,36 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Limits;
+use super::config::Limits;
 
 /// A connection with deadlines.
 pub(super) struct Guarded<S> {
     io: S,
     limits: Limits,
-    phase: Phase,
+    phase: ConnectionPhase,
     deadline: Pin<Box<Sleep>>,
-    exchange: Exchange,
+    exchange: HttpExchange,
 }
 
-/// What the service tells the connection that it serves.
+/// The state of the request and the response in progress, which the service shares with its connection.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Exchange(Arc<Told>);
+pub(super) struct HttpExchange(Arc<ExchangeFlags>);
 
 #[derive(Debug, Default)]
-struct Told {
-    /// A request's head is there; until its answer is written, nobody is waited for.
+struct ExchangeFlags {
+    /// A request's head was received; until its response is written, no deadline runs.
     has_request: AtomicBool,
-    /// The answer is a stream that goes on: that all of it is written yet is no end of it.
+    /// The response is an open stream: it has not ended when everything so far is written.
     is_streaming: AtomicBool,
 }
 
 /// Held for as long as an answer goes on as a stream.
 #[derive(Debug)]
-pub(super) struct StreamUnderWay(Exchange);
+pub(super) struct StreamUnderWay(HttpExchange);
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum ConnectionPhase {
     /// The rest of a request's head; the deadline runs.
     Head,
     /// This process; no deadline runs.
@@ -53,19 +53,19 @@ enum Phase {
     Idle,
 }
 
-impl Exchange {
-    /// Tells the connection that a request's head is there.
+impl HttpExchange {
+    /// Marks that a request's head was received.
     pub(super) fn begin(&self) {
         self.0.has_request.store(true, Ordering::Relaxed);
     }
 
-    /// Tells the connection that the answer is a stream, until what is returned is dropped.
+    /// Marks the response as a stream until what is returned is dropped.
     pub(super) fn stream(&self) -> StreamUnderWay {
         self.0.is_streaming.store(true, Ordering::Relaxed);
         StreamUnderWay(self.clone())
     }
 
-    /// Tells whether the answer under way is a stream.
+    /// Returns whether the response in progress is a stream.
     pub(super) fn is_streaming(&self) -> bool {
         self.0.is_streaming.load(Ordering::Relaxed)
     }
@@ -83,23 +83,23 @@ impl Drop for StreamUnderWay {
 
 impl<S> Guarded<S> {
     /// Returns a connection that was just accepted, and waits for its first request.
-    pub(super) fn new(io: S, limits: Limits, exchange: Exchange) -> Self {
+    pub(super) fn new(io: S, limits: Limits, exchange: HttpExchange) -> Self {
         Self {
             io,
             limits,
-            phase: Phase::Head,
+            phase: ConnectionPhase::Head,
             deadline: Box::pin(sleep_until(Instant::now() + limits.header_timeout)),
             exchange,
         }
     }
 
-    fn enter(&mut self, phase: Phase) {
+    fn enter(&mut self, phase: ConnectionPhase) {
         self.phase = phase;
         let timeout = match phase {
-            Phase::Head => self.limits.header_timeout,
-            Phase::Drain => self.limits.write_timeout,
-            Phase::Idle => self.limits.idle_timeout,
-            Phase::Answer => return,
+            ConnectionPhase::Head => self.limits.header_timeout,
+            ConnectionPhase::Drain => self.limits.write_timeout,
+            ConnectionPhase::Idle => self.limits.idle_timeout,
+            ConnectionPhase::Answer => return,
         };
         self.deadline.as_mut().reset(Instant::now() + timeout);
     }
@@ -119,13 +119,13 @@ impl<S> Guarded<S> {
         // An answer that is written at once was never waited for in `poll_read`.
         self.exchange.take_request();
         if written.is_ready() {
-            if self.phase != Phase::Drain {
-                self.phase = Phase::Answer;
+            if self.phase != ConnectionPhase::Drain {
+                self.phase = ConnectionPhase::Answer;
             }
             return written;
         }
-        if self.phase != Phase::Drain {
-            self.enter(Phase::Drain);
+        if self.phase != ConnectionPhase::Drain {
+            self.enter(ConnectionPhase::Drain);
         }
         self.wait(cx)
     }
@@ -139,13 +139,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     ) -> Poll<io::Result<()>> {
         let guarded = self.get_mut();
         if guarded.exchange.take_request() {
-            guarded.phase = Phase::Answer;
+            guarded.phase = ConnectionPhase::Answer;
         }
         let read = Pin::new(&mut guarded.io).poll_read(cx, buffer);
         match (guarded.phase, &read) {
-            (Phase::Idle, Poll::Ready(_)) => guarded.enter(Phase::Head),
-            (Phase::Head | Phase::Idle, Poll::Pending) => return guarded.wait(cx),
-            (Phase::Head | Phase::Answer | Phase::Drain, _) => {}
+            (ConnectionPhase::Idle, Poll::Ready(_)) => guarded.enter(ConnectionPhase::Head),
+            (ConnectionPhase::Head | ConnectionPhase::Idle, Poll::Pending) => {
+                return guarded.wait(cx);
+            }
+            (ConnectionPhase::Head | ConnectionPhase::Answer | ConnectionPhase::Drain, _) => {}
         }
         read
     }
@@ -181,16 +183,20 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let flushed = Pin::new(&mut guarded.io).poll_flush(cx);
         match (guarded.phase, &flushed) {
             // hyper also flushes when it has written nothing: that is no end of an answer.
-            (Phase::Head | Phase::Idle, _) => {}
-            (Phase::Answer | Phase::Drain, Poll::Ready(_)) if guarded.exchange.is_streaming() => {
-                guarded.enter(Phase::Answer);
+            (ConnectionPhase::Head | ConnectionPhase::Idle, _) => {}
+            (ConnectionPhase::Answer | ConnectionPhase::Drain, Poll::Ready(_))
+                if guarded.exchange.is_streaming() =>
+            {
+                guarded.enter(ConnectionPhase::Answer);
             }
-            (Phase::Answer | Phase::Drain, Poll::Ready(_)) => guarded.enter(Phase::Idle),
-            (Phase::Answer, Poll::Pending) => {
-                guarded.enter(Phase::Drain);
+            (ConnectionPhase::Answer | ConnectionPhase::Drain, Poll::Ready(_)) => {
+                guarded.enter(ConnectionPhase::Idle)
+            }
+            (ConnectionPhase::Answer, Poll::Pending) => {
+                guarded.enter(ConnectionPhase::Drain);
                 return guarded.wait(cx);
             }
-            (Phase::Drain, Poll::Pending) => return guarded.wait(cx),
+            (ConnectionPhase::Drain, Poll::Pending) => return guarded.wait(cx),
         }
         flushed
     }
@@ -200,8 +206,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let shut = Pin::new(&mut guarded.io).poll_shutdown(cx);
         // TLS says good-bye, and a client that does not read may not hear it.
         if shut.is_pending() {
-            if guarded.phase != Phase::Drain {
-                guarded.enter(Phase::Drain);
+            if guarded.phase != ConnectionPhase::Drain {
+                guarded.enter(ConnectionPhase::Drain);
             }
             return guarded.wait(cx);
         }

@@ -11,17 +11,17 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode};
 use tracing::error;
 
-use super::api::{self, Answer};
+use super::api::{self, JsonResponse};
 use super::body::Payload;
 use super::events::Wanted;
 use super::negotiate::{self, Telling};
 use super::ready::{Readiness, readiness};
-use super::routes::{Endpoint, Routes};
+use super::routes::{Resource, Routes};
 use super::stream::Streams;
-use super::{Sources, WebConfig};
+use super::web_config::WebConfig;
 use crate::exposition::{Scrapes, html, sse};
-use crate::metrics::HttpMetrics;
-use crate::snapshot::{SnapshotStore, World};
+use crate::metrics::{HttpMetrics, OwnMetrics};
+use crate::snapshot::{EventLog, SnapshotStore, World};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -34,6 +34,17 @@ const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The label of requests that no route has.
 const OTHER: &str = "other";
+
+/// What the server exposes.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// The newest snapshots.
+    pub store: Arc<SnapshotStore>,
+    /// The newest events.
+    pub events: EventLog,
+    /// What this process counts.
+    pub own: OwnMetrics,
+}
 
 /// Answers requests.
 #[derive(Debug)]
@@ -87,7 +98,7 @@ impl Responder {
             Some(_) if !is_readonly(request.method()) => method_not_allowed(),
             Some(matched) => {
                 let query = request.uri().query().unwrap_or_default();
-                self.answer(matched.endpoint, matched.rest, query, request.headers())
+                self.answer(matched.resource, matched.rest, query, request.headers())
                     .await
             }
         };
@@ -111,16 +122,16 @@ impl Responder {
 
     async fn answer(
         &self,
-        endpoint: Endpoint,
+        resource: Resource,
         rest: &str,
         query: &str,
         headers: &HeaderMap,
     ) -> Response<Payload> {
         let now = Instant::now();
-        match endpoint {
-            Endpoint::Metrics => self.metrics(headers).await,
-            Endpoint::Healthz => plain(StatusCode::OK, TEXT, b"ok\n".to_vec()),
-            Endpoint::Readyz => {
+        match resource {
+            Resource::Metrics => self.metrics(headers).await,
+            Resource::Healthz => plain(StatusCode::OK, TEXT, b"ok\n".to_vec()),
+            Resource::Readyz => {
                 let readiness = readiness(&self.store.load(), now);
                 let status = match readiness {
                     Readiness::Ready => StatusCode::OK,
@@ -128,23 +139,23 @@ impl Responder {
                 };
                 plain(status, TEXT, format!("{readiness}\n").into_bytes())
             }
-            Endpoint::Index => {
+            Resource::Index => {
                 let page = html::index(&self.store.load(), &self.routes.links(), now);
                 plain(StatusCode::OK, HTML, page.into_bytes())
             }
-            Endpoint::OpenApi => plain(StatusCode::OK, JSON, api::OPENAPI.to_vec()),
-            Endpoint::Clusters => self.json(move |world| api::clusters(world, now)).await,
-            Endpoint::Groups => {
+            Resource::OpenApi => plain(StatusCode::OK, JSON, api::OPENAPI.to_vec()),
+            Resource::Clusters => self.json(move |world| api::clusters(world, now)).await,
+            Resource::Groups => {
                 let query = query.to_owned();
                 self.json(move |world| api::groups(world, &query, now))
                     .await
             }
-            Endpoint::Group => {
+            Resource::Group => {
                 let (group, query) = (rest.to_owned(), query.to_owned());
                 self.json(move |world| api::group(world, &group, &query, now))
                     .await
             }
-            Endpoint::Events => self.events(query, headers).await,
+            Resource::Events => self.events(query, headers).await,
         }
     }
 
@@ -207,7 +218,7 @@ impl Responder {
     /// Makes an answer of `/api` away from the async workers: a large cluster has many rows.
     async fn json(
         &self,
-        answer: impl FnOnce(&World) -> Answer + Send + 'static,
+        answer: impl FnOnce(&World) -> JsonResponse + Send + 'static,
     ) -> Response<Payload> {
         let world = self.store.load();
         match tokio::task::spawn_blocking(move || answer(&world)).await {

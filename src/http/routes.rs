@@ -1,11 +1,30 @@
 //! The route table.
 
-use super::HttpError;
+use thiserror::Error;
+
 use crate::exposition::html::RouteLink;
+
+/// Why the server cannot be started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// The path does not begin with a slash, or has characters that paths do not have.
+    #[error("telemetry path `{path}` is not a path such as `/metrics`")]
+    NotAPath {
+        /// As configured.
+        path: String,
+    },
+    /// Another route has the path.
+    #[error("telemetry path `{path}` is taken by another route")]
+    PathTaken {
+        /// As configured.
+        path: String,
+    },
+}
 
 /// What a route answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Endpoint {
+pub(super) enum Resource {
     Index,
     Metrics,
     Healthz,
@@ -25,7 +44,7 @@ pub(super) struct Routes(Vec<Route>);
 #[derive(Clone, Debug)]
 pub(super) struct Route {
     /// What it answers with.
-    pub(super) endpoint: Endpoint,
+    pub(super) resource: Resource,
     /// The path; its last segment may be a placeholder in braces for the rest of a request's path.
     pub(super) path: String,
     summary: &'static str,
@@ -37,39 +56,39 @@ pub(super) struct Matched<'a> {
     /// The path as the table has it, placeholder included: bounded, so fit to be a label.
     pub(super) path: &'a str,
     /// What it answers with.
-    pub(super) endpoint: Endpoint,
+    pub(super) resource: Resource,
     /// What stands in the placeholder's place, still percent-encoded; empty without one.
     pub(super) rest: &'a str,
 }
 
 const METRICS_SUMMARY: &str = "Prometheus text or OpenMetrics";
 
-const FIXED: [(Endpoint, &str, &str); 8] = [
-    (Endpoint::Index, "/", "this page"),
+const FIXED: [(Resource, &str, &str); 8] = [
+    (Resource::Index, "/", "this page"),
     (
-        Endpoint::Healthz,
+        Resource::Healthz,
         "/healthz",
         "200 while the process serves",
     ),
-    (Endpoint::Readyz, "/readyz", "200, or 503 and why not"),
+    (Resource::Readyz, "/readyz", "200, or 503 and why not"),
     (
-        Endpoint::Clusters,
+        Resource::Clusters,
         "/api/v1/clusters",
         "the clusters, as JSON",
     ),
-    (Endpoint::Groups, "/api/v1/groups", "the groups, as JSON"),
+    (Resource::Groups, "/api/v1/groups", "the groups, as JSON"),
     (
-        Endpoint::Group,
+        Resource::Group,
         "/api/v1/groups/{group}",
         "one group with its members and partitions, as JSON",
     ),
     (
-        Endpoint::Events,
+        Resource::Events,
         "/api/v1/events",
         "the newest commits and rebalances, as JSON or as server-sent events",
     ),
     (
-        Endpoint::OpenApi,
+        Resource::OpenApi,
         "/openapi.json",
         "the description of the API",
     ),
@@ -88,9 +107,9 @@ impl Routes {
         }
         let mut routes: Vec<_> = FIXED
             .iter()
-            .filter(|(endpoint, ..)| !(*endpoint == Endpoint::Index && path == "/"))
-            .map(|&(endpoint, path, summary)| Route {
-                endpoint,
+            .filter(|(resource, ..)| !(*resource == Resource::Index && path == "/"))
+            .map(|&(resource, path, summary)| Route {
+                resource,
                 path: path.to_owned(),
                 summary,
             })
@@ -103,7 +122,7 @@ impl Routes {
         routes.insert(
             at,
             Route {
-                endpoint: Endpoint::Metrics,
+                resource: Resource::Metrics,
                 path,
                 summary: METRICS_SUMMARY,
             },
@@ -121,7 +140,7 @@ impl Routes {
             };
             Some(Matched {
                 path: &route.path,
-                endpoint: route.endpoint,
+                resource: route.resource,
                 rest,
             })
         })
@@ -147,25 +166,25 @@ impl Routes {
 mod tests {
     use super::*;
 
-    fn found(routes: &Routes, path: &str) -> Option<(Endpoint, String)> {
+    fn found(routes: &Routes, path: &str) -> Option<(Resource, String)> {
         let matched = routes.find(path)?;
-        Some((matched.endpoint, matched.rest.to_owned()))
+        Some((matched.resource, matched.rest.to_owned()))
     }
 
     #[test]
     fn paths_find_their_routes() {
         let routes = Routes::new("/metrics").expect("the default path");
         for (path, expected) in [
-            ("/", Some((Endpoint::Index, ""))),
-            ("/metrics", Some((Endpoint::Metrics, ""))),
+            ("/", Some((Resource::Index, ""))),
+            ("/metrics", Some((Resource::Metrics, ""))),
             ("/metrics/", None),
-            ("/api/v1/groups", Some((Endpoint::Groups, ""))),
-            ("/api/v1/groups/", Some((Endpoint::Group, ""))),
-            ("/api/v1/groups/a%2Fb/c", Some((Endpoint::Group, "a%2Fb/c"))),
+            ("/api/v1/groups", Some((Resource::Groups, ""))),
+            ("/api/v1/groups/", Some((Resource::Group, ""))),
+            ("/api/v1/groups/a%2Fb/c", Some((Resource::Group, "a%2Fb/c"))),
             ("/api/v1", None),
             ("*", None),
         ] {
-            let expected = expected.map(|(endpoint, rest)| (endpoint, rest.to_owned()));
+            let expected = expected.map(|(resource, rest)| (resource, rest.to_owned()));
             assert_eq!(found(&routes, path), expected, "{path}");
         }
     }
@@ -191,7 +210,7 @@ mod tests {
         let routes = Routes::new("/").expect("exporters may serve metrics at the root");
         assert_eq!(
             found(&routes, "/"),
-            Some((Endpoint::Metrics, String::new()))
+            Some((Resource::Metrics, String::new()))
         );
     }
 }

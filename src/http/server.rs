@@ -22,11 +22,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::body::Payload;
-use super::guard::{Exchange, Guarded};
-use super::respond::Responder;
-use super::routes::Routes;
+use super::config::{HttpConfig, Limits};
+use super::guard::{Guarded, HttpExchange};
+use super::respond::{Responder, Sources};
+use super::routes::{HttpError, Routes};
 use super::stream::{STALLED, Streams};
-use super::{HttpConfig, HttpError, Limits, Sources, WebConfig};
+use super::web_config::WebConfig;
 use crate::metrics::HttpMetrics;
 
 /// How long to wait after a failed accept: most often the process has no file descriptor left.
@@ -169,7 +170,7 @@ impl Server {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin,
     {
-        let exchange = Exchange::default();
+        let exchange = HttpExchange::default();
         let guarded = Guarded::new(stream, self.limits, exchange.clone());
         let service = service_fn(|request| {
             exchange.begin();
@@ -177,7 +178,7 @@ impl Server {
             async move {
                 let mut response = self.responder.respond(&request).await;
                 if let Payload::Events(stream) = response.body_mut() {
-                    stream.tell(exchange.stream());
+                    stream.mark(exchange.stream());
                 }
                 Ok::<_, Infallible>(response)
             }

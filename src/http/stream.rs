@@ -19,8 +19,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::Limits;
-use super::events::Filter;
+use super::config::Limits;
+use super::events::{EventFilter, Start};
 use super::guard::StreamUnderWay;
 use crate::exposition::sse::{self, Dropped};
 use crate::metrics::HttpMetrics;
@@ -51,20 +51,11 @@ pub(super) struct Streams {
     shutdown: CancellationToken,
 }
 
-/// Where a stream begins.
-#[derive(Debug)]
-pub(super) struct Start {
-    /// Events that come first.
-    pub(super) events: Vec<Arc<Event>>,
-    /// Then comes what follows this.
-    pub(super) position: EventPosition,
-}
-
 /// The body of an answer that goes on until its reader, or this process, has enough.
 pub(super) struct EventStream {
     frames: Pin<Box<dyn Stream<Item = Bytes> + Send>>,
     _seat: Seat,
-    /// Tells the connection for as long as the stream goes on.
+    /// Marks the response as a stream for as long as it goes on.
     under_way: Option<StreamUnderWay>,
 }
 
@@ -77,13 +68,13 @@ struct Seat {
 /// One stream on its way through the log.
 struct Feed {
     log: EventLog,
-    filter: Filter,
+    filter: EventFilter,
     /// Up to here the log was read.
     position: EventPosition,
     /// What was read and is yet to be sent.
     pending: VecDeque<Arc<Event>>,
     frame: Vec<u8>,
-    standing: Standing,
+    reader: ReaderState,
     /// When there was something new.
     read: Instant,
     /// When the last frame was made.
@@ -93,14 +84,14 @@ struct Feed {
     shutdown: CancellationToken,
 }
 
-/// How a reader keeps up.
+/// Whether a reader keeps up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum ReaderState {
     /// It has not fallen behind since it has last seen the newest event.
     KeepsUp,
     /// It has missed events, and has not caught up since.
     Behind,
-    /// It was told that this is the end.
+    /// It was sent the reason why its stream ends.
     Dropped,
 }
 
@@ -130,7 +121,7 @@ impl Streams {
     }
 
     /// Opens a stream; nothing where all seats are taken.
-    pub(super) fn open(&self, start: Start, filter: Filter) -> Option<EventStream> {
+    pub(super) fn open(&self, start: Start, filter: EventFilter) -> Option<EventStream> {
         let permit = Arc::clone(&self.seats).try_acquire_owned().ok()?;
         let frames = stream::unfold(self.feed(start, filter), |mut feed| async move {
             let frame = feed.next().await?;
@@ -143,7 +134,7 @@ impl Streams {
         })
     }
 
-    fn feed(&self, start: Start, filter: Filter) -> Feed {
+    fn feed(&self, start: Start, filter: EventFilter) -> Feed {
         let Start { events, position } = start;
         let mut frame = Vec::new();
         let before = events.first().map_or(position, |event| event.id.before());
@@ -154,7 +145,7 @@ impl Streams {
             position,
             pending: events.into(),
             frame,
-            standing: Standing::KeepsUp,
+            reader: ReaderState::KeepsUp,
             read: Instant::now(),
             sent: Instant::now(),
             heartbeat: self.heartbeat,
@@ -165,8 +156,8 @@ impl Streams {
 }
 
 impl EventStream {
-    /// Lets the connection know of the stream until its end.
-    pub(super) fn tell(&mut self, under_way: StreamUnderWay) {
+    /// Keeps the mark that the response is a stream, until its end.
+    pub(super) fn mark(&mut self, under_way: StreamUnderWay) {
         self.under_way = Some(under_way);
     }
 }
@@ -207,7 +198,7 @@ impl Feed {
     /// Returns the next frame, waiting for something to tell; nothing at the end.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
-            if self.shutdown.is_cancelled() && self.standing != Standing::Dropped {
+            if self.shutdown.is_cancelled() && self.reader != ReaderState::Dropped {
                 self.drop_reader(Dropped::Shutdown);
             }
             self.write_pending();
@@ -218,7 +209,7 @@ impl Feed {
                 self.sent = Instant::now();
                 return Some(std::mem::take(&mut self.frame).into());
             }
-            if self.standing == Standing::Dropped {
+            if self.reader == ReaderState::Dropped {
                 return None;
             }
             let page = self.log.after(self.position, PAGE);
@@ -235,20 +226,20 @@ impl Feed {
     /// Takes over what follows in the log.
     fn take(&mut self, page: EventPage) {
         if let Some(gap) = page.gap {
-            if self.standing == Standing::Behind {
+            if self.reader == ReaderState::Behind {
                 let dropped = &self.metrics.event_streams_dropped;
                 dropped.with_label_values(&[TOO_SLOW]).inc();
                 self.drop_reader(Dropped::TooSlow);
                 return;
             }
-            self.standing = Standing::Behind;
+            self.reader = ReaderState::Behind;
             let first = page.events.first();
             let before = first.map_or(page.last, |event| event.id.before());
             sse::write_gap(&mut self.frame, gap, before);
         }
         self.read = Instant::now();
         if page.left == 0 {
-            self.standing = Standing::KeepsUp;
+            self.reader = ReaderState::KeepsUp;
         }
         self.position = page.last;
         let events = page.events.into_iter();
@@ -287,6 +278,6 @@ impl Feed {
         };
         self.pending.clear();
         sse::write_dropped(&mut self.frame, reason, position);
-        self.standing = Standing::Dropped;
+        self.reader = ReaderState::Dropped;
     }
 }

@@ -16,8 +16,8 @@ use tokio_rustls::rustls::{
 };
 
 use super::error::{WebConfigError, unknown};
+use super::pem::{Pem, PemReader};
 use super::schema::{TlsSection, given};
-use super::tls::{Pem, Reader};
 
 /// Whether a client has to show a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ const WORDS: [(&str, ClientAuth); 6] = [
 /// Returns what judges the certificates of clients; nothing where none are asked for.
 pub(super) fn verifier(
     section: &TlsSection,
-    reader: &mut Reader<'_>,
+    reader: &mut PemReader<'_>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, WebConfigError> {
     let word = given(&section.client_auth_type);

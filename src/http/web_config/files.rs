@@ -5,13 +5,13 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Reads files and remembers how each looked just before it was read.
+/// Reads files and remembers the metadata of each just before it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Files(Vec<(PathBuf, Option<Look>)>);
+pub(super) struct Files(Vec<(PathBuf, Option<FileMetadata>)>);
 
-/// How a file looked, through symbolic links: Kubernetes renews a mounted secret by moving one.
+/// What changes with a file, followed through symbolic links: Kubernetes renews a mounted secret by moving one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Look {
+struct FileMetadata {
     device: u64,
     inode: u64,
     length: u64,
@@ -21,21 +21,24 @@ struct Look {
 impl Files {
     /// Reads a file. One that cannot be read is remembered too: it may appear.
     pub(super) fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
-        self.0.push((path.to_owned(), look(path)));
+        self.0.push((path.to_owned(), metadata(path)));
         fs::read(path)
     }
 
-    /// Returns the same files as they look now.
+    /// Returns the same files with their current metadata.
     pub(super) fn again(&self) -> Self {
-        let looked = self.0.iter().map(|(path, _)| (path.clone(), look(path)));
-        Self(looked.collect())
+        let files = self
+            .0
+            .iter()
+            .map(|(path, _)| (path.clone(), metadata(path)));
+        Self(files.collect())
     }
 }
 
-/// Returns nothing where the file cannot be looked at.
-fn look(path: &Path) -> Option<Look> {
+/// Returns nothing where the file does not exist or cannot be accessed.
+fn metadata(path: &Path) -> Option<FileMetadata> {
     let found = fs::metadata(path).ok()?;
-    Some(Look {
+    Some(FileMetadata {
         device: found.dev(),
         inode: found.ino(),
         length: found.len(),

@@ -22,6 +22,7 @@
 mod clients;
 mod error;
 mod files;
+mod pem;
 mod schema;
 mod tls;
 mod users;
@@ -41,8 +42,8 @@ use tracing::{info, warn};
 
 pub use error::WebConfigError;
 use files::Files;
-use schema::File;
-use tls::Reader;
+use pem::PemReader;
+use schema::WebConfigFile;
 use users::Users;
 
 /// How often the files are looked at. One that has changed is read when it has stayed the same for as long.
@@ -52,9 +53,9 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 ///
 /// Two are equal where they are of the same file.
 #[derive(Clone)]
-pub struct WebConfig(Arc<Watched>);
+pub struct WebConfig(Arc<WatchedWebConfig>);
 
-struct Watched {
+struct WatchedWebConfig {
     path: PathBuf,
     current: ArcSwap<Loaded>,
     /// The files as they were last read, successfully or not.
@@ -80,7 +81,7 @@ impl WebConfig {
     pub fn load(path: &Path) -> Result<Self, WebConfigError> {
         let mut files = Files::default();
         let loaded = Loaded::read(path, &mut files)?;
-        Ok(Self(Arc::new(Watched {
+        Ok(Self(Arc::new(WatchedWebConfig {
             path: path.to_owned(),
             current: ArcSwap::from_pointee(loaded),
             seen: Mutex::new(files),
@@ -130,7 +131,7 @@ impl WebConfig {
     }
 }
 
-impl Watched {
+impl WatchedWebConfig {
     /// Reads again what has changed since it was read, but not since the look before, whose outcome is `settling`.
     ///
     /// Returns what has changed and may still be being written.
@@ -192,7 +193,7 @@ impl Loaded {
         })?;
         let file = parse(path, &text)?;
         file.check_supported(path)?;
-        let mut reader = Reader {
+        let mut reader = PemReader {
             path,
             folder: path.parent().unwrap_or(Path::new("")),
             files,
@@ -226,14 +227,14 @@ impl Loaded {
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<File, WebConfigError> {
+fn parse(path: &Path, text: &str) -> Result<WebConfigFile, WebConfigError> {
     // A file of comments alone asks for nothing.
     let is_empty = text
         .lines()
         .map(str::trim)
         .all(|line| line.is_empty() || line.starts_with('#'));
     if is_empty {
-        return Ok(File::default());
+        return Ok(WebConfigFile::default());
     }
     serde_saphyr::from_str(text).map_err(|error| WebConfigError::from_yaml(path, &error))
 }

@@ -15,7 +15,7 @@ use super::error::{WebConfigError, unknown};
 /// The whole file.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct File {
+pub(super) struct WebConfigFile {
     pub(super) tls_server_config: Option<Spanned<TlsSection>>,
     pub(super) http_server_config: Option<HttpSection>,
     pub(super) basic_auth_users: Option<BTreeMap<String, Spanned<String>>>,
@@ -59,7 +59,7 @@ const HEADERS: [(&str, &[&str]); 5] = [
     ("X-XSS-Protection", &[]),
 ];
 
-impl File {
+impl WebConfigFile {
     /// Refuses what other programs know and this one does not: passed over in silence, it would leave a door open.
     pub(super) fn check_supported(&self, path: &Path) -> Result<(), WebConfigError> {
         let Self {

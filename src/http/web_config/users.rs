@@ -34,8 +34,8 @@ pub(in crate::http) struct Users {
     turn: Arc<Semaphore>,
 }
 
-/// What a request says of itself.
-struct Credentials {
+/// The user and the password of a request.
+struct BasicCredentials {
     user: String,
     password: Vec<u8>,
 }
@@ -72,7 +72,7 @@ impl Users {
 
     /// Tells whether a request comes from one of the users.
     pub(in crate::http) async fn admit(self: &Arc<Self>, headers: &HeaderMap) -> bool {
-        let Some(credentials) = Credentials::of(headers) else {
+        let Some(credentials) = BasicCredentials::of(headers) else {
             return false;
         };
         if self.is_remembered(&credentials) {
@@ -94,13 +94,13 @@ impl Users {
         verified.await.unwrap_or(false)
     }
 
-    fn is_remembered(&self, Credentials { user, password }: &Credentials) -> bool {
+    fn is_remembered(&self, BasicCredentials { user, password }: &BasicCredentials) -> bool {
         let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
         let tag = verified.get(user);
         tag.is_some_and(|tag| hmac::verify(&self.key, password, tag.as_ref()).is_ok())
     }
 
-    fn verify(&self, Credentials { user, password }: Credentials) -> bool {
+    fn verify(&self, BasicCredentials { user, password }: BasicCredentials) -> bool {
         let hash = self.hashes.get(&user);
         let matches = bcrypt::verify(&password, hash.unwrap_or(&self.stand_in));
         let is_user = hash.is_some() && matches.unwrap_or(false);
@@ -113,7 +113,7 @@ impl Users {
     }
 }
 
-impl Credentials {
+impl BasicCredentials {
     /// Returns the user and the password of a request; nothing where it has none.
     ///
     /// Source: RFC 7617.
@@ -236,7 +236,7 @@ mod tests {
         for version in ["2a", "2b", "2y"] {
             let hash = hash.replace("$2b$", &format!("${version}$"));
             let users = users(&format!("ann: {hash}\n")).expect("a valid hash");
-            let credentials = Credentials {
+            let credentials = BasicCredentials {
                 user: "ann".to_owned(),
                 password: b"x".to_vec(),
             };
