@@ -1,5 +1,6 @@
 //! The pollers of all clusters: started together, changed one by one on reload.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -23,7 +24,7 @@ pub struct Watch {
     events: EventLog,
     own: OwnMetrics,
     stage: Stage,
-    clusters: Vec<Watched>,
+    clusters: Vec<RunningPoller>,
 }
 
 /// Clusters whose clients are made, and nothing of which has been asked yet.
@@ -31,11 +32,11 @@ pub struct Watch {
 pub struct Connected(Vec<(ClusterConfig, Arc<KafkaAdmin>)>);
 
 #[derive(Debug)]
-struct Watched {
+struct RunningPoller {
     config: ClusterConfig,
     admin: Arc<KafkaAdmin>,
     stop: CancellationToken,
-    /// What the poller leaves behind when it ends.
+    /// What the poller returns when it ends.
     ended: oneshot::Receiver<Remembered>,
 }
 
@@ -94,77 +95,88 @@ impl Watch {
         &self.own
     }
 
-    /// Polls `clusters` from now on: removed ones end, new ones begin, those whose settings are as before just go on, and
-    /// the others go on from their newest snapshot, and what was seen before it, with their new settings.
+    /// Polls `clusters` from now on.
+    ///
+    /// Pollers of removed clusters end, those of new clusters start, and those whose settings are unchanged go on. A
+    /// cluster whose settings have changed gets a new poller, which starts from the newest snapshot and what was
+    /// observed before it.
     ///
     /// # Errors
     ///
     /// librdkafka refuses the properties of one; nothing has changed then.
     pub async fn change(&mut self, clusters: Vec<ClusterConfig>) -> Result<(), ConnectionError> {
-        let names: Vec<_> = clusters
-            .iter()
-            .map(|config| config.name().cloned())
-            .collect();
-        let is_kept = |watched: &Watched| clusters.contains(&watched.config);
-        let mut next = Vec::new();
-        for config in &clusters {
-            if self
-                .clusters
+        let next = self.connect_changed(&clusters)?;
+        let is_kept = |running: &RunningPoller| clusters.contains(&running.config);
+        let (kept, ending): (Vec<_>, Vec<_>) = self.clusters.drain(..).partition(is_kept);
+        self.clusters = kept;
+        let (mut remembered, mut removed) = (BTreeMap::new(), Vec::new());
+        for running in ending {
+            let name = running.config.name().cloned();
+            let left = self.end(running).await;
+            if next
                 .iter()
-                .any(|watched| watched.config == *config)
+                .any(|(config, _)| config.name() == name.as_ref())
             {
+                remembered.insert(name, left);
+            } else {
+                info!("{} is watched no more", described(name.as_ref()));
+                removed.push(name);
+            }
+        }
+        let names = clusters.iter().map(|config| config.name().cloned());
+        self.store.set_clusters(names);
+        for name in &removed {
+            self.own.forget_cluster(name.as_ref());
+        }
+        for (config, admin) in next {
+            let left = remembered.remove(&config.name().cloned());
+            let running = self.poll(config, admin, left.unwrap_or_default());
+            self.clusters.push(running);
+        }
+        Ok(())
+    }
+
+    /// Returns the clusters that are new or whose settings have changed, each with a client.
+    fn connect_changed(
+        &self,
+        clusters: &[ClusterConfig],
+    ) -> Result<Vec<(ClusterConfig, Arc<KafkaAdmin>)>, ConnectionError> {
+        let mut changed = Vec::new();
+        for config in clusters {
+            let mut running = self.clusters.iter();
+            if running.any(|running| running.config == *config) {
                 continue;
             }
-            let same = self.clusters.iter().find(|watched| watched.is_same(config));
+            let same = self.clusters.iter().find(|running| running.is_same(config));
             let admin = match same {
-                Some(watched) => Arc::clone(&watched.admin),
+                Some(running) => Arc::clone(&running.admin),
                 None => {
                     let requests = self.own.cluster(config.name());
                     Arc::new(KafkaAdmin::connect(&config.connection, requests)?)
                 }
             };
-            next.push((config.clone(), admin));
+            changed.push((config.clone(), admin));
         }
-        let (mut kept, ending): (Vec<_>, Vec<_>) = self.clusters.drain(..).partition(is_kept);
-        let (mut remembered, mut removed) = (Vec::new(), Vec::new());
-        for Watched {
-            config,
-            admin,
-            stop,
-            ended,
-        } in ending
-        {
-            stop.cancel();
-            // Only then may another poller publish to its slot. One that has panicked leaves nothing behind.
-            let left = ended.await.unwrap_or_default();
-            if next.iter().any(|(next, _)| next.name() == config.name()) {
-                remembered.push((config.name().cloned(), left));
-            } else {
-                info!("{} is watched no more", described(config.name()));
-                removed.push(config.name().cloned());
-            }
-            // Ends by itself in bounded time; a client that goes on is held by `next` as well.
-            self.stage.spawn(async move {
-                close([admin]).await;
-                Ok(())
-            });
-        }
-        self.store.set_clusters(names);
-        for cluster in &removed {
-            self.own.forget_cluster(cluster.as_ref());
-        }
-        for (config, admin) in next {
-            let place = remembered
-                .iter()
-                .position(|(name, _)| name.as_ref() == config.name());
-            let left = place.map(|index| remembered.swap_remove(index).1);
-            kept.push(self.poll(config, admin, left.unwrap_or_default()));
-        }
-        self.clusters = kept;
-        Ok(())
+        Ok(changed)
     }
 
-    /// Waits until a poller ends although nobody told it to, and returns why.
+    /// Stops a poller, starts to close its client and returns what the poller leaves behind.
+    async fn end(&mut self, running: RunningPoller) -> Remembered {
+        let RunningPoller {
+            admin, stop, ended, ..
+        } = running;
+        stop.cancel();
+        // Only then may another poller publish to its slot. One that has panicked leaves nothing behind.
+        let left = ended.await.unwrap_or_default();
+        // Ends by itself in bounded time. A client that another poller takes over is held there too, and stays open.
+        self.stage.spawn(async move {
+            close([admin]).await;
+            Ok(())
+        });
+        left
+    }
+
+    /// Waits until a poller ends that was not stopped, and returns why.
     pub async fn broken(&mut self) -> anyhow::Error {
         self.stage.broken().await
     }
@@ -185,7 +197,7 @@ impl Watch {
         config: ClusterConfig,
         admin: Arc<KafkaAdmin>,
         remembered: Remembered,
-    ) -> Watched {
+    ) -> RunningPoller {
         let slots = self.store.slots();
         let slot = slots.iter().find(|slot| slot.cluster() == config.name());
         let slot = Arc::clone(slot.expect("the store was given the names of all clusters"));
@@ -219,7 +231,7 @@ impl Watch {
             let _ = end.send(poller.run(until).await);
             Ok(())
         });
-        Watched {
+        RunningPoller {
             config,
             admin,
             stop,
@@ -228,14 +240,14 @@ impl Watch {
     }
 }
 
-impl Watched {
-    /// Tells whether `other` is the same cluster, reached in the same way.
+impl RunningPoller {
+    /// Returns whether `other` is the same cluster, reached in the same way.
     fn is_same(&self, other: &ClusterConfig) -> bool {
         self.config.name() == other.name() && self.config.connection == other.connection
     }
 }
 
-/// Closes the clients that nobody else holds, all at once, and waits for their end, but not for brokers that are away.
+/// Closes the clients that nobody else holds, all at once, and waits for their end, but not for unreachable brokers.
 async fn close(admins: impl IntoIterator<Item = Arc<KafkaAdmin>>) {
     let admins = admins.into_iter().filter_map(Arc::into_inner);
     join_all(admins.map(|admin| admin.close(CLOSE_LIMIT))).await;
