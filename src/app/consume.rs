@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use super::config::{ConsumerConfig, WebSettings};
+use super::config::{TaskConsumerConfig, WebSettings};
 use super::consumer::{OnFailure, Ready};
 use super::service::Prepared;
 use super::signals::{Signals, Wish};
@@ -13,7 +13,7 @@ use super::signals::{Signals, Wish};
 ///
 /// Something cannot be opened (nothing was started then), or the consumer failed: whoever runs it starts it again.
 pub async fn consume(
-    config: ConsumerConfig,
+    config: TaskConsumerConfig,
     web: Option<&WebSettings>,
     signals: &mut Signals,
 ) -> anyhow::Result<()> {

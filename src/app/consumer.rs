@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use super::config::ConsumerConfig;
+use super::config::TaskConsumerConfig;
 use crate::metrics::TaskMetrics;
 use crate::task::{self, TaskConsumer};
 
@@ -31,7 +31,7 @@ pub enum OnFailure {
 
 /// A consumer that is ready: its audit log can be written and its properties are accepted.
 pub struct Ready {
-    config: ConsumerConfig,
+    config: TaskConsumerConfig,
     metrics: TaskMetrics,
     consumer: TaskConsumer,
     on_failure: OnFailure,
@@ -44,11 +44,11 @@ impl Ready {
     ///
     /// One of them cannot be used, and why.
     pub async fn open(
-        config: ConsumerConfig,
+        config: TaskConsumerConfig,
         metrics: TaskMetrics,
         on_failure: OnFailure,
     ) -> anyhow::Result<Self> {
-        let ConsumerConfig {
+        let TaskConsumerConfig {
             connection, task, ..
         } = config.clone();
         let consumer = TaskConsumer::open(task, connection, metrics.clone()).await?;
@@ -83,7 +83,7 @@ impl Ready {
         }
         let again = || {
             info!(%group, "starting the task consumer of group `{group}` again");
-            let ConsumerConfig {
+            let TaskConsumerConfig {
                 connection, task, ..
             } = config.clone();
             let running = task::run(task, connection, metrics.clone(), shutdown.clone());

@@ -6,7 +6,6 @@ use anyhow::Context;
 use jiff::Timestamp;
 use tracing::field::Field;
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::format::{self, FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::layer::SubscriberExt;
@@ -14,32 +13,11 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use super::config::{LogConfig, LogFormat};
+use super::config::{LogConfig, LogFormat, parse_directives};
 
 /// Changes the level of the installed log.
 #[derive(Clone, Debug)]
 pub struct LogHandle(reload::Handle<EnvFilter, Registry>);
-
-/// Checks a level (`info`) or directives (`info,lagwatch::kafka=debug`).
-///
-/// # Errors
-///
-/// What is wrong, in words that name the levels.
-pub fn parse_directives(text: &str) -> Result<EnvFilter, &'static str> {
-    const EXPECTED: &str = "expected `error`, `warn`, `info`, `debug`, `trace`, `off`, or directives such as `info,lagwatch::kafka=debug`";
-    // The parser takes any word for a target at level trace: a misspelt level would make the log very loud.
-    let is_level = |word: &str| {
-        ["error", "warn", "info", "debug", "trace", "off"].contains(&word.to_lowercase().as_str())
-    };
-    let is_directive = |part: &str| match part.rsplit_once('=') {
-        Some((target, level)) => !target.is_empty() && is_level(level),
-        None => is_level(part),
-    };
-    if !text.split(',').all(is_directive) {
-        return Err(EXPECTED);
-    }
-    EnvFilter::try_new(text).map_err(|_: ParseError| EXPECTED)
-}
 
 /// Installs the log for the whole process.
 ///
@@ -123,34 +101,4 @@ impl LogHandle {
 
 fn filter(config: &LogConfig) -> anyhow::Result<EnvFilter> {
     parse_directives(&config.directives).map_err(anyhow::Error::msg)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_and_directives_are_accepted_and_misspelt_levels_are_not() {
-        for text in [
-            "info",
-            "WARN",
-            "off",
-            "info,lagwatch::kafka=debug",
-            "warn,lagwatch=trace",
-        ] {
-            assert!(parse_directives(text).is_ok(), "{text}");
-        }
-        for text in [
-            "",
-            "loud",
-            "inof",
-            "info,lagwatch",
-            "info, warn",
-            "lagwatch=loud",
-            "=info",
-            "info,",
-        ] {
-            assert!(parse_directives(text).is_err(), "{text}");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use tracing::{info, warn};
 
-use super::config::{Config, Sources};
+use super::config::{Config, ConfigSources};
 use super::consumer::{OnFailure, Ready};
 use super::logging::LogHandle;
 use super::service::{Prepared, Service};
@@ -16,7 +16,7 @@ use super::signals::{Signals, Wish};
 /// Something cannot be opened (nothing was started then), or did not end well.
 pub async fn serve(
     config: Config,
-    sources: &Sources,
+    sources: &ConfigSources,
     log: &LogHandle,
     signals: &mut Signals,
 ) -> anyhow::Result<()> {
@@ -54,7 +54,7 @@ pub async fn serve(
 /// Reads the configuration again and applies what can be applied; returns what is in force afterwards.
 async fn reload(
     current: Config,
-    sources: &Sources,
+    sources: &ConfigSources,
     log: &LogHandle,
     service: &mut Service,
 ) -> Config {
@@ -69,7 +69,7 @@ async fn reload(
 
 async fn try_reload(
     current: &Config,
-    sources: &Sources,
+    sources: &ConfigSources,
     log: &LogHandle,
     service: &mut Service,
 ) -> anyhow::Result<Config> {

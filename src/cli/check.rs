@@ -7,7 +7,7 @@ use super::args::{ClusterArgs, FileArgs, LogArgs, scalar};
 use super::exit::Outcome;
 use super::print::print;
 use crate::app::check::{Finding, Verdict, check};
-use crate::app::config::{Config, Overrides, Sources};
+use crate::app::config::{Config, ConfigSources, Overrides};
 use crate::app::describe::escape;
 use crate::app::logging;
 
@@ -34,7 +34,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
-    let sources = Sources {
+    let sources = ConfigSources {
         overrides: Overrides {
             only_cluster: args.file.only_cluster(),
             cluster: args.cluster.over(),

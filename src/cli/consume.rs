@@ -11,7 +11,7 @@ use super::exit::Outcome;
 use crate::app::config::schema::{
     AuditLogFile, BackoffFile, CommitFile, CommitMode, ConsumerFile, OffsetReset, Preset, Strategy,
 };
-use crate::app::config::{Overrides, Setting, Sources, TaskChoice};
+use crate::app::config::{ConfigSources, Overrides, Setting, TaskChoice};
 use crate::app::consume::consume;
 use crate::app::logging;
 use crate::app::signals::Signals;
@@ -101,7 +101,7 @@ pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
     let only_cluster = file.only_cluster();
     // There is nothing to scrape unless it is asked for: several consumers on one machine must not fight for a port.
     let serves = web.is_asked_for();
-    let sources = Sources {
+    let sources = ConfigSources {
         file: file.config,
         overrides: Overrides {
             only_cluster,

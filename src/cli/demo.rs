@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::args::{LogArgs, RealClusterArgs, scalar};
 use super::exit::Outcome;
 use super::print::print;
-use crate::app::config::{ListenAddress, NoAddress, Overrides, Sources};
+use crate::app::config::{ConfigSources, ListenAddress, NoAddress, Overrides};
 use crate::app::demo::{Demo, Place, Port};
 use crate::app::logging;
 use crate::app::signals::Signals;
@@ -48,7 +48,7 @@ pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
     } = args;
     let over = cluster.over();
     let is_real = over.is_some();
-    let sources = Sources {
+    let sources = ConfigSources {
         file: None,
         overrides: Overrides {
             cluster: over.unwrap_or_default(),

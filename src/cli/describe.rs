@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use super::args::{ClusterArgs, FileArgs, LogArgs, scalar};
 use super::exit::Outcome;
 use super::print::print;
-use crate::app::config::{Overrides, Sources};
+use crate::app::config::{ConfigSources, Overrides};
 use crate::app::describe::{Describer, Description, Detail, Selection, escape};
 use crate::app::logging;
 use crate::app::signals::Signals;
@@ -62,7 +62,7 @@ enum Output {
 
 /// Runs the command.
 pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
-    let sources = Sources {
+    let sources = ConfigSources {
         file: args.file.config.clone(),
         overrides: Overrides {
             only_cluster: args.file.only_cluster(),

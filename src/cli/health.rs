@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::args::{FileArgs, LogArgs, WebArgs, scalar};
 use super::exit::Outcome;
 use super::print::print;
-use crate::app::config::{Overrides, Sources};
+use crate::app::config::{ConfigSources, Overrides};
 use crate::app::health::ask;
 
 const AFTER_HELP: &str = "\
@@ -30,7 +30,7 @@ pub(super) struct Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
     let Args { timeout, file, web } = args;
-    let sources = Sources {
+    let sources = ConfigSources {
         file: file.config,
         overrides: Overrides {
             web: web.over(),

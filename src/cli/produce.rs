@@ -8,7 +8,7 @@ use tokio::io::{BufReader, stdin};
 use super::args::{ClusterArgs, FileArgs, LogArgs};
 use super::exit::Outcome;
 use super::print::print;
-use crate::app::config::{Overrides, Sources};
+use crate::app::config::{ConfigSources, Overrides};
 use crate::app::logging;
 use crate::app::produce::{Pace, ProduceConfig, ProduceSummary, Source, produce};
 use crate::app::signals::Signals;
@@ -43,7 +43,7 @@ pub(super) struct Args {
 
 /// Runs the command.
 pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
-    let sources = Sources {
+    let sources = ConfigSources {
         overrides: Overrides {
             only_cluster: args.file.only_cluster(),
             cluster: args.cluster.over(),

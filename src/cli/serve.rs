@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::args::{ClusterArgs, FileArgs, LogArgs, WatchArgs, WebArgs};
 use super::exit::Outcome;
-use crate::app::config::{Overrides, Sources};
+use crate::app::config::{ConfigSources, Overrides};
 use crate::app::logging;
 use crate::app::serve::serve;
 use crate::app::signals::Signals;
@@ -39,7 +39,7 @@ pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
     let only_cluster = file.only_cluster();
     let mut over = cluster.over();
     watch.lay_over(&mut over);
-    let sources = Sources {
+    let sources = ConfigSources {
         file: file.config,
         overrides: Overrides {
             only_cluster,

@@ -1,176 +1,185 @@
-//! The `consumer` section: the task consumer's settings, checked.
+//! The `consumer` section, checked: the task consumer's settings.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use super::connection;
 use super::error::ConfigError;
-use super::resolve::Resolver;
 use super::schema::{BackoffFile, CommitFile, ConsumerFile, Strategy};
-use super::secret;
 use super::setting::Setting;
+use super::validate::{Validator, value_or};
 use crate::kafka::Connection;
 use crate::lag::{GroupId, TopicName};
 use crate::task::{Backoff, CommitMode, CommitStrategy, TaskConfig};
 
-impl Resolver<'_> {
-    /// Returns what the task consumer of `cluster` is told.
-    pub(super) fn task(
-        &self,
-        file: ConsumerFile,
-        cluster: &Connection,
-    ) -> Result<TaskConfig, ConfigError> {
-        let properties = self.task_properties(&file.kafka_properties, cluster)?;
-        let defaults = file
-            .preset
-            .as_ref()
-            .map_or_else(TaskConfig::default, |preset| {
-                TaskConfig::preset(preset.value)
-            });
-        let mut topics = Vec::new();
-        for topic in &file.topics {
-            topics.push(TopicName::from(self.name("topics", topic)?));
-        }
-        if topics.is_empty() {
-            topics = defaults.topics;
-        }
-        let group = match &file.group {
-            Some(group) => GroupId::from(self.name("group", group)?),
-            None => defaults.group,
-        };
-        let dead_letter_topic = match &file.dead_letter_topic {
-            Some(setting) => {
-                let topic = TopicName::from(self.name("dead-letter-topic", setting)?);
-                if topics.contains(&topic) {
-                    let problem = format!(
-                        "`dead-letter-topic` `{topic}` is consumed itself: a dead letter would come back for ever"
-                    );
-                    return Err(self.error(&setting.origin, problem));
-                }
-                topic
-            }
-            None => defaults.dead_letter_topic,
-        };
-        Ok(TaskConfig {
-            topics,
-            group,
-            auto_offset_reset: file
-                .auto_offset_reset
-                .map_or(defaults.auto_offset_reset, |setting| setting.value),
-            commit: self.commit(file.commit, defaults.commit)?,
-            max_attempts: file
-                .max_attempts
-                .map_or(defaults.max_attempts, |setting| setting.value),
-            backoff: self.backoff(&file.backoff, defaults.backoff)?,
-            dead_letter_topic,
-            audit_log: file
-                .audit_log
-                .path
-                .map_or(defaults.audit_log, |setting| setting.value.into()),
-            processing_delay: file
-                .processing_delay
-                .map_or(defaults.processing_delay, |setting| setting.value),
-            grace_period: self
-                .positive("grace-period", file.grace_period.as_ref())?
-                .unwrap_or(defaults.grace_period),
-            client_id: file
-                .client_id
-                .map_or(defaults.client_id, |setting| setting.value),
-            properties,
-            ..TaskConfig::default()
-        })
-    }
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+const DEFAULT_RECORDS: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not zero");
 
-    /// Returns the consumer's own properties, which are valid together with those of its cluster.
-    fn task_properties(
-        &self,
-        own: &BTreeMap<String, Setting<String>>,
-        cluster: &Connection,
-    ) -> Result<BTreeMap<String, String>, ConfigError> {
-        let properties = secret::read_files(self, own)?;
-        let mut together = cluster.clone();
-        together.properties.extend(properties.clone());
-        match together.validate() {
-            Ok(()) => Ok(properties),
-            Err(error) => Err(self.connection_error(None, &error, &[], own)),
-        }
-    }
+/// The task consumer and the connection it uses.
+#[derive(Clone, Debug)]
+pub struct TaskConsumerConfig {
+    /// The index of its cluster.
+    pub cluster: usize,
+    /// Where that cluster is.
+    pub connection: Connection,
+    /// Its own settings.
+    pub task: TaskConfig,
+}
 
-    fn commit(
-        &self,
-        file: CommitFile,
-        default: CommitStrategy,
-    ) -> Result<CommitStrategy, ConfigError> {
-        let CommitFile {
-            strategy,
-            records,
-            interval,
-            mode,
-        } = file;
-        let strategy = strategy.map_or(strategy_of(default), |setting| setting.value);
-        let is_batch = strategy == Strategy::PerBatch;
-        if !is_batch {
-            self.only_for_batches("records", records.as_ref())?;
-            self.only_for_batches("mode", mode.as_ref())?;
-        }
-        if let (Strategy::PerMessage, Some(setting)) = (strategy, &interval) {
-            let problem = "`commit.interval` says nothing for strategy `per-message`, which commits each record at once";
-            return Err(self.error(&setting.origin, problem));
-        }
-        let interval = self.positive("commit.interval", interval.as_ref())?;
-        Ok(match strategy {
-            Strategy::PerMessage => CommitStrategy::PerMessage,
-            Strategy::Auto => CommitStrategy::Auto {
-                interval: interval.unwrap_or(DEFAULT_INTERVAL),
-            },
-            Strategy::AutoStore => CommitStrategy::AutoStore {
-                interval: interval.unwrap_or(DEFAULT_INTERVAL),
-            },
-            Strategy::PerBatch => CommitStrategy::PerBatch {
-                records: records.map_or(DEFAULT_RECORDS, |setting| setting.value),
-                interval: interval.unwrap_or(DEFAULT_INTERVAL),
-                mode: mode.map_or(CommitMode::Async, |setting| setting.value),
-            },
-        })
-    }
-
-    fn only_for_batches<T>(
-        &self,
-        key: &str,
-        setting: Option<&Setting<T>>,
-    ) -> Result<(), ConfigError> {
-        match setting {
-            None => Ok(()),
-            Some(setting) => Err(self.error(
-                &setting.origin,
-                format!("`commit.{key}` is for strategy `per-batch` alone"),
-            )),
-        }
-    }
-
-    fn backoff(&self, file: &BackoffFile, default: Backoff) -> Result<Backoff, ConfigError> {
-        let initial = self
-            .positive("backoff.initial", file.initial.as_ref())?
-            .unwrap_or(default.initial);
-        let max = self
-            .positive("backoff.max", file.max.as_ref())?
-            .unwrap_or(default.max.max(initial));
-        match &file.max {
-            Some(setting) if max < initial => {
-                let problem = format!(
-                    "`backoff.max` ({}) is shorter than `backoff.initial` ({})",
-                    humantime::format_duration(max),
-                    humantime::format_duration(initial),
-                );
-                Err(self.error(&setting.origin, problem))
-            }
-            _ => Ok(Backoff { initial, max }),
-        }
+impl PartialEq for TaskConsumerConfig {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            cluster,
+            connection,
+            task,
+        } = self;
+        // A handler cannot be compared, and a configuration has none; `Debug` shows every other field.
+        *cluster == other.cluster
+            && *connection == other.connection
+            && task.properties == other.task.properties
+            && format!("{task:?}") == format!("{:?}", other.task)
     }
 }
 
-const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
-const DEFAULT_RECORDS: NonZeroUsize = NonZeroUsize::new(500).expect("500 is not zero");
+/// Returns the settings of the task consumer of the cluster at `connection`.
+pub(super) fn resolve(
+    validator: &Validator<'_>,
+    file: &ConsumerFile,
+    connection: &Connection,
+) -> Result<TaskConfig, ConfigError> {
+    let properties = connection::resolve_own(validator, &file.kafka_properties, connection)?;
+    let defaults = match &file.preset {
+        Some(preset) => TaskConfig::preset(preset.value),
+        None => TaskConfig::default(),
+    };
+    let topics = topics(validator, &file.topics, defaults.topics)?;
+    let group = match &file.group {
+        Some(group) => GroupId::from(validator.name("group", group)?),
+        None => defaults.group,
+    };
+    let dead_letter_topic = match &file.dead_letter_topic {
+        Some(setting) => dead_letter_topic(validator, setting, &topics)?,
+        None => defaults.dead_letter_topic,
+    };
+    Ok(TaskConfig {
+        topics,
+        group,
+        auto_offset_reset: value_or(file.auto_offset_reset.as_ref(), defaults.auto_offset_reset),
+        commit: commit(validator, &file.commit, defaults.commit)?,
+        max_attempts: value_or(file.max_attempts.as_ref(), defaults.max_attempts),
+        backoff: backoff(validator, &file.backoff, defaults.backoff)?,
+        dead_letter_topic,
+        audit_log: match &file.audit_log.path {
+            Some(path) => path.value.clone().into(),
+            None => defaults.audit_log,
+        },
+        processing_delay: value_or(file.processing_delay.as_ref(), defaults.processing_delay),
+        grace_period: validator.positive_or(
+            "grace-period",
+            file.grace_period.as_ref(),
+            defaults.grace_period,
+        )?,
+        client_id: value_or(file.client_id.as_ref(), defaults.client_id),
+        properties,
+        ..TaskConfig::default()
+    })
+}
+
+fn topics(
+    validator: &Validator<'_>,
+    topics: &[Setting<String>],
+    defaults: Vec<TopicName>,
+) -> Result<Vec<TopicName>, ConfigError> {
+    if topics.is_empty() {
+        return Ok(defaults);
+    }
+    let checked = topics.iter().map(|topic| validator.name("topics", topic));
+    checked.map(|name| name.map(TopicName::from)).collect()
+}
+
+fn dead_letter_topic(
+    validator: &Validator<'_>,
+    setting: &Setting<String>,
+    consumed: &[TopicName],
+) -> Result<TopicName, ConfigError> {
+    let topic = TopicName::from(validator.name("dead-letter-topic", setting)?);
+    if consumed.contains(&topic) {
+        let problem = format!(
+            "`dead-letter-topic` `{topic}` is consumed itself: a dead letter would come back for ever"
+        );
+        return Err(validator.error(&setting.origin, problem));
+    }
+    Ok(topic)
+}
+
+fn commit(
+    validator: &Validator<'_>,
+    file: &CommitFile,
+    default: CommitStrategy,
+) -> Result<CommitStrategy, ConfigError> {
+    let CommitFile {
+        strategy,
+        records,
+        interval,
+        mode,
+    } = file;
+    let strategy = value_or(strategy.as_ref(), strategy_of(default));
+    if strategy != Strategy::PerBatch {
+        only_for_batches(validator, "records", records.as_ref())?;
+        only_for_batches(validator, "mode", mode.as_ref())?;
+    }
+    if let (Strategy::PerMessage, Some(setting)) = (strategy, interval) {
+        let problem = "`commit.interval` says nothing for strategy `per-message`, which commits each record at once";
+        return Err(validator.error(&setting.origin, problem));
+    }
+    let interval = validator.positive_or("commit.interval", interval.as_ref(), DEFAULT_INTERVAL)?;
+    Ok(match strategy {
+        Strategy::PerMessage => CommitStrategy::PerMessage,
+        Strategy::Auto => CommitStrategy::Auto { interval },
+        Strategy::AutoStore => CommitStrategy::AutoStore { interval },
+        Strategy::PerBatch => CommitStrategy::PerBatch {
+            records: value_or(records.as_ref(), DEFAULT_RECORDS),
+            interval,
+            mode: value_or(mode.as_ref(), CommitMode::Async),
+        },
+    })
+}
+
+fn only_for_batches<T>(
+    validator: &Validator<'_>,
+    key: &str,
+    setting: Option<&Setting<T>>,
+) -> Result<(), ConfigError> {
+    match setting {
+        None => Ok(()),
+        Some(setting) => Err(validator.error(
+            &setting.origin,
+            format!("`commit.{key}` is for strategy `per-batch` alone"),
+        )),
+    }
+}
+
+fn backoff(
+    validator: &Validator<'_>,
+    file: &BackoffFile,
+    default: Backoff,
+) -> Result<Backoff, ConfigError> {
+    let initial =
+        validator.positive_or("backoff.initial", file.initial.as_ref(), default.initial)?;
+    let longest = default.max.max(initial);
+    let max = validator.positive_or("backoff.max", file.max.as_ref(), longest)?;
+    match &file.max {
+        Some(setting) if max < initial => {
+            let problem = format!(
+                "`backoff.max` ({}) is shorter than `backoff.initial` ({})",
+                humantime::format_duration(max),
+                humantime::format_duration(initial),
+            );
+            Err(validator.error(&setting.origin, problem))
+        }
+        _ => Ok(Backoff { initial, max }),
+    }
+}
 
 fn strategy_of(commit: CommitStrategy) -> Strategy {
     match commit {

@@ -4,37 +4,43 @@
 //! comes of both: typed, checked across keys, ready to be wired. Nothing here opens a connection, a port or a database.
 
 mod address;
+mod cluster;
 mod clusters;
+mod connection;
 mod consumer;
 mod error;
 mod interpolate;
+mod log;
 mod overlay;
-mod resolve;
 pub mod schema;
 mod secret;
+mod selection;
 mod setting;
 mod shard;
+mod validate;
+mod web;
 
 pub use address::{ListenAddress, NoAddress};
+pub use cluster::ClusterConfig;
+pub use consumer::TaskConsumerConfig;
 pub use error::{ConfigError, environment_name};
+pub use log::{LogConfig, parse_directives};
 pub use schema::{LogFormat, Mode};
 pub use setting::{Origin, Scalar, Setting, nearest};
 pub use shard::Sharding;
+pub use web::WebSettings;
 
 use std::path::{Path, PathBuf};
 
 use self::overlay::Overlay;
-use self::resolve::Resolver;
-use self::schema::{ClusterFile, ConsumerFile, File, LogFile, WebFile};
+use self::schema::{ClusterFile, ConfigFile, ConsumerFile, LogFile, WebFile};
+use self::validate::Validator;
 use crate::collect::PollConfig;
-use crate::http::WebConfig;
-use crate::kafka::Connection;
-use crate::lag::ClusterName;
 use crate::task::TaskConfig;
 
 /// Where settings come from, in the order of growing importance. Loaded again on SIGHUP.
 #[derive(Default)]
-pub struct Sources {
+pub struct ConfigSources {
     /// The file; nothing: defaults alone.
     pub file: Option<PathBuf>,
     /// Flags, and the environment variables that stand for them.
@@ -72,56 +78,14 @@ pub struct Config {
     /// The clusters, in the order of the file; at least one.
     pub clusters: Vec<ClusterConfig>,
     /// The task consumer.
-    pub consumer: Option<ConsumerConfig>,
+    pub consumer: Option<TaskConsumerConfig>,
     /// The HTTP server.
     pub web: WebSettings,
     /// The log.
     pub log: LogConfig,
 }
 
-/// One cluster: how to connect and what to collect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClusterConfig {
-    /// Where it is.
-    pub connection: Connection,
-    /// What its poller is told; holds its name.
-    pub poll: PollConfig,
-    /// How replicas share it.
-    pub sharding: Sharding,
-}
-
-/// The task consumer and the connection it uses.
-#[derive(Clone, Debug)]
-pub struct ConsumerConfig {
-    /// The index of its cluster.
-    pub cluster: usize,
-    /// Where that cluster is.
-    pub connection: Connection,
-    /// What it is told.
-    pub task: TaskConfig,
-}
-
-/// The HTTP server's settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WebSettings {
-    /// Where it listens.
-    pub listen_address: ListenAddress,
-    /// The path of the metrics.
-    pub telemetry_path: String,
-    /// The web configuration file; nothing: plain HTTP for everybody.
-    pub config_file: Option<PathBuf>,
-}
-
-/// The log's settings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogConfig {
-    /// A level or directives, checked.
-    pub directives: String,
-    /// The form of a line.
-    pub format: LogFormat,
-}
-
-impl Sources {
+impl ConfigSources {
     /// Reads the file, lays the overrides over it and checks the whole.
     ///
     /// # Errors
@@ -130,7 +94,7 @@ impl Sources {
     pub fn load(&self) -> Result<Config, ConfigError> {
         let file = match &self.file {
             Some(path) => read(path)?,
-            None => File::default(),
+            None => ConfigFile::default(),
         };
         let path = self.file.as_deref().unwrap_or(Path::new(""));
         resolve(path, file, self.overrides.clone())
@@ -148,7 +112,7 @@ impl Sources {
         };
         web.overlay(self.overrides.web.clone());
         let path = self.file.as_deref().unwrap_or(Path::new(""));
-        Resolver { path }.web(web)
+        web::resolve(&Validator { path }, web)
     }
 
     /// Checks the settings of the log alone, for a command that needs no cluster.
@@ -157,44 +121,8 @@ impl Sources {
     ///
     /// What is wrong with them, in one line.
     pub fn load_log(&self) -> Result<LogConfig, ConfigError> {
-        let resolver = Resolver {
-            path: Path::new(""),
-        };
-        resolver.log(self.overrides.log.clone())
-    }
-}
-
-impl PartialEq for ConsumerConfig {
-    fn eq(&self, other: &Self) -> bool {
-        let Self {
-            cluster,
-            connection,
-            task,
-        } = self;
-        // A handler cannot be compared, and a configuration has none; `Debug` shows every other field.
-        *cluster == other.cluster
-            && *connection == other.connection
-            && task.properties == other.task.properties
-            && format!("{task:?}") == format!("{:?}", other.task)
-    }
-}
-
-impl ClusterConfig {
-    /// Returns the cluster's name, where it has one.
-    pub fn name(&self) -> Option<&ClusterName> {
-        self.poll.cluster.as_ref()
-    }
-}
-
-impl WebSettings {
-    /// Reads the web configuration file, for whoever serves; others may not be allowed to.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read, or says something that cannot be used.
-    pub fn read_config_file(&self) -> Result<Option<WebConfig>, ConfigError> {
-        let read = self.config_file.as_deref().map(WebConfig::load);
-        Ok(read.transpose()?)
+        let path = Path::new("");
+        log::resolve(&Validator { path }, &self.overrides.log)
     }
 }
 
@@ -215,73 +143,94 @@ impl Config {
     }
 }
 
-fn resolve(path: &Path, file: File, overrides: Overrides) -> Result<Config, ConfigError> {
-    let resolver = Resolver { path };
-    let File {
-        clusters,
-        mut consumer,
-        mut web,
-        mut log,
-    } = file;
-    web.overlay(overrides.web);
-    log.overlay(overrides.log);
-    if let TaskChoice::Always(over) = overrides.task {
-        consumer.get_or_insert_default().overlay(*over);
-    }
-    let clusters = resolver.chosen(clusters, overrides.only_cluster.as_ref())?;
-    let clusters = resolver.overridden(clusters, overrides.cluster)?;
-    resolver.check_names(&clusters)?;
-    let consumed = match &consumer {
-        Some(consumer) => resolver.consumed(&clusters, consumer.cluster.as_ref())?,
-        None => 0,
-    };
-    let tells_groups = clusters
-        .get(consumed)
-        .is_some_and(|file| file.groups.is_some());
-    let tells_topics = clusters
-        .get(consumed)
-        .is_some_and(|file| file.topics.is_some());
-    let mut clusters = clusters
-        .into_iter()
-        .map(|cluster| resolver.cluster(cluster))
-        .collect::<Result<Vec<_>, _>>()?;
+fn resolve(path: &Path, file: ConfigFile, overrides: Overrides) -> Result<Config, ConfigError> {
+    let validator = Validator { path };
+    let ConfigFile {
+        clusters: files,
+        consumer,
+        web,
+        log,
+    } = overridden(&validator, file, overrides)?;
     let consumer = match consumer {
         Some(consumer) => {
-            let connection = clusters[consumed].connection.clone();
-            Some(ConsumerConfig {
-                cluster: consumed,
-                task: resolver.task(consumer, &connection)?,
+            let cluster = consumer.cluster.as_ref();
+            Some((clusters::consumed(&validator, &files, cluster)?, consumer))
+        }
+        None => None,
+    };
+    let clusters = files.iter().map(|file| cluster::resolve(&validator, file));
+    let mut clusters = clusters.collect::<Result<Vec<_>, _>>()?;
+    let consumer = match consumer {
+        Some((index, file)) => {
+            let connection = clusters[index].connection.clone();
+            let task = consumer::resolve(&validator, &file, &connection)?;
+            check_shard_group(&clusters[index], &task)?;
+            watch_own_group(&mut clusters[index].poll, &files[index], &task);
+            Some(TaskConsumerConfig {
+                cluster: index,
                 connection,
+                task,
             })
         }
         None => None,
     };
-    if let Some(ConsumerConfig { cluster, task, .. }) = &consumer {
-        if clusters[*cluster].sharding == Sharding::Group(task.group.clone()) {
-            let problem = format!(
-                "`shard.group` is the consumer's own group `{}`: the replicas need one of their own",
-                task.group
-            );
-            return Err(ConfigError::Whole(problem));
-        }
-        // Least privilege: a sidecar that is told nothing else reads its own group and topics, and lists nothing.
-        let poll = &mut clusters[*cluster].poll;
-        if !tells_groups {
-            poll.group_names = vec![task.group.clone()];
-        }
-        if !tells_groups && !tells_topics {
-            poll.topic_names.clone_from(&task.topics);
-        }
-    }
     Ok(Config {
         clusters,
         consumer,
-        web: resolver.web(web)?,
-        log: resolver.log(log)?,
+        web: web::resolve(&validator, web)?,
+        log: log::resolve(&validator, &log)?,
     })
 }
 
-fn read(path: &Path) -> Result<File, ConfigError> {
+/// Returns the file with the overrides laid over it and the clusters that are used: at least one, no two of a name.
+fn overridden(
+    validator: &Validator<'_>,
+    mut file: ConfigFile,
+    overrides: Overrides,
+) -> Result<ConfigFile, ConfigError> {
+    let Overrides {
+        only_cluster,
+        cluster,
+        task,
+        web,
+        log,
+    } = overrides;
+    file.web.overlay(web);
+    file.log.overlay(log);
+    if let TaskChoice::Always(over) = task {
+        file.consumer.get_or_insert_default().overlay(*over);
+    }
+    file.clusters = clusters::chosen(validator, file.clusters, only_cluster.as_ref())?;
+    file.clusters = clusters::overridden(validator, file.clusters, cluster)?;
+    clusters::check_names(validator, &file.clusters)?;
+    Ok(file)
+}
+
+fn check_shard_group(cluster: &ClusterConfig, task: &TaskConfig) -> Result<(), ConfigError> {
+    if cluster.sharding != Sharding::Group(task.group.clone()) {
+        return Ok(());
+    }
+    let problem = format!(
+        "`shard.group` is the consumer's own group `{}`: the replicas need one of their own",
+        task.group
+    );
+    Err(ConfigError::Whole(problem))
+}
+
+/// Narrows what is collected to the consumer's own group and topics, as far as the file says nothing else.
+///
+/// Least privilege: a sidecar then lists nothing.
+fn watch_own_group(poll: &mut PollConfig, file: &ClusterFile, task: &TaskConfig) {
+    if file.groups.is_some() {
+        return;
+    }
+    poll.group_names = vec![task.group.clone()];
+    if file.topics.is_none() {
+        poll.topic_names.clone_from(&task.topics);
+    }
+}
+
+fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
         path: path.display().to_string(),
         source,
@@ -289,14 +238,14 @@ fn read(path: &Path) -> Result<File, ConfigError> {
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
+fn parse(path: &Path, text: &str) -> Result<ConfigFile, ConfigError> {
     // A file of comments alone is a file in which every key is left out.
     let is_empty = text
         .lines()
         .map(str::trim)
         .all(|line| line.is_empty() || line.starts_with('#'));
     if is_empty {
-        return Ok(File::default());
+        return Ok(ConfigFile::default());
     }
     serde_saphyr::from_str(text).map_err(|error| ConfigError::from_yaml(path, &error))
 }

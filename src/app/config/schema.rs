@@ -20,7 +20,7 @@ use crate::snapshot::{AbandonedPolicy, Granularity, OwnerInfo};
 /// The whole file.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct File {
+pub struct ConfigFile {
     /// The clusters to watch.
     pub clusters: Vec<ClusterFile>,
     /// The task consumer, side by side with the pollers.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::error::ConfigError;
-use super::resolve::Resolver;
 use super::setting::Setting;
+use super::validate::Validator;
 
 const SUFFIX: &str = "_file";
 
@@ -16,7 +16,7 @@ pub(super) fn file_key(property: &str) -> String {
 
 /// Returns the properties with every `NAME_file` replaced by `NAME` and the file's text, without the line break at its end.
 pub(super) fn read_files(
-    resolver: &Resolver<'_>,
+    validator: &Validator<'_>,
     properties: &BTreeMap<String, Setting<String>>,
 ) -> Result<BTreeMap<String, String>, ConfigError> {
     let mut read = BTreeMap::new();
@@ -27,10 +27,10 @@ pub(super) fn read_files(
         };
         if properties.contains_key(name) {
             let problem = format!("both `{name}` and `{key}` are given");
-            return Err(resolver.error(origin, problem));
+            return Err(validator.error(origin, problem));
         }
         let text = fs::read_to_string(value).map_err(|error| {
-            resolver.error(origin, format!("reading `{key}` from `{value}`: {error}"))
+            validator.error(origin, format!("reading `{key}` from `{value}`: {error}"))
         })?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);

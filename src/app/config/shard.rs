@@ -1,9 +1,9 @@
 //! `shard`: how replicas share a cluster, checked.
 
 use super::error::ConfigError;
-use super::resolve::Resolver;
 use super::schema::ShardFile;
 use super::setting::{Origin, Setting};
+use super::validate::Validator;
 use crate::lag::{GroupId, PartitionId, Share};
 
 /// How replicas share a cluster.
@@ -18,56 +18,56 @@ pub enum Sharding {
     Fixed(Share),
 }
 
-impl Resolver<'_> {
-    /// Returns how the replicas share a cluster.
-    pub(super) fn sharding(&self, file: Option<ShardFile>) -> Result<Sharding, ConfigError> {
-        let Some(ShardFile {
-            group,
-            index,
-            count,
-        }) = file
-        else {
-            return Ok(Sharding::Off);
-        };
-        match (group, index, count) {
-            (None, None, None) => Ok(Sharding::Off),
-            (Some(group), None, None) => {
-                Ok(Sharding::Group(self.name("shard.group", &group)?.into()))
-            }
-            (None, Some(index), Some(count)) => self.fixed(&index, count.value.get()),
-            (Some(_), Some(Setting { origin, .. }), _) => Err(self.both(&origin, "index")),
-            (Some(_), None, Some(Setting { origin, .. })) => Err(self.both(&origin, "count")),
-            (None, Some(Setting { origin, .. }), None) => {
-                Err(self.alone(&origin, "index", "count"))
-            }
-            (None, None, Some(Setting { origin, .. })) => {
-                Err(self.alone(&origin, "count", "index"))
-            }
-        }
-    }
-
-    fn fixed(&self, index: &Setting<u32>, count: u32) -> Result<Sharding, ConfigError> {
-        let Setting { value, origin } = index;
-        let number = i32::try_from(*value).ok().filter(|_| *value < count);
-        let Some(number) = number else {
-            let problem = format!(
-                "`shard.index` is {value}, and with `shard.count` {count} it goes from 0 to {}",
-                count - 1
-            );
-            return Err(self.error(origin, problem));
-        };
-        let count = usize::try_from(count).expect("32 bits fit");
-        Ok(Sharding::Fixed(Share::fixed(PartitionId(number), count)))
-    }
-
-    fn both(&self, origin: &Origin, key: &str) -> ConfigError {
+/// Returns how the replicas share a cluster.
+pub(super) fn resolve(
+    validator: &Validator<'_>,
+    file: Option<&ShardFile>,
+) -> Result<Sharding, ConfigError> {
+    let Some(ShardFile {
+        group,
+        index,
+        count,
+    }) = file
+    else {
+        return Ok(Sharding::Off);
+    };
+    let both = |origin: &Origin, key: &str| {
         let problem = format!(
             "`shard` has both `group` and `{key}`: Kafka shares out what a group's members collect"
         );
-        self.error(origin, problem)
+        Err(validator.error(origin, problem))
+    };
+    let alone = |origin: &Origin, given: &str, missing: &str| {
+        let problem = format!("`shard` has `{given}` but no `{missing}`");
+        Err(validator.error(origin, problem))
+    };
+    match (group, index, count) {
+        (None, None, None) => Ok(Sharding::Off),
+        (Some(group), None, None) => Ok(Sharding::Group(
+            validator.name("shard.group", group)?.into(),
+        )),
+        (None, Some(index), Some(count)) => fixed(validator, index, count.value.get()),
+        (Some(_), Some(index), _) => both(&index.origin, "index"),
+        (Some(_), None, Some(count)) => both(&count.origin, "count"),
+        (None, Some(index), None) => alone(&index.origin, "index", "count"),
+        (None, None, Some(count)) => alone(&count.origin, "count", "index"),
     }
+}
 
-    fn alone(&self, origin: &Origin, given: &str, missing: &str) -> ConfigError {
-        self.error(origin, format!("`shard` has `{given}` but no `{missing}`"))
-    }
+fn fixed(
+    validator: &Validator<'_>,
+    index: &Setting<u32>,
+    count: u32,
+) -> Result<Sharding, ConfigError> {
+    let Setting { value, origin } = index;
+    let number = i32::try_from(*value).ok().filter(|_| *value < count);
+    let Some(number) = number else {
+        let problem = format!(
+            "`shard.index` is {value}, and with `shard.count` {count} it goes from 0 to {}",
+            count - 1
+        );
+        return Err(validator.error(origin, problem));
+    };
+    let count = usize::try_from(count).expect("32 bits fit");
+    Ok(Sharding::Fixed(Share::fixed(PartitionId(number), count)))
 }

@@ -21,7 +21,7 @@ use tracing::{Instrument, info, info_span};
 use self::handler::Warehouse;
 use self::scratch::Scratch;
 use self::script::Act;
-use super::config::{ClusterConfig, ConsumerConfig, ListenAddress, Sharding, WebSettings};
+use super::config::{ClusterConfig, ListenAddress, Sharding, TaskConsumerConfig, WebSettings};
 use super::consumer::{OnFailure, Ready};
 use super::listen;
 use super::service::{Prepared, Service};
@@ -288,7 +288,7 @@ impl Ensemble {
         task: TaskConfig,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
-        let config = ConsumerConfig {
+        let config = TaskConsumerConfig {
             cluster: 0,
             connection: self.connection.clone(),
             task: TaskConfig {
