@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::args::{ClusterArgs, FileArgs, LogArgs, scalar};
 use super::exit::Outcome;
 use super::print::print;
-use crate::app::check::{Finding, Verdict, check};
+use crate::app::check::{CheckResult, CheckStatus, check};
 use crate::app::config::{Config, ConfigSources, Overrides};
 use crate::app::describe::escape;
 use crate::app::logging;
@@ -46,19 +46,19 @@ pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
     let config = sources.load()?;
     config.web.read_config_file()?;
     logging::install(&config.log)?;
-    print(&line(Verdict::Good, &summary(&config)))?;
+    print(&line(CheckStatus::Good, &summary(&config)))?;
     if args.config_only {
         return Ok(ExitCode::SUCCESS);
     }
-    let findings = check(&config, args.timeout).await?;
-    for Finding { verdict, text } in &findings {
-        print(&line(*verdict, text))?;
+    let results = check(&config, args.timeout).await?;
+    for CheckResult { status, text } in &results {
+        print(&line(*status, text))?;
     }
-    let worst = findings.iter().map(|finding| finding.verdict).max();
-    Ok(match worst.unwrap_or(Verdict::Good) {
-        Verdict::Good | Verdict::Note => ExitCode::SUCCESS,
-        Verdict::Missing => ExitCode::from(1),
-        Verdict::Unreachable => ExitCode::from(2),
+    let worst = results.iter().map(|result| result.status).max();
+    Ok(match worst.unwrap_or(CheckStatus::Good) {
+        CheckStatus::Good | CheckStatus::Note => ExitCode::SUCCESS,
+        CheckStatus::Missing => ExitCode::from(1),
+        CheckStatus::Unreachable => ExitCode::from(2),
     })
 }
 
@@ -76,6 +76,6 @@ fn summary(config: &Config) -> String {
     }
 }
 
-fn line(verdict: Verdict, text: &str) -> String {
-    format!("{verdict:<11}  {}\n", escape(text))
+fn line(status: CheckStatus, text: &str) -> String {
+    format!("{status:<11}  {}\n", escape(text))
 }
