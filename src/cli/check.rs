@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::args::{ClusterArgs, FileArgs, LogArgs, scalar};
-use super::exit::Outcome;
+use super::exit::CommandResult;
 use super::print::print;
 use crate::app::check::{CheckResult, CheckStatus, check};
 use crate::app::config::{Config, ConfigSources, Overrides};
@@ -19,7 +19,7 @@ Exit code 0: all is well. 1: something is missing. 2: the configuration is wrong
 /// Check a configuration, then connect and tell what its credentials may see
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+pub(super) struct CheckArgs {
     /// Only read the configuration; connect to nothing
     #[arg(long)]
     config_only: bool,
@@ -33,7 +33,7 @@ pub(super) struct Args {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
+pub(super) async fn run(args: CheckArgs, log: &LogArgs) -> CommandResult {
     let sources = ConfigSources {
         overrides: Overrides {
             only_cluster: args.file.only_cluster(),

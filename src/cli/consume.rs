@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::args::{ClusterArgs, FileArgs, LogArgs, WebArgs, flag, scalar};
-use super::exit::Outcome;
+use super::exit::CommandResult;
 use crate::app::config::schema::{
     AuditLogFile, BackoffFile, CommitFile, CommitMode, ConsumerFile, OffsetReset, Preset, Strategy,
 };
@@ -24,7 +24,7 @@ Metrics are served where --web.listen-address is given.";
 /// Consume task-created events: process each one, then commit
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+pub(super) struct ConsumeArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
     #[command(flatten)]
@@ -91,8 +91,8 @@ struct TaskArgs {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
-    let Args {
+pub(super) async fn run(args: ConsumeArgs, log: &LogArgs) -> CommandResult {
+    let ConsumeArgs {
         cluster,
         file,
         task,

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::args::{LogArgs, RealClusterArgs, scalar};
-use super::exit::Outcome;
+use super::exit::CommandResult;
 use super::print::print;
 use crate::app::config::{ConfigSources, ListenAddress, NoAddress, Overrides};
-use crate::app::demo::{Demo, Place, Port};
+use crate::app::demo::{Demo, DemoCluster, Port};
 use crate::app::logging;
 use crate::app::signals::Signals;
 
@@ -19,7 +19,7 @@ topics task-created and task-created.dlq.";
 /// Show everything in one process: a Kafka cluster, a producer, consumers, lag that grows and drains
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+pub(super) struct DemoArgs {
     /// Where to listen [default: :9308, or a free port if that one is taken]
     #[arg(long = "web.listen-address", value_name = "HOST:PORT", value_parser = address, env = "LAGWATCH_WEB_LISTEN_ADDRESS", hide_env = true)]
     listen_address: Option<ListenAddress>,
@@ -39,8 +39,8 @@ pub(super) struct Args {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
-    let Args {
+pub(super) async fn run(args: DemoArgs, log: &LogArgs) -> CommandResult {
+    let DemoArgs {
         cluster,
         listen_address,
         config_file,
@@ -56,12 +56,12 @@ pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
             ..Overrides::default()
         },
     };
-    let (place, log) = if is_real {
+    let (cluster, log) = if is_real {
         let config = sources.load()?;
         let connection = config.only_cluster()?.connection.clone();
-        (Place::Real(connection), config.log)
+        (DemoCluster::Real(connection), config.log)
     } else {
-        (Place::Embedded, sources.load_log()?)
+        (DemoCluster::Embedded, sources.load_log()?)
     };
     logging::install(&log)?;
     let mut signals = Signals::catch()
@@ -69,7 +69,7 @@ pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
         .with_end_after(duration);
     let port = listen_address.map_or(Port::Any, Port::Exactly);
     let demo = Demo::set_up(
-        place,
+        cluster,
         port,
         config_file.filter(|path| !path.as_os_str().is_empty()),
     )

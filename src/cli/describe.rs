@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::args::{ClusterArgs, FileArgs, LogArgs, scalar};
-use super::exit::Outcome;
+use super::exit::CommandResult;
 use super::print::print;
 use crate::app::config::{ConfigSources, Overrides};
-use crate::app::describe::{Describer, Description, Detail, Selection, escape};
+use crate::app::describe::{ColumnSet, DescribeResult, Describer, Selection, escape};
 use crate::app::logging;
 use crate::app::signals::Signals;
 
@@ -26,7 +26,7 @@ const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 /// Print offsets and lag of groups once, like kafka-consumer-groups.sh --describe
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+pub(super) struct DescribeArgs {
     /// The group to describe; can be given several times
     #[arg(long, value_name = "GROUP", required_unless_present = "all_groups")]
     group: Vec<String>,
@@ -61,7 +61,7 @@ enum Output {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
+pub(super) async fn run(args: DescribeArgs, log: &LogArgs) -> CommandResult {
     let sources = ConfigSources {
         file: args.file.config.clone(),
         overrides: Overrides {
@@ -96,33 +96,33 @@ pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
     outcome
 }
 
-/// Whether everything that was asked for could be told.
+/// Whether everything that was asked for could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum Completeness {
     Everything,
     InPart,
 }
 
-impl Args {
-    /// Looks and prints, once or until a signal.
-    async fn describe(&self, describer: &mut Describer, signals: &mut Signals) -> Outcome {
+impl DescribeArgs {
+    /// Describes and prints, once or until a signal.
+    async fn describe(&self, describer: &mut Describer, signals: &mut Signals) -> CommandResult {
         loop {
             let described = tokio::select! {
                 described = describer.describe() => described,
                 () = signals.end() => return Ok(ExitCode::SUCCESS),
             };
-            let told = match (described, self.watch) {
-                (Ok(description), _) => self.tell(&description)?,
+            let completeness = match (described, self.watch) {
+                (Ok(description), _) => self.print(&description)?,
                 // A watch goes on through an outage: it is one of the things people watch for.
                 (Err(error), Some(_)) => {
                     eprintln!("error: {}", escape(&format!("{error:#}")));
-                    Told::InPart
+                    Completeness::InPart
                 }
                 (Err(error), None) => return Err(error.into()),
             };
-            match (self.watch, told) {
-                (None, Told::Everything) => return Ok(ExitCode::SUCCESS),
-                (None, Told::InPart) => return Ok(ExitCode::from(1)),
+            match (self.watch, completeness) {
+                (None, Completeness::Everything) => return Ok(ExitCode::SUCCESS),
+                (None, Completeness::InPart) => return Ok(ExitCode::from(1)),
                 (Some(every), _) => tokio::select! {
                     () = tokio::time::sleep(every) => {}
                     () = signals.end() => return Ok(ExitCode::SUCCESS),
@@ -131,18 +131,18 @@ impl Args {
         }
     }
 
-    /// Prints what was seen: rows to standard output, whatever is not as it should be to standard error.
-    fn tell(&self, description: &Description) -> anyhow::Result<Told> {
+    /// Prints rows to standard output, and whatever is not as it should be to standard error.
+    fn print(&self, description: &DescribeResult) -> anyhow::Result<Completeness> {
         if self.watch.is_some() && io::stdout().is_terminal() {
             print(CLEAR)?;
         }
         let mut complaints = description.complaints();
-        let detail = if self.wide {
-            Detail::Wide
+        let columns = if self.wide {
+            ColumnSet::Wide
         } else {
-            Detail::AsKafka
+            ColumnSet::AsKafka
         };
-        for report in description.reports(detail) {
+        for report in description.reports(columns) {
             if let Some(remark) = &report.remark {
                 eprintln!("\n{remark}");
             }
@@ -158,9 +158,9 @@ impl Args {
             eprintln!("error: {complaint}");
         }
         Ok(if complaints.is_empty() {
-            Told::Everything
+            Completeness::Everything
         } else {
-            Told::InPart
+            Completeness::InPart
         })
     }
 }

@@ -4,71 +4,49 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::app::config::ConfigError;
+use crate::app::describe::escape;
 
 /// What every command returns.
-pub(super) type Outcome = Result<ExitCode, Failure>;
+pub(super) type CommandResult = Result<ExitCode, CommandError>;
 
 /// Why a command ended early. Prints as one line.
 #[derive(Debug)]
-pub struct Failure {
-    error: anyhow::Error,
-    kind: Kind,
+pub enum CommandError {
+    /// It failed while running: exit code 1.
+    Running(anyhow::Error),
+    /// The command line or the configuration is wrong: exit code 2.
+    Usage(anyhow::Error),
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    Running,
-    Usage,
-}
-
-impl Failure {
-    /// Returns a failure while running: exit code 1.
-    pub fn running(error: anyhow::Error) -> Self {
-        let kind = Kind::Running;
-        Self { error, kind }
-    }
-
-    /// Returns a wrong command line or configuration: exit code 2.
-    pub fn usage(error: anyhow::Error) -> Self {
-        let kind = Kind::Usage;
-        Self { error, kind }
-    }
-
+impl CommandError {
     pub(super) fn exit_code(&self) -> ExitCode {
-        match self.kind {
-            Kind::Running => ExitCode::from(1),
-            Kind::Usage => ExitCode::from(2),
+        match self {
+            Self::Running(_) => ExitCode::from(1),
+            Self::Usage(_) => ExitCode::from(2),
         }
     }
 }
 
-impl From<anyhow::Error> for Failure {
+impl From<anyhow::Error> for CommandError {
     /// A configuration may show only at the start that it cannot be used.
     fn from(error: anyhow::Error) -> Self {
         if error.is::<ConfigError>() {
-            return Self::usage(error);
+            return Self::Usage(error);
         }
-        Self::running(error)
+        Self::Running(error)
     }
 }
 
-impl From<ConfigError> for Failure {
+impl From<ConfigError> for CommandError {
     fn from(error: ConfigError) -> Self {
-        Self::usage(error.into())
+        Self::Usage(error.into())
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = format!("{:#}", self.error);
+        let (Self::Running(error) | Self::Usage(error)) = self;
         // Whatever a message quotes, it stays one line.
-        for character in text.chars() {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&escape(&format!("{error:#}")))
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::args::{FileArgs, LogArgs, WebArgs, scalar};
-use super::exit::Outcome;
+use super::exit::CommandResult;
 use super::print::print;
 use crate::app::config::{ConfigSources, Overrides};
 use crate::app::health::ask;
@@ -17,7 +17,7 @@ Exit code 0: it is alive, whatever Kafka does. 1: it is not. 2: the configuratio
 /// Ask the server on this machine whether it is alive
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+pub(super) struct HealthArgs {
     /// How long to wait for its answer
     #[arg(long, value_name = "DURATION", value_parser = scalar::<Duration>, default_value = "3s")]
     timeout: Duration,
@@ -28,8 +28,8 @@ pub(super) struct Args {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
-    let Args { timeout, file, web } = args;
+pub(super) async fn run(args: HealthArgs, log: &LogArgs) -> CommandResult {
+    let HealthArgs { timeout, file, web } = args;
     let sources = ConfigSources {
         file: file.config,
         overrides: Overrides {

@@ -24,10 +24,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
 
-pub use exit::Failure;
+pub use exit::CommandError;
 
 use self::args::LogArgs;
-use self::exit::Outcome;
+use self::exit::CommandResult;
 use crate::app::{share_heaps, skip_tls_cleanup};
 
 const EXAMPLES: &str = "\
@@ -60,13 +60,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Demo(demo::Args),
-    Serve(serve::Args),
-    Consume(consume::Args),
-    Produce(produce::Args),
-    Describe(describe::Args),
-    Check(check::Args),
-    Health(health::Args),
+    Demo(demo::DemoArgs),
+    Serve(serve::ServeArgs),
+    Consume(consume::ConsumeArgs),
+    Produce(produce::ProduceArgs),
+    Describe(describe::DescribeArgs),
+    Check(check::CheckArgs),
+    Health(health::HealthArgs),
 }
 
 /// Parses the command line, runs the command to its end and returns the exit code.
@@ -74,17 +74,17 @@ pub fn main() -> ExitCode {
     let Cli { log, command } = Cli::parse();
     match run(&log, command) {
         Ok(code) => code,
-        Err(failure) => {
-            eprintln!("error: {failure}");
-            failure.exit_code()
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.exit_code()
         }
     }
 }
 
-fn run(log: &LogArgs, command: Command) -> Outcome {
+fn run(log: &LogArgs, command: Command) -> CommandResult {
     share_heaps();
     skip_tls_cleanup();
-    let runtime = Runtime::new().map_err(|error| Failure::running(error.into()))?;
+    let runtime = Runtime::new().map_err(|error| CommandError::Running(error.into()))?;
     let outcome = runtime.block_on(async {
         match command {
             Command::Demo(args) => demo::run(args, log).await,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tokio::io::{BufReader, stdin};
 
 use super::args::{ClusterArgs, FileArgs, LogArgs};
-use super::exit::Outcome;
+use super::exit::CommandResult;
 use super::print::print;
 use crate::app::config::{ConfigSources, Overrides};
 use crate::app::logging;
@@ -19,7 +19,7 @@ Prints how many were delivered. Exit code 1: some were not, or a line was no eve
 /// Send task-created events: at a rate, or from JSON lines on standard input
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+pub(super) struct ProduceArgs {
     /// The topic
     #[arg(long, value_name = "TOPIC", default_value = "task-created")]
     topic: String,
@@ -42,7 +42,7 @@ pub(super) struct Args {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
+pub(super) async fn run(args: ProduceArgs, log: &LogArgs) -> CommandResult {
     let sources = ConfigSources {
         overrides: Overrides {
             only_cluster: args.file.only_cluster(),

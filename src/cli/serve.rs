@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::args::{ClusterArgs, FileArgs, LogArgs, WatchArgs, WebArgs};
-use super::exit::Outcome;
+use super::exit::CommandResult;
 use crate::app::config::{ConfigSources, Overrides};
 use crate::app::logging;
 use crate::app::serve::serve;
@@ -17,7 +17,7 @@ commits and leaves its group. A second one aborts.";
 /// Watch one or many clusters and serve the metrics, with the task consumer beside them if the file has one
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
-pub(super) struct Args {
+pub(super) struct ServeArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
     #[command(flatten)]
@@ -29,8 +29,8 @@ pub(super) struct Args {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: Args, log: &LogArgs) -> Outcome {
-    let Args {
+pub(super) async fn run(args: ServeArgs, log: &LogArgs) -> CommandResult {
+    let ServeArgs {
         cluster,
         file,
         watch,

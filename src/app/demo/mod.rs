@@ -47,9 +47,9 @@ const SHORT_SESSION: [(&str, &str); 2] = [
     ("heartbeat.interval.ms", "500"),
 ];
 
-/// Where the demo takes place.
+/// The cluster that the demo plays on.
 #[derive(Debug)]
-pub enum Place {
+pub enum DemoCluster {
     /// On a cluster inside this process.
     Embedded,
     /// On one that exists.
@@ -92,7 +92,7 @@ impl Demo {
     ///
     /// The config file, the port, the folder of the audit logs or the cluster is not to be had.
     pub async fn set_up(
-        place: Place,
+        on: DemoCluster,
         port: Port,
         config_file: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
@@ -115,9 +115,9 @@ impl Demo {
             },
         };
         let scratch = Scratch::new().context("making a folder for the audit logs")?;
-        let (cluster, connection) = match place {
-            Place::Real(connection) => (None, connection),
-            Place::Embedded => {
+        let (cluster, connection) = match on {
+            DemoCluster::Real(connection) => (None, connection),
+            DemoCluster::Embedded => {
                 let cluster = embedded_cluster()?;
                 let connection = cluster.connection();
                 (Some(cluster), connection)

@@ -1,9 +1,9 @@
-//! One look at some groups of one cluster, by the same poller that serves the metrics; and what it saw, as text.
+//! One poll of some groups of one cluster, by the same poller that serves the metrics; and its result, as text.
 
 mod report;
 mod table;
 
-pub use report::{Detail, Report};
+pub use report::{ColumnSet, Report};
 pub use table::escape;
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::snapshot::{
     ClusterSnapshot, CycleOutcome, GroupRow, SkippedGroup, SnapshotSlot, SnapshotStore,
 };
 
-/// What is looked at.
+/// The groups and topics to describe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// These groups; empty: every group.
@@ -31,7 +31,7 @@ pub struct Selection {
     pub topics: Vec<TopicName>,
 }
 
-/// Looks at a cluster as often as it is asked to.
+/// Polls a cluster as often as it is asked to.
 pub struct Describer {
     poller: Poller,
     admin: Arc<KafkaAdmin>,
@@ -87,12 +87,12 @@ impl Describer {
         })
     }
 
-    /// Looks once. What failed for one group or partition is told on its row.
+    /// Polls once. What failed for one group or partition is shown on its row.
     ///
     /// # Errors
     ///
     /// Nothing could be read, and why.
-    pub async fn describe(&mut self) -> anyhow::Result<Description> {
+    pub async fn describe(&mut self) -> anyhow::Result<DescribeResult> {
         let outcome = self.poller.poll_once().await;
         if outcome == CycleOutcome::Failed {
             return Err(self.explain().await);
@@ -105,7 +105,7 @@ impl Describer {
             .filter(|id| !is_present(id))
             .cloned()
             .collect();
-        Ok(Description { snapshot, absent })
+        Ok(DescribeResult { snapshot, absent })
     }
 
     /// Closes the client and waits for its end, for a bounded time.
@@ -135,15 +135,15 @@ impl Describer {
     }
 }
 
-/// What one look saw.
+/// The result of one poll.
 #[derive(Clone, Debug)]
-pub struct Description {
+pub struct DescribeResult {
     snapshot: Arc<ClusterSnapshot>,
     absent: Vec<GroupId>,
 }
 
-impl Description {
-    /// Returns what is wrong with the look as a whole: brokers that did not answer, groups that do not exist.
+impl DescribeResult {
+    /// Returns what is wrong with the poll as a whole: brokers that did not answer, groups that do not exist.
     pub fn complaints(&self) -> Vec<String> {
         let unanswered = "not every broker answered: groups may be missing".to_owned();
         let unanswered = (!self.snapshot.outcome.is_up()).then_some(unanswered);
@@ -165,14 +165,14 @@ impl Description {
     }
 
     /// Returns the report of each group, in the order of Kafka's tool.
-    pub fn reports(&self, detail: Detail) -> Vec<Report> {
+    pub fn reports(&self, columns: ColumnSet) -> Vec<Report> {
         let scene = Scene {
             snapshot: &self.snapshot,
             now: self.snapshot.taken,
         };
         let groups = self.in_java_order().into_iter();
         groups
-            .map(|group| Report::new(GroupView::new(scene, group), detail))
+            .map(|group| Report::new(GroupView::new(scene, group), columns))
             .collect()
     }
 

@@ -34,9 +34,9 @@ const WIDE_COLUMNS: [Column; 8] = [
     Column::new("BACKLOG", 10),
 ];
 
-/// How much is told of a partition.
+/// The columns of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detail {
+pub enum ColumnSet {
     /// The columns of Kafka's tool.
     AsKafka,
     /// Those, and ours.
@@ -56,7 +56,7 @@ pub struct Report {
 
 impl Report {
     /// Returns the report of a group that exists.
-    pub(super) fn new(view: GroupView<'_>, detail: Detail) -> Self {
+    pub(super) fn new(view: GroupView<'_>, columns: ColumnSet) -> Self {
         let group = view.row;
         let name = escape(group.id.as_str());
         let state = view.membership.map(|membership| membership.state);
@@ -87,26 +87,26 @@ impl Report {
                 _ => None,
             });
         Self {
-            table: table(view, detail),
+            table: table(view, columns),
             remark,
             complaints: failed.chain(unread).collect(),
         }
     }
 }
 
-fn table(group: GroupView<'_>, detail: Detail) -> String {
+fn table(group: GroupView<'_>, columns: ColumnSet) -> String {
     let rows: Vec<Vec<String>> = ordered(group)
         .iter()
-        .map(|partition| cells(partition, detail))
+        .map(|partition| cells(partition, columns))
         .collect();
     if rows.is_empty() {
         return String::new();
     }
-    let mut columns = COLUMNS.to_vec();
-    if detail == Detail::Wide {
-        columns.extend(WIDE_COLUMNS);
+    let mut shown = COLUMNS.to_vec();
+    if columns == ColumnSet::Wide {
+        shown.extend(WIDE_COLUMNS);
     }
-    format!("\n{}", render(&columns, &rows))
+    format!("\n{}", render(&shown, &rows))
 }
 
 /// Returns the partitions of the members, the one with the most first, and then those that have only a commit.
@@ -121,7 +121,7 @@ fn ordered(group: GroupView<'_>) -> Vec<PartitionView<'_>> {
     partitions
 }
 
-fn cells(view: &PartitionView<'_>, detail: Detail) -> Vec<String> {
+fn cells(view: &PartitionView<'_>, columns: ColumnSet) -> Vec<String> {
     let id = &view.row.id;
     let member = view.owner();
     // A figure of an earlier cycle is no answer to a question asked now.
@@ -139,7 +139,7 @@ fn cells(view: &PartitionView<'_>, detail: Detail) -> Vec<String> {
         or_dash(member.map(|member| &member.host)),
         or_dash(member.map(|member| &member.client_id)),
     ];
-    if detail == Detail::Wide {
+    if columns == ColumnSet::Wide {
         let state = view.group.membership.map(|membership| membership.state);
         cells.extend([
             or_dash(current.and_then(PartitionView::age).map(lag_seconds)),
@@ -291,19 +291,19 @@ mod tests {
         }
     }
 
-    fn report_of(group: &GroupRow, detail: Detail) -> Report {
-        report_after(Duration::ZERO, group, detail)
+    fn report_of(group: &GroupRow, columns: ColumnSet) -> Report {
+        report_after(Duration::ZERO, group, columns)
     }
 
     /// Returns the report of a group at some time after it was read.
-    fn report_after(age: Duration, group: &GroupRow, detail: Detail) -> Report {
+    fn report_after(age: Duration, group: &GroupRow, columns: ColumnSet) -> Report {
         let measured = group.measured.instant;
         let snapshot = ClusterSnapshot::empty(measured, SystemTime::UNIX_EPOCH, STALE_AFTER);
         let scene = Scene {
             snapshot: &snapshot,
             now: measured + age,
         };
-        Report::new(GroupView::new(scene, group), detail)
+        Report::new(GroupView::new(scene, group), columns)
     }
 
     #[test]
@@ -322,7 +322,7 @@ mod tests {
                 partition("orders", 3, None, Some(1)),
             ],
         );
-        let report = report_of(&group, Detail::AsKafka);
+        let report = report_of(&group, ColumnSet::AsKafka);
         let words: Vec<Vec<&str>> = report
             .table
             .lines()
@@ -384,7 +384,7 @@ mod tests {
         ];
         let report = report_of(
             &group("g", GroupState::Empty, Vec::new(), rows),
-            Detail::Wide,
+            ColumnSet::Wide,
         );
         let tails: Vec<String> = report
             .table
@@ -418,7 +418,7 @@ mod tests {
             vec![partition("t", 0, Some(4), Some(0))],
         );
         let cells = |age| {
-            let report = report_after(age, &group, Detail::Wide);
+            let report = report_after(age, &group, ColumnSet::Wide);
             let last = report.table.lines().last().unwrap_or_default();
             last.split_whitespace()
                 .skip(3)
@@ -438,7 +438,7 @@ mod tests {
             Vec::new(),
             vec![partition("t", 0, None, None)],
         );
-        let report = report_of(&group, Detail::AsKafka);
+        let report = report_of(&group, ColumnSet::AsKafka);
         assert_eq!(report.table.lines().count(), 3);
         assert!(report.table.contains("a\\nb"));
         assert!(
@@ -453,7 +453,7 @@ mod tests {
         let mut row = partition("t", 0, Some(50), None);
         row.failure = Some(Unavailable::EndOffset);
         let mut group = group("g", GroupState::Stable, Vec::new(), vec![row]);
-        let report = report_of(&group, Detail::AsKafka);
+        let report = report_of(&group, ColumnSet::AsKafka);
         assert!(
             report
                 .table
@@ -470,7 +470,7 @@ mod tests {
             error: "GROUP_AUTHORIZATION_FAILED",
             message: "not authorized".to_owned(),
         });
-        let report = report_of(&group, Detail::AsKafka);
+        let report = report_of(&group, ColumnSet::AsKafka);
         assert_eq!(
             report.complaints,
             ["consumer group 'g': committed_offsets failed: not authorized"]
