@@ -7,7 +7,8 @@ use super::api::Api;
 use super::error::{ErrorCode, KafkaError};
 use crate::lag::ids::is_valid_topic_name;
 use crate::lag::{Committed, Offset, TopicName, TopicPartition};
-use crate::offsets_topic::reader::{Encoding, Reader};
+use crate::offsets_topic::encoding::FieldEncoding;
+use crate::offsets_topic::reader::Reader;
 use crate::offsets_topic::{Malformed, Problem, Schema};
 
 /// The first version of OffsetFetch that names many groups (KIP-709).
@@ -35,7 +36,7 @@ type PartitionCommit = (TopicPartition, Result<Committed, KafkaError>);
 struct Encoded {
     bytes: Arc<[u8]>,
     version: i16,
-    encoding: Encoding,
+    encoding: FieldEncoding,
     /// How many partitions they hold, repeated ones included.
     count: usize,
     /// Whether one of them is an error.
@@ -259,7 +260,7 @@ struct WireCommits<'a> {
 impl WireCommits<'_> {
     /// Skips plain commits of the current topic while both sides hold the same bytes, but never its last one; returns how many.
     fn skip_same(&mut self, other: &mut Self) -> usize {
-        if [&self.body, &other.body].map(Reader::encoding) != [Encoding::Flexible; 2] {
+        if [&self.body, &other.body].map(Reader::encoding) != [FieldEncoding::Flexible; 2] {
             return 0;
         }
         let most = self.left.min(other.left).saturating_sub(1);
@@ -376,8 +377,8 @@ fn read_plain_commits<'a>(
     most: usize,
 ) -> impl ExactSizeIterator<Item = WireCommit<'a>> {
     let most = match body.encoding() {
-        Encoding::Flexible => most,
-        Encoding::Fixed => 0,
+        FieldEncoding::Flexible => most,
+        FieldEncoding::Fixed => 0,
     };
     let plain = body.arrays_while(most, is_plain);
     plain.iter().map(move |bytes| plain_commit(topic, bytes))

@@ -5,11 +5,12 @@
 //! means for a group does not belong here.
 //!
 //! Source: the schema files of Kafka's group coordinator and of its consumer protocol. As in Kafka, bytes after the
-//! last known field of a key or value are passed over.
+//! last known field of a key or value are ignored.
 
 mod assignment;
 mod classic;
 mod commit;
+pub(crate) mod encoding;
 mod error;
 mod modern;
 pub(crate) mod protocol;
@@ -27,7 +28,7 @@ pub use error::{Malformed, Problem, Schema};
 pub use modern::{ClassicProtocols, GroupEpoch, GroupTopic, MemberMetadata, ResolvedTopics};
 pub use protocol::{Assignment, Embedded, Subscription, TopicPartitions};
 pub use record::Record;
-pub use record_type::{GroupKind, Part, RecordType};
+pub use record_type::{GroupKind, GroupPart, RecordType};
 
 use crate::lag::ids::PartitionId;
 
@@ -101,37 +102,37 @@ impl<'a> Begun<'a> {
         })
     }
 
-    fn finish_modern(mut self, kind: GroupKind, part: Part) -> Result<Record<'a>, Malformed> {
+    fn finish_modern(mut self, kind: GroupKind, part: GroupPart) -> Result<Record<'a>, Malformed> {
         let group = self.group;
         Ok(match part {
-            Part::Metadata => Record::GroupEpoch {
+            GroupPart::Metadata => Record::GroupEpoch {
                 kind,
                 group,
                 epoch: self.value(|value| GroupEpoch::read(value, kind))?,
             },
-            Part::PartitionMetadata => Record::GroupTopics {
+            GroupPart::PartitionMetadata => Record::GroupTopics {
                 kind,
                 group,
                 topics: self.value(GroupTopic::read_all)?,
             },
-            Part::MemberMetadata => Record::Member {
+            GroupPart::MemberMetadata => Record::Member {
                 kind,
                 group,
                 member: self.key.string("MemberId")?,
                 metadata: self.value(|value| MemberMetadata::read(value, kind))?,
             },
-            Part::TargetAssignmentMetadata => Record::TargetEpoch {
+            GroupPart::TargetAssignmentMetadata => Record::TargetEpoch {
                 kind,
                 group,
                 target: self.value(TargetEpoch::read)?,
             },
-            Part::TargetAssignmentMember => Record::TargetAssignment {
+            GroupPart::TargetAssignmentMember => Record::TargetAssignment {
                 kind,
                 group,
                 member: self.key.string("MemberId")?,
                 target: self.value(|value| Assigned::read_target(value, kind))?,
             },
-            Part::CurrentMemberAssignment => Record::CurrentAssignment {
+            GroupPart::CurrentMemberAssignment => Record::CurrentAssignment {
                 kind,
                 group,
                 member: self.key.string("MemberId")?,

@@ -5,8 +5,9 @@
 
 use crate::lag::ids::{PartitionId, TopicName, TopicPartition, is_valid_topic_name};
 
+use super::encoding::FieldEncoding;
 use super::error::{Malformed, Problem};
-use super::reader::{Encoding, Reader};
+use super::reader::Reader;
 
 /// The newest version whose fields are known. Later ones only add fields, so they are read as this one.
 ///
@@ -99,7 +100,7 @@ fn begin(bytes: &mut Reader<'_>) -> Result<(), Malformed> {
     if version < 0 {
         return Err(bytes.malformed(position, NAME, Problem::Version(version)));
     }
-    bytes.set_version(version.min(NEWEST_VERSION), Encoding::Fixed);
+    bytes.set_version(version.min(NEWEST_VERSION), FieldEncoding::Fixed);
     Ok(())
 }
 

@@ -7,28 +7,20 @@ use std::borrow::Cow;
 
 use crate::lag::ids::{PartitionId, TopicId};
 
+use super::encoding::FieldEncoding;
 use super::error::{Malformed, Problem, Schema};
 
-/// Reads fields from the begin of a key or a value to its end.
+/// Reads fields from the beginning of a key or a value to its end.
 ///
 /// A clone reads the same bytes again.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
-    /// The key or value from its begin, so that positions count from there, up to where this reader may read.
+    /// The key or value from its beginning, so that positions count from there, up to where this reader may read.
     input: &'a [u8],
     position: usize,
     schema: Schema,
-    encoding: Encoding,
+    encoding: FieldEncoding,
     version: i16,
-}
-
-/// How lengths are written, and whether structures end with tagged fields (KIP-482).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    /// Lengths of two or four bytes, negative for null; no tagged fields.
-    Fixed,
-    /// Lengths of variable size plus one, zero for null; tagged fields at the end of every structure.
-    Flexible,
 }
 
 /// How many bytes a length of the fixed encoding takes.
@@ -47,7 +39,7 @@ impl<'a> Reader<'a> {
             input,
             position: 0,
             schema,
-            encoding: Encoding::Fixed,
+            encoding: FieldEncoding::Fixed,
             version: 0,
         }
     }
@@ -57,8 +49,8 @@ impl<'a> Reader<'a> {
         self.schema = schema;
     }
 
-    /// Tells the version of what is read from here on.
-    pub(crate) fn set_version(&mut self, version: i16, encoding: Encoding) {
+    /// Sets the version of what is read from here on, and its encoding.
+    pub(crate) fn set_version(&mut self, version: i16, encoding: FieldEncoding) {
         self.version = version;
         self.encoding = encoding;
     }
@@ -67,7 +59,7 @@ impl<'a> Reader<'a> {
         self.version
     }
 
-    pub(crate) fn encoding(&self) -> Encoding {
+    pub(crate) fn encoding(&self) -> FieldEncoding {
         self.encoding
     }
 
@@ -203,8 +195,7 @@ impl<'a> Reader<'a> {
         Ok(*bytes)
     }
 
-    /// Returns the pieces of `N` bytes that come next, at most `most`, up to the first that `is_expected` refuses, and passes over
-    /// them.
+    /// Returns the pieces of `N` bytes that come next, at most `most`, up to the first that `is_expected` refuses, and skips them.
     pub(crate) fn arrays_while<const N: usize>(
         &mut self,
         most: usize,
@@ -256,14 +247,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over bytes and returns a reader of the fixed encoding that sees them alone.
+    /// Skips bytes and returns a reader of the fixed encoding that sees them alone.
     pub(crate) fn embedded(&mut self, field: &'static str, schema: Schema) -> Read<Self> {
         let position = self.position;
         let length = self.length(field, Width::Four)?;
         let length = length.ok_or(self.malformed(position, field, Problem::Null))?;
         let mut embedded = self.split(position, field, length)?;
         embedded.name(schema);
-        embedded.set_version(0, Encoding::Fixed);
+        embedded.set_version(0, FieldEncoding::Fixed);
         Ok(embedded)
     }
 
@@ -288,7 +279,7 @@ impl<'a> Reader<'a> {
     /// Reads the tagged fields at the end of a structure: `field` gets each tag with a reader of its bytes alone.
     pub(crate) fn tagged(&mut self, mut field: impl FnMut(u32, &mut Self) -> Read<()>) -> Read<()> {
         const NAME: &str = "tagged fields";
-        if self.encoding == Encoding::Fixed {
+        if self.encoding == FieldEncoding::Fixed {
             return Ok(());
         }
         for _ in 0..self.varint(NAME)? {
@@ -301,7 +292,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Passes over the tagged fields at the end of a structure.
+    /// Skips the tagged fields at the end of a structure.
     pub(crate) fn end(&mut self) -> Read<()> {
         self.tagged(|_, _| Ok(()))
     }
@@ -334,7 +325,7 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// Passes over `length` bytes and returns a reader that sees them alone.
+    /// Skips `length` bytes and returns a reader that sees them alone.
     fn split(&mut self, position: usize, field: &'static str, length: usize) -> Read<Self> {
         let mut part = self.clone();
         self.take(position, field, length)?;
@@ -362,9 +353,9 @@ impl<'a> Reader<'a> {
     /// Reads the length of a string, of bytes or of a list; nothing for null.
     fn length(&mut self, field: &'static str, width: Width) -> Read<Option<usize>> {
         Ok(match (self.encoding, width) {
-            (Encoding::Flexible, _) => (self.varint(field)? as usize).checked_sub(1),
-            (Encoding::Fixed, Width::Two) => usize::try_from(self.i16(field)?).ok(),
-            (Encoding::Fixed, Width::Four) => usize::try_from(self.i32(field)?).ok(),
+            (FieldEncoding::Flexible, _) => (self.varint(field)? as usize).checked_sub(1),
+            (FieldEncoding::Fixed, Width::Two) => usize::try_from(self.i16(field)?).ok(),
+            (FieldEncoding::Fixed, Width::Four) => usize::try_from(self.i32(field)?).ok(),
         })
     }
 }

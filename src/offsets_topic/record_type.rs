@@ -1,8 +1,8 @@
-//! What a record of `__consumer_offsets` is about, as the first two bytes of its key tell.
+//! What a record of `__consumer_offsets` is about, by the first two bytes of its key.
 
 use std::fmt;
 
-use super::reader::Encoding;
+use super::encoding::FieldEncoding;
 
 /// The type of a record. Prints as Kafka's own schemas are called: `ConsumerGroupMemberMetadata`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,7 +12,7 @@ pub enum RecordType {
     /// A classic group: its generation and its members.
     GroupMetadata,
     /// One part of a group whose assignment the coordinator makes: what Kafka's own code calls a modern group.
-    Modern(GroupKind, Part),
+    Modern(GroupKind, GroupPart),
     /// The topics that a regular expression of a consumer group stands for.
     ConsumerGroupRegularExpression,
     /// Which partitions of a share group have a share state.
@@ -34,7 +34,7 @@ pub enum GroupKind {
 
 /// The parts in which the coordinator stores a group whose assignment it makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
+pub enum GroupPart {
     /// The group's epoch.
     Metadata,
     /// The topics it is subscribed to.
@@ -53,7 +53,7 @@ impl RecordType {
     /// Returns the type that Kafka gives this number to; nothing for numbers of the future.
     pub fn from_number(number: i16) -> Option<Self> {
         use GroupKind::{Consumer, Share, Streams};
-        use Part::{
+        use GroupPart::{
             CurrentMemberAssignment, MemberMetadata, Metadata, PartitionMetadata,
             TargetAssignmentMember, TargetAssignmentMetadata,
         };
@@ -87,12 +87,12 @@ impl RecordType {
     }
 
     /// Returns how a version of its value is written; nothing for versions of the future.
-    pub(super) fn encoding(self, version: i16) -> Option<Encoding> {
+    pub(super) fn encoding(self, version: i16) -> Option<FieldEncoding> {
         match (self, version) {
-            (Self::OffsetCommit | Self::GroupMetadata, 0..=3) => Some(Encoding::Fixed),
-            (Self::OffsetCommit | Self::GroupMetadata, 4) => Some(Encoding::Flexible),
+            (Self::OffsetCommit | Self::GroupMetadata, 0..=3) => Some(FieldEncoding::Fixed),
+            (Self::OffsetCommit | Self::GroupMetadata, 4) => Some(FieldEncoding::Flexible),
             (Self::OffsetCommit | Self::GroupMetadata, _) => None,
-            (_, 0) => Some(Encoding::Flexible),
+            (_, 0) => Some(FieldEncoding::Flexible),
             (_, _) => None,
         }
     }

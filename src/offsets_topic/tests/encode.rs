@@ -2,7 +2,7 @@
 
 use crate::lag::offset::Committed;
 
-use super::super::reader::Encoding;
+use super::super::encoding::FieldEncoding;
 use super::super::*;
 use super::writer::Writer;
 
@@ -11,7 +11,7 @@ pub(super) type Bytes = (Vec<u8>, Option<Vec<u8>>);
 
 /// Writes a record with its value in this version, and these tagged fields, which nobody knows, in every structure.
 pub(super) fn encode(record: &Record<'_>, version: i16, unknown: &[(u32, Vec<u8>)]) -> Bytes {
-    let mut key = Writer::new(Encoding::Fixed, &[]);
+    let mut key = Writer::new(FieldEncoding::Fixed, &[]);
     let mut value = Writer::new(encoding(record, version), unknown);
     value.i16(version);
     let is_tombstone = match record {
@@ -115,12 +115,12 @@ pub(super) fn encode(record: &Record<'_>, version: i16, unknown: &[(u32, Vec<u8>
     (key.bytes, (!is_tombstone).then_some(value.bytes))
 }
 
-fn encoding(record: &Record<'_>, version: i16) -> Encoding {
+fn encoding(record: &Record<'_>, version: i16) -> FieldEncoding {
     match record {
         Record::OffsetCommit { .. } | Record::GroupMetadata { .. } if version < 4 => {
-            Encoding::Fixed
+            FieldEncoding::Fixed
         }
-        _ => Encoding::Flexible,
+        _ => FieldEncoding::Flexible,
     }
 }
 
@@ -248,7 +248,7 @@ impl Writer<'_> {
 }
 
 fn embedded<T>(content: &Embedded<'_, T>, write: impl FnOnce(&mut Writer<'static>, &T)) -> Vec<u8> {
-    let mut writer = Writer::new(Encoding::Fixed, &[]);
+    let mut writer = Writer::new(FieldEncoding::Fixed, &[]);
     match content {
         Embedded::Consumer(content) => write(&mut writer, content),
         Embedded::Empty => {}

@@ -1,6 +1,6 @@
 //! Errors: the structure, the field and the byte at fault; and what is no error.
 
-use super::super::reader::Encoding;
+use super::super::encoding::FieldEncoding;
 use super::super::*;
 use super::writer::Writer;
 
@@ -23,7 +23,7 @@ fn errors_name_the_structure_the_field_and_the_byte() {
     let group = Schema::Value(RecordType::GroupMetadata);
     let member_key = Schema::Key(RecordType::Modern(
         GroupKind::Consumer,
-        Part::MemberMetadata,
+        GroupPart::MemberMetadata,
     ));
     let truncated = |needed, left| Problem::Truncated { needed, left };
     let some = Some::<&[u8]>;
@@ -253,7 +253,7 @@ fn a_topic_that_an_assignment_repeats_has_one_name_in_memory() {
 
 /// Returns an assignment of version 1 without user data.
 fn assignment(topics: &[(&str, Vec<i32>)]) -> Vec<u8> {
-    let mut writer = Writer::new(Encoding::Fixed, &[]);
+    let mut writer = Writer::new(FieldEncoding::Fixed, &[]);
     writer.i16(1);
     writer.list(topics, |writer, (topic, partitions)| {
         writer.string(topic);

@@ -2,17 +2,17 @@
 
 use crate::lag::ids::{PartitionId, TopicId};
 
-use super::super::reader::Encoding;
+use super::super::encoding::FieldEncoding;
 
 /// A key, a value or a part of one being written.
 pub(super) struct Writer<'u> {
     pub(super) bytes: Vec<u8>,
-    pub(super) encoding: Encoding,
+    pub(super) encoding: FieldEncoding,
     pub(super) unknown: &'u [(u32, Vec<u8>)],
 }
 
 impl<'u> Writer<'u> {
-    pub(super) fn new(encoding: Encoding, unknown: &'u [(u32, Vec<u8>)]) -> Self {
+    pub(super) fn new(encoding: FieldEncoding, unknown: &'u [(u32, Vec<u8>)]) -> Self {
         Self {
             bytes: Vec::new(),
             encoding,
@@ -48,16 +48,16 @@ impl<'u> Writer<'u> {
     pub(super) fn short_length(&mut self, length: Option<usize>) {
         let length = length.map_or(-1, |length| length as i32);
         match self.encoding {
-            Encoding::Fixed => self.i16(length as i16),
-            Encoding::Flexible => self.varint((length + 1) as u32),
+            FieldEncoding::Fixed => self.i16(length as i16),
+            FieldEncoding::Flexible => self.varint((length + 1) as u32),
         }
     }
 
     pub(super) fn length(&mut self, length: Option<usize>) {
         let length = length.map_or(-1, |length| length as i32);
         match self.encoding {
-            Encoding::Fixed => self.i32(length),
-            Encoding::Flexible => self.varint((length + 1) as u32),
+            FieldEncoding::Fixed => self.i32(length),
+            FieldEncoding::Flexible => self.varint((length + 1) as u32),
         }
     }
 
@@ -96,7 +96,7 @@ impl<'u> Writer<'u> {
 
     /// Ends a structure with these tagged fields and the unknown ones.
     pub(super) fn end(&mut self, known: &[(u32, Vec<u8>)]) {
-        if self.encoding == Encoding::Fixed {
+        if self.encoding == FieldEncoding::Fixed {
             return;
         }
         let unknown = self.unknown;

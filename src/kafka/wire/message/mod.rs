@@ -39,7 +39,8 @@ pub(in crate::kafka) use self::streams_group_describe::StreamsGroupDescribe;
 use crate::kafka::api::Api;
 use crate::kafka::error::{ErrorCode, KafkaError};
 use crate::lag::{GroupId, TopicName, TopicPartition};
-use crate::offsets_topic::reader::{Encoding, Reader};
+use crate::offsets_topic::encoding::FieldEncoding;
+use crate::offsets_topic::reader::Reader;
 use crate::offsets_topic::{Malformed, Schema};
 
 /// A request, and how its response is read.
@@ -139,13 +140,13 @@ pub(in crate::kafka) fn decode<R: Request>(
 ) -> Result<Throttled<R::Response>, KafkaError> {
     let mut reader = Reader::new(bytes, Schema::Response(R::API.name()));
     if version >= R::FLEXIBLE {
-        reader.set_version(version, Encoding::Flexible);
+        reader.set_version(version, FieldEncoding::Flexible);
         // Every broker answers ApiVersions with the oldest header, as it cannot know what the client reads.
         if R::API != Api::API_VERSIONS {
             reader.end().map_err(bad_message)?;
         }
     } else {
-        reader.set_version(version, Encoding::Fixed);
+        reader.set_version(version, FieldEncoding::Fixed);
     }
     request.read(version, &mut reader).map_err(bad_message)
 }
