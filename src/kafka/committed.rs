@@ -20,10 +20,10 @@ const FIRST_BATCHED: i16 = 8;
 /// groups are unchanged. Equal ones hold the same commits; the reverse is not promised, as the coordinator may send the
 /// same commits in another order. A clone shares the memory.
 #[derive(Clone, PartialEq, Eq)]
-pub struct CommittedOffsets(Content);
+pub struct CommittedOffsets(Representation);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Content {
+enum Representation {
     Encoded(Encoded),
     Decoded(Arc<[PartitionCommit]>),
 }
@@ -80,7 +80,7 @@ impl CommittedOffsets {
         };
         Ok(match fault {
             Some(malformed) => Err(malformed),
-            None => Ok(Self(Content::Encoded(Encoded {
+            None => Ok(Self(Representation::Encoded(Encoded {
                 bytes: bytes.into(),
                 version: body.version(),
                 encoding: body.encoding(),
@@ -96,23 +96,25 @@ impl CommittedOffsets {
     /// was sent twice, the first offset counts.
     pub fn decode(&self) -> Vec<(TopicPartition, Result<Committed, KafkaError>)> {
         match &self.0 {
-            Content::Encoded(encoded) => encoded.decode(),
-            Content::Decoded(commits) => commits.to_vec(),
+            Representation::Encoded(encoded) => encoded.decode(),
+            Representation::Decoded(commits) => commits.to_vec(),
         }
     }
 
     /// Returns the commits that differ from those of `earlier`, sorted by partition; nothing where the two do not name the same
     /// partitions in the same order.
     ///
-    /// Only those are decoded: between two polls most partitions of a group stand still. Of a partition that was sent twice,
+    /// Only those are decoded: between two polls most partitions of a group do not change. Of a partition that was sent twice,
     /// the offset that changed counts.
     pub fn changes_since(
         &self,
         earlier: &Self,
     ) -> Option<Vec<(TopicPartition, Result<Committed, KafkaError>)>> {
         match (&self.0, &earlier.0) {
-            (Content::Encoded(now), Content::Encoded(before)) => now.changes_since(before),
-            (Content::Decoded(now), Content::Decoded(before)) => {
+            (Representation::Encoded(now), Representation::Encoded(before)) => {
+                now.changes_since(before)
+            }
+            (Representation::Decoded(now), Representation::Decoded(before)) => {
                 let is_same =
                     |((id, _), (known, _)): (&PartitionCommit, &PartitionCommit)| id == known;
                 let pairs = || now.iter().zip(&**before);
@@ -127,16 +129,16 @@ impl CommittedOffsets {
     /// Returns whether a partition failed.
     pub fn has_errors(&self) -> bool {
         match &self.0 {
-            Content::Encoded(encoded) => encoded.has_errors,
-            Content::Decoded(commits) => commits.iter().any(|(_, commit)| commit.is_err()),
+            Representation::Encoded(encoded) => encoded.has_errors,
+            Representation::Decoded(commits) => commits.iter().any(|(_, commit)| commit.is_err()),
         }
     }
 
     /// Returns whether there is no partition.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
-            Content::Encoded(encoded) => encoded.count == 0,
-            Content::Decoded(commits) => commits.is_empty(),
+            Representation::Encoded(encoded) => encoded.count == 0,
+            Representation::Decoded(commits) => commits.is_empty(),
         }
     }
 }
@@ -199,7 +201,7 @@ impl FromIterator<(TopicPartition, Result<Committed, KafkaError>)> for Committed
         I: IntoIterator<Item = (TopicPartition, Result<Committed, KafkaError>)>,
     {
         let commits = sorted(commits.into_iter().collect());
-        Self(Content::Decoded(commits.into()))
+        Self(Representation::Decoded(commits.into()))
     }
 }
 
@@ -364,13 +366,13 @@ fn read_commit<'a>(body: &mut Reader<'a>, topic: &'a [u8]) -> Result<WireCommit<
 /// partition, the offset, the leader epoch, the length of the metadata, the error code and the count of tagged fields.
 const PLAIN: usize = 4 + 8 + 4 + 1 + 2 + 1;
 
-/// Tells whether such a commit lies there; only in the flexible encoding, and at the begin of a commit.
+/// Returns whether such a commit lies there; only in the flexible encoding, and at the begin of a commit.
 fn is_plain(bytes: &[u8; PLAIN]) -> bool {
     bytes[16] <= 1 && bytes[19] == 0
 }
 
-/// Reads plain commits, at most `most`, and stops before the first that is not plain. Their size is known, so that one look at the
-/// bounds is enough.
+/// Reads plain commits, at most `most`, and stops before the first that is not plain. Their size is known, so that the bounds are
+/// checked once for all.
 fn read_plain_commits<'a>(
     body: &mut Reader<'a>,
     topic: &'a [u8],

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rdkafka::ClientConfig;
-use thiserror::Error;
 
 use self::properties::is_secret;
+use super::connection_error::ConnectionError;
 use super::native::conf::{self, Conf};
 use super::native::handle::Handle;
-use super::wire::Security;
+use super::security::Security;
 
 /// Schemes that librdkafka accepts before a bootstrap server's host.
 const SCHEMES: &[&str] = &["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
@@ -27,59 +27,6 @@ pub struct Connection {
     pub bootstrap_servers: Vec<String>,
     /// librdkafka's properties by name.
     pub properties: BTreeMap<String, String>,
-}
-
-/// Why a [`Connection`] cannot be used. One line; never holds the value of a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ConnectionError {
-    /// There is nowhere to begin.
-    #[error("no bootstrap server")]
-    NoBootstrapServer,
-    /// A bootstrap server is not `host:port`.
-    #[error("bootstrap server `{server}`: {problem}")]
-    BootstrapServer {
-        /// As it was given.
-        server: String,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// librdkafka has no such property.
-    #[error("unknown librdkafka property `{name}`{}", did_you_mean(.nearest.as_deref()))]
-    UnknownProperty {
-        /// As it was given.
-        name: String,
-        /// The most similar property there is.
-        nearest: Option<String>,
-    },
-    /// The property is there, but cannot have this value.
-    #[error("librdkafka property `{name}`: {reason}")]
-    InvalidProperty {
-        /// The property.
-        name: String,
-        /// librdkafka's words; for a secret, words that do not quote it.
-        reason: String,
-    },
-    /// The property may not be set from outside.
-    #[error("librdkafka property `{name}` cannot be set: {instead}")]
-    ReservedProperty {
-        /// The property.
-        name: String,
-        /// What to set instead, or why.
-        instead: &'static str,
-    },
-    /// The properties contradict each other, one is missing, or a file they name cannot be used.
-    #[error("librdkafka refuses these properties together: {reason}")]
-    Client {
-        /// librdkafka's words.
-        reason: String,
-    },
-}
-
-fn did_you_mean(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |nearest| {
-        format!("; did you mean `{nearest}`?")
-    })
 }
 
 impl Connection {

@@ -71,14 +71,16 @@ impl EmbeddedCluster {
         partitions: i32,
         replication: i32,
     ) -> Result<(), KafkaError> {
-        self.cluster.create_topic(name, partitions, replication)
+        self.cluster.create_topic(name, partitions, replication)?;
+        Ok(())
     }
 
     /// Makes the next requests of `api` fail, one error each, whichever broker they reach.
     ///
     /// `_TRANSPORT` closes the connection instead of answering.
     pub fn push_request_errors(&self, api: Api, errors: &[ErrorCode]) {
-        self.cluster.push_errors(api.key(), errors);
+        let codes: Vec<i32> = errors.iter().map(|error| error.value()).collect();
+        self.cluster.push_errors(api.key(), &codes);
     }
 
     /// Forgets the errors that no request has met yet.
@@ -99,7 +101,8 @@ impl EmbeddedCluster {
         delay: Duration,
     ) -> Result<(), KafkaError> {
         self.cluster
-            .push_broker_error(broker.0, api.key(), error, milliseconds(delay))
+            .push_broker_error(broker.0, api.key(), error.value(), milliseconds(delay))?;
+        Ok(())
     }
 
     /// Makes the next request of `api` to one broker succeed, but only after `delay`.
@@ -177,7 +180,8 @@ impl EmbeddedCluster {
     /// `_UNKNOWN_BROKER`.
     pub fn set_round_trip(&self, broker: BrokerId, round_trip: Duration) -> Result<(), KafkaError> {
         self.cluster
-            .set_round_trip(broker.0, milliseconds(round_trip))
+            .set_round_trip(broker.0, milliseconds(round_trip))?;
+        Ok(())
     }
 
     /// Makes a broker, which need not exist, the coordinator of a group.
@@ -186,7 +190,8 @@ impl EmbeddedCluster {
     ///
     /// None that a valid group could meet.
     pub fn set_coordinator(&self, group: &GroupId, broker: BrokerId) -> Result<(), KafkaError> {
-        self.cluster.set_coordinator(group.as_str(), broker.0)
+        self.cluster.set_coordinator(group.as_str(), broker.0)?;
+        Ok(())
     }
 
     /// Makes a broker the leader of a partition; nothing leaves it without one.
@@ -201,7 +206,8 @@ impl EmbeddedCluster {
     ) -> Result<(), KafkaError> {
         let leader = leader.map_or(-1, |BrokerId(id)| id);
         self.cluster
-            .set_leader(partition.topic.as_str(), partition.partition.0, leader)
+            .set_leader(partition.topic.as_str(), partition.partition.0, leader)?;
+        Ok(())
     }
 
     /// Remembers every request from now on.

@@ -1,7 +1,7 @@
 //! Reading the log of one topic from given offsets, outside any group: in order, as far as it is stable.
 //!
 //! A partition is read until it is stopped. librdkafka follows its leaders and goes on after an outage by itself;
-//! what it cannot mend, such as an offset that is gone, is told and left to the caller.
+//! what it cannot mend, such as an offset that was deleted, is reported and left to the caller.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -13,9 +13,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use super::connection::{Connection, ConnectionError};
+use super::connection::Connection;
+use super::connection_error::ConnectionError;
 use super::error::{ErrorCode, KafkaError};
 use super::log::ClientLog;
+use super::native::event::ClientReport;
+use super::native::fetch::LogRecord;
 use super::native::fetch::{Arrival, Fetcher};
 use super::requests::{RequestObserver, RequestTotals};
 use crate::lag::{Offset, PartitionId};
@@ -53,7 +56,7 @@ pub struct LogReader {
     /// Present until dropped.
     fetcher: Option<Arc<Fetcher>>,
     orders: orders::Sender<Order>,
-    batches: mpsc::Receiver<Vec<Found>>,
+    batches: mpsc::Receiver<Vec<LogEvent>>,
 }
 
 /// A log that is being read: [`LogReader`] in production, a fake in tests.
@@ -70,12 +73,12 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
-    async fn next(&mut self) -> Option<Vec<Found>>;
+    async fn next(&mut self) -> Option<Vec<LogEvent>>;
 }
 
 /// Something that is in the log, in the order of each partition, or that happened to the reading.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum LogEvent {
     /// The next record of a partition.
     Record(PartitionId, LogRecord),
     /// There is nothing more to read for now: this is the offset that will be read next.
@@ -86,19 +89,6 @@ pub enum Found {
     Error(Option<PartitionId>, KafkaError),
 }
 
-/// A record of a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogRecord {
-    /// Its place.
-    pub offset: Offset,
-    /// When it was written, in milliseconds since the epoch, if the producer or the broker said so.
-    pub timestamp_ms: Option<i64>,
-    /// Its key.
-    pub key: Option<Vec<u8>>,
-    /// Its value; nothing for a tombstone.
-    pub value: Option<Vec<u8>>,
-}
-
 enum Order {
     Read(PartitionId, Offset),
     Stop(PartitionId),
@@ -106,7 +96,7 @@ enum Order {
     Close(Arc<Fetcher>),
 }
 
-/// Tells whether an error says that the offset to be read does not exist, or no longer: the partition stands still
+/// Returns whether an error says that the offset to be read does not exist, or no longer: nothing of the partition is read
 /// until it is read from another offset.
 pub fn is_lost(error: &KafkaError) -> bool {
     matches!(
@@ -118,7 +108,7 @@ pub fn is_lost(error: &KafkaError) -> bool {
 impl LogReader {
     /// Starts a reader of `topic` that has no partition yet. Connects in the background.
     ///
-    /// Of transactions it reads what was committed (`read_committed`). What it sends is told to `requests`.
+    /// Of transactions it reads what was committed (`read_committed`). What it sends is counted by `requests`.
     ///
     /// # Errors
     ///
@@ -152,7 +142,7 @@ impl LogReader {
         let fetcher = Arc::new(Fetcher::new(conf, topic).map_err(refused)?);
         let (order, ordered) = orders::channel();
         let (sender, batches) = mpsc::channel(BATCHES);
-        let reading = Reading {
+        let thread = ReaderThread {
             fetcher: Arc::clone(&fetcher),
             orders: ordered,
             batches: sender,
@@ -163,7 +153,7 @@ impl LogReader {
         };
         thread::Builder::new()
             .name("kafka-reader".to_owned())
-            .spawn(move || reading.run())
+            .spawn(move || thread.run())
             .map_err(|error| refused(format!("starting the reader's thread: {error}")))?;
         Ok(Self {
             fetcher: Some(fetcher),
@@ -191,7 +181,7 @@ impl Log for LogReader {
         self.order(Order::Stop(partition));
     }
 
-    async fn next(&mut self) -> Option<Vec<Found>> {
+    async fn next(&mut self) -> Option<Vec<LogEvent>> {
         self.batches.recv().await
     }
 }
@@ -213,18 +203,18 @@ impl std::fmt::Debug for LogReader {
     }
 }
 
-/// The thread's own state.
-struct Reading {
+/// What the thread keeps.
+struct ReaderThread {
     fetcher: Arc<Fetcher>,
     orders: orders::Receiver<Order>,
-    batches: mpsc::Sender<Vec<Found>>,
+    batches: mpsc::Sender<Vec<LogEvent>>,
     started: BTreeSet<PartitionId>,
     log: ClientLog,
     requests: Box<dyn RequestObserver>,
     totals: RequestTotals,
 }
 
-impl Reading {
+impl ReaderThread {
     fn run(mut self) {
         let mut batch = Vec::new();
         let last = loop {
@@ -252,7 +242,7 @@ impl Reading {
     }
 
     /// Takes out what has arrived, or waits for something to arrive.
-    fn fill(&mut self, batch: &mut Vec<Found>) {
+    fn fill(&mut self, batch: &mut Vec<LogEvent>) {
         let mut patience = if batch.is_empty() {
             POLL_TIMEOUT
         } else {
@@ -261,25 +251,31 @@ impl Reading {
         while batch.len() < BATCH
             && let Some(arrival) = self.fetcher.poll(patience)
         {
-            match arrival {
-                Arrival::Found(found) => {
-                    batch.push(found);
-                    // What is there already goes along.
-                    patience = Duration::ZERO;
-                }
-                Arrival::Log {
+            batch.push(match arrival {
+                Arrival::Record(partition, record) => LogEvent::Record(partition, record),
+                Arrival::End(partition, offset) => LogEvent::End(partition, offset),
+                Arrival::Error(partition, error) => LogEvent::Error(partition, error.into()),
+                Arrival::Client(ClientReport::Log {
                     level,
                     facility,
                     line,
-                } => self.log.line(level, &facility, &line, Instant::now()),
-                Arrival::Statistics(json) => self.totals.read(&json, &*self.requests),
-                Arrival::Other => return,
-            }
+                }) => {
+                    self.log.line(level, &facility, &line, Instant::now());
+                    continue;
+                }
+                Arrival::Client(ClientReport::Statistics(json)) => {
+                    self.totals.read(&json, &*self.requests);
+                    continue;
+                }
+                Arrival::Client(ClientReport::Other) => return,
+            });
+            // What is there already goes along.
+            patience = Duration::ZERO;
         }
     }
 
     /// Does what was ordered, and returns why it could not be done.
-    fn follow(&mut self, order: &Order) -> Option<Found> {
+    fn follow(&mut self, order: &Order) -> Option<LogEvent> {
         let (&Order::Read(partition, _) | &Order::Stop(partition)) = order else {
             return None;
         };
@@ -288,7 +284,7 @@ impl Reading {
         }
         if let Order::Read(_, offset) = order {
             if let Err(error) = self.fetcher.start(partition, *offset) {
-                return Some(Found::Error(Some(partition), error));
+                return Some(LogEvent::Error(Some(partition), error.into()));
             }
             self.started.insert(partition);
         }

@@ -94,14 +94,14 @@ pub struct Producer {
 /// librdkafka's producer, which must not be dropped on an async worker: that joins its thread.
 struct Client {
     /// Present until dropped.
-    inner: Option<FutureProducer<Log>>,
+    inner: Option<FutureProducer<ProducerContext>>,
     /// Cancelled when librdkafka is destroyed.
     gone: CancellationToken,
 }
 
 /// Routes librdkafka's own log.
 #[derive(Default)]
-struct Log(Mutex<ClientLog>);
+struct ProducerContext(Mutex<ClientLog>);
 
 impl Producer {
     /// Makes a producer; a cluster that is away is retried in the background.
@@ -133,11 +133,11 @@ impl Producer {
         }
         properties.set_log_level(log_level(connection));
         let max_in_flight = config.max_in_flight.get();
-        let client = properties.create_with_context(Log::default()).map_err(
-            |source: rdkafka::error::KafkaError| ProducerError::Create {
+        let client = properties
+            .create_with_context(ProducerContext::default())
+            .map_err(|source: rdkafka::error::KafkaError| ProducerError::Create {
                 source: KafkaError::from(&source),
-            },
-        )?;
+            })?;
         Ok(Self {
             client: Arc::new(Client {
                 inner: Some(client),
@@ -244,7 +244,7 @@ fn native_headers(headers: &[Header]) -> OwnedHeaders {
 }
 
 impl Client {
-    fn inner(&self) -> &FutureProducer<Log> {
+    fn inner(&self) -> &FutureProducer<ProducerContext> {
         self.inner.as_ref().expect("taken only while it is dropped")
     }
 }
@@ -262,7 +262,7 @@ impl Drop for Client {
     }
 }
 
-impl ClientContext for Log {
+impl ClientContext for ProducerContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         log.line(level as i32, facility, message, Instant::now());

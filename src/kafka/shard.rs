@@ -10,8 +10,8 @@ use tracing::warn;
 
 use super::connection::Connection;
 use super::consumer::{
-    AutoCommit, Consumer, ConsumerConfig, ConsumerError, Event, Intake, OffsetReset, Revocation,
-    RevocationCause,
+    AutoCommit, Consumer, ConsumerConfig, ConsumerError, ConsumerEvent, Intake, OffsetReset,
+    Revocation, RevocationCause,
 };
 use super::error::KafkaError;
 use crate::lag::{GroupId, PartitionId, TopicName, TopicPartition};
@@ -108,12 +108,12 @@ impl ShardMember for GroupShardMember {
     async fn next(&mut self) -> Option<ShardEvent> {
         loop {
             return Some(match self.0.next().await? {
-                Event::Assigned(given) => ShardEvent::Given(numbers(given)),
-                Event::Revoked(Revocation {
+                ConsumerEvent::Assigned(given) => ShardEvent::Given(numbers(given)),
+                ConsumerEvent::Revoked(Revocation {
                     cause: RevocationCause::Lost,
                     ..
                 }) => ShardEvent::CutOff,
-                Event::Revoked(Revocation {
+                ConsumerEvent::Revoked(Revocation {
                     partitions,
                     cause: RevocationCause::Rebalance,
                     acknowledgement,
@@ -121,12 +121,14 @@ impl ShardMember for GroupShardMember {
                     partitions: numbers(partitions),
                     hold: Hold::new(acknowledgement),
                 },
-                Event::Error(error) => ShardEvent::Trouble(error),
-                Event::Fatal(error) => {
+                ConsumerEvent::Error(error) => ShardEvent::Trouble(error),
+                ConsumerEvent::Fatal(error) => {
                     warn!("the shard group is lost for good: {error}");
                     return None;
                 }
-                Event::Records { .. } | Event::EndOfPartition(_) | Event::AutoCommitted { .. } => {
+                ConsumerEvent::Records { .. }
+                | ConsumerEvent::EndOfPartition(_)
+                | ConsumerEvent::AutoCommitted { .. } => {
                     continue;
                 }
             });

@@ -276,7 +276,7 @@ fn find(database: &Connection, id: &EventId) -> rusqlite::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::Record;
+    use crate::kafka::ConsumerRecord;
     use crate::lag::TopicPartition;
     use crate::task::event::TaskCreated;
     use crate::task::work::{Item, one_line};
@@ -285,7 +285,7 @@ mod tests {
         Task {
             item: Item {
                 partition: TopicPartition::new("task-created", 0),
-                record: Record::at_offset(offset),
+                record: ConsumerRecord::at_offset(offset),
                 attempt: 1,
             },
             event: TaskCreated {

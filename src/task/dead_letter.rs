@@ -13,7 +13,7 @@ use tracing::instrument::WithSubscriber;
 
 use super::config::Backoff;
 use super::journal::Journal;
-use crate::kafka::{Header, OutgoingRecord, Producer, Record};
+use crate::kafka::{ConsumerRecord, Header, OutgoingRecord, Producer};
 use crate::lag::{Offset, TopicName, TopicPartition};
 
 /// The header with the topic a dead letter came from.
@@ -31,7 +31,7 @@ pub const ATTEMPTS: &str = "x-attempts";
 #[derive(Debug)]
 pub(super) struct DeadLetter {
     pub(super) partition: TopicPartition,
-    pub(super) record: Record,
+    pub(super) record: ConsumerRecord,
     pub(super) error: String,
     pub(super) attempts: u32,
 }
@@ -164,11 +164,11 @@ mod tests {
 
     #[test]
     fn a_dead_letter_keeps_its_bytes_and_says_where_it_came_from() {
-        let record = Record {
+        let record = ConsumerRecord {
             key: Some(b"k".to_vec()),
             value: Some(b"{".to_vec()),
             headers: vec![Header::text("trace", "t-1")],
-            ..Record::at_offset(41)
+            ..ConsumerRecord::at_offset(41)
         };
         let sent = outgoing(
             "dlq".into(),

@@ -6,13 +6,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::kafka::Record;
+use crate::kafka::ConsumerRecord;
 use crate::lag::Offset;
 
 /// The records of one assigned partition between Kafka and the processing step.
 #[derive(Debug, Default)]
 pub(super) struct Partition {
-    waiting: VecDeque<Record>,
+    waiting: VecDeque<ConsumerRecord>,
     in_hand: usize,
     trouble: Option<Trouble>,
     position: Option<Offset>,
@@ -49,14 +49,14 @@ enum End {
 #[derive(Debug)]
 pub(super) struct Taken {
     /// In offset order, at least one.
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<ConsumerRecord>,
     /// The number of the first record's attempt, from 1. It is 1 for the others.
     pub(super) attempt: u32,
 }
 
 impl Partition {
     /// Adds records behind those that wait.
-    pub(super) fn push(&mut self, records: Vec<Record>) {
+    pub(super) fn push(&mut self, records: Vec<ConsumerRecord>) {
         self.end = End::Ahead;
         self.waiting.extend(records);
     }
@@ -100,7 +100,7 @@ impl Partition {
     }
 
     /// Ends what [`Self::take`] began: everything below `done` is done, `rest` goes back to the front, untried.
-    pub(super) fn settle(&mut self, done: Option<Offset>, rest: Vec<Record>) {
+    pub(super) fn settle(&mut self, done: Option<Offset>, rest: Vec<ConsumerRecord>) {
         self.in_hand = 0;
         if let Some(done) = done {
             self.position = Some(done);
@@ -171,10 +171,10 @@ impl Partition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kafka::Record;
+    use crate::kafka::ConsumerRecord;
 
-    fn records(offsets: impl IntoIterator<Item = u64>) -> Vec<Record> {
-        offsets.into_iter().map(Record::at_offset).collect()
+    fn records(offsets: impl IntoIterator<Item = u64>) -> Vec<ConsumerRecord> {
+        offsets.into_iter().map(ConsumerRecord::at_offset).collect()
     }
 
     fn offsets(taken: &Taken) -> Vec<u64> {

@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 use super::audit::{AuditError, AuditLog, NotRecorded, Recorded};
 use super::event::TaskCreated;
 use super::handler::{HandlerError, TaskHandler};
-use crate::kafka::Record;
+use crate::kafka::ConsumerRecord;
 use crate::lag::{Offset, TopicPartition};
 
 /// A record in hand.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
     pub(super) partition: TopicPartition,
-    pub(super) record: Record,
+    pub(super) record: ConsumerRecord,
     /// From 1.
     pub(super) attempt: u32,
 }
@@ -222,7 +222,7 @@ fn settled((task, recorded): (Task, Recorded)) -> (Item, Outcome) {
     (item, outcome)
 }
 
-fn decode(record: &Record) -> Result<TaskCreated, AttemptError> {
+fn decode(record: &ConsumerRecord) -> Result<TaskCreated, AttemptError> {
     TaskCreated::decode(record.value.as_deref()).map_err(|error| AttemptError {
         reason: one_line(&error),
         retry: Retry::Useless,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lagwatch::kafka::log_reader::is_lost;
-use lagwatch::kafka::{Connection, Found, Log, LogReader};
+use lagwatch::kafka::{Connection, Log, LogEvent, LogReader};
 use lagwatch::lag::{Offset, PartitionId};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -26,7 +26,7 @@ fn reader(kafka: &Kafka, topic: &str) -> LogReader {
 }
 
 /// Reads until `is_last`, and returns everything up to it.
-async fn read_until(reader: &mut LogReader, is_last: impl Fn(&Found) -> bool) -> Vec<Found> {
+async fn read_until(reader: &mut LogReader, is_last: impl Fn(&LogEvent) -> bool) -> Vec<LogEvent> {
     let mut all = Vec::new();
     let reading = async {
         while !all.last().is_some_and(&is_last) {
@@ -43,11 +43,11 @@ async fn read_until(reader: &mut LogReader, is_last: impl Fn(&Found) -> bool) ->
     all
 }
 
-fn offsets(found: &[Found]) -> Vec<u64> {
+fn offsets(found: &[LogEvent]) -> Vec<u64> {
     found
         .iter()
         .filter_map(|found| match found {
-            Found::Record(_, record) => Some(record.offset.value()),
+            LogEvent::Record(_, record) => Some(record.offset.value()),
             _ => None,
         })
         .collect()
@@ -85,11 +85,17 @@ async fn what_transactions_leave_behind_is_passed_and_the_end_is_told() {
     let mut reader = reader(kafka, &topic);
     reader.read(FIRST, offset(1));
     // Records 0 to 2, the aborted 3 and its marker 4, the committed 5 and its marker 6, the open 7.
-    let found = read_until(&mut reader, |found| *found == Found::End(FIRST, offset(7))).await;
+    let found = read_until(&mut reader, |found| {
+        *found == LogEvent::End(FIRST, offset(7))
+    })
+    .await;
     assert_eq!(offsets(&found), [1, 2, 5], "{found:?}");
 
     producer.commit_transaction(LIMIT).expect("committed");
-    let found = read_until(&mut reader, |found| *found == Found::End(FIRST, offset(9))).await;
+    let found = read_until(&mut reader, |found| {
+        *found == LogEvent::End(FIRST, offset(9))
+    })
+    .await;
     assert_eq!(offsets(&found), [7], "{found:?}");
 }
 
@@ -102,12 +108,16 @@ async fn an_offset_that_is_gone_is_told_and_the_partition_can_be_read_from_anoth
     kafka.delete_records(&topic, 0, 4);
     let mut reader = reader(kafka, &topic);
     reader.read(FIRST, offset(1));
-    let lost = |found: &Found| matches!(found, Found::Error(Some(FIRST), error) if is_lost(error));
+    let lost =
+        |found: &LogEvent| matches!(found, LogEvent::Error(Some(FIRST), error) if is_lost(error));
     let found = read_until(&mut reader, lost).await;
     assert_eq!(offsets(&found), [] as [u64; 0], "{found:?}");
 
     reader.read(FIRST, offset(4));
-    let found = read_until(&mut reader, |found| *found == Found::End(FIRST, offset(5))).await;
+    let found = read_until(&mut reader, |found| {
+        *found == LogEvent::End(FIRST, offset(5))
+    })
+    .await;
     assert_eq!(offsets(&found), [4], "{found:?}");
 }
 
@@ -119,12 +129,14 @@ async fn after_an_outage_it_goes_on_where_it_was() {
     kafka.produce(&topic, 0, 2);
     let mut reader = reader(&kafka, &topic);
     reader.read(FIRST, offset(0));
-    read_until(&mut reader, |found| *found == Found::End(FIRST, offset(2))).await;
+    read_until(&mut reader, |found| {
+        *found == LogEvent::End(FIRST, offset(2))
+    })
+    .await;
     kafka.kill(1);
     kafka.restart(1);
     kafka.produce(&topic, 0, 3);
-    let is_last =
-        |found: &Found| matches!(found, Found::Record(_, record) if record.offset == offset(4));
+    let is_last = |found: &LogEvent| matches!(found, LogEvent::Record(_, record) if record.offset == offset(4));
     let found = read_until(&mut reader, is_last).await;
     assert_eq!(offsets(&found), [2, 3, 4], "{found:?}");
 }

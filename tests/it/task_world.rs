@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use lagwatch::kafka::consumer::Event;
+use lagwatch::kafka::consumer::ConsumerEvent;
 use lagwatch::kafka::{
-    Admin, AutoCommit, Connection, Consumer, ConsumerConfig, EmbeddedCluster, Intake, KafkaAdmin,
-    OffsetReset, OutgoingRecord, Producer, ProducerConfig, Record, WriteOrder,
+    Admin, AutoCommit, Connection, Consumer, ConsumerConfig, ConsumerRecord, EmbeddedCluster,
+    Intake, KafkaAdmin, OffsetReset, OutgoingRecord, Producer, ProducerConfig, WriteOrder,
 };
 use lagwatch::lag::{Committed, GroupId, PartitionId, TopicPartition};
 use lagwatch::metrics::OwnMetrics;
@@ -192,7 +192,7 @@ impl<C> World<C> {
     }
 
     /// Reads the first `count` records of a topic.
-    pub(crate) async fn read(&self, topic: &str, count: usize) -> Vec<Record> {
+    pub(crate) async fn read(&self, topic: &str, count: usize) -> Vec<ConsumerRecord> {
         let mut consumer = Consumer::start(
             &self.connection,
             ConsumerConfig {
@@ -214,7 +214,7 @@ impl<C> World<C> {
         let reading = async {
             while found.len() < count {
                 match consumer.next().await {
-                    Some(Event::Records { partition, records }) => {
+                    Some(ConsumerEvent::Records { partition, records }) => {
                         consumer.release(&partition, records.len());
                         found.extend(records);
                     }

@@ -6,7 +6,7 @@ use super::cluster::ClusterCheck;
 use super::result::CheckStatus;
 use crate::collect::{Mode, OFFSETS_TOPIC};
 use crate::kafka::{
-    Admin, Connection, ErrorCode, Found, KafkaError, Log, LogReader, OffsetQuery, OffsetSpec,
+    Admin, Connection, ErrorCode, KafkaError, Log, LogEvent, LogReader, OffsetQuery, OffsetSpec,
     TopicSelection,
 };
 use crate::lag::{Isolation, Offset, PartitionId, TopicName, TopicPartition};
@@ -108,9 +108,9 @@ async fn read(
     while let Some(batch) = reader.next().await {
         for found in batch {
             match found {
-                Found::Record(..) | Found::End(..) => return Ok(()),
-                Found::Error(_, error) if error.code.is_authorization() => return Err(error),
-                Found::Error(_, error) => failure = error,
+                LogEvent::Record(..) | LogEvent::End(..) => return Ok(()),
+                LogEvent::Error(_, error) if error.code.is_authorization() => return Err(error),
+                LogEvent::Error(_, error) => failure = error,
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::collect::fetch::commits::FetchedCommits;
 use crate::collect::fetch::groups::{Described, GroupAnswer, Seen};
 use crate::collect::fetch::listing::Listed;
 use crate::kafka::log_reader::is_lost;
-use crate::kafka::{ErrorCode, Found, GroupDescription, KafkaError, Log, LogRecord};
+use crate::kafka::{ErrorCode, GroupDescription, KafkaError, Log, LogEvent, LogRecord};
 use crate::lag::{GroupId, Offset, PartitionId, TopicName, TopicPartition};
 use crate::metrics::ClusterMetrics;
 use crate::offsets_topic::{Malformed, Record, decode};
@@ -126,7 +126,7 @@ impl Follower {
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
-    pub(in crate::collect) async fn next(&mut self) -> Vec<Found> {
+    pub(in crate::collect) async fn next(&mut self) -> Vec<LogEvent> {
         match self.log.next().await {
             Some(found) => found,
             // The reader's thread has died, which the cycle's own look at the positions tells.
@@ -135,15 +135,15 @@ impl Follower {
     }
 
     /// Takes over what was read.
-    pub(in crate::collect) fn take_in(&mut self, found: Vec<Found>, config: &PollConfig) {
+    pub(in crate::collect) fn take_in(&mut self, found: Vec<LogEvent>, config: &PollConfig) {
         for found in found {
             match found {
-                Found::Record(partition, record) => self.record(partition, &record, config),
-                Found::End(partition, next) => {
+                LogEvent::Record(partition, record) => self.record(partition, &record, config),
+                LogEvent::End(partition, next) => {
                     self.progress.advance(partition, next);
                 }
-                Found::Error(Some(partition), error) if is_lost(&error) => self.lose(partition),
-                Found::Error(_, error) => {
+                LogEvent::Error(Some(partition), error) if is_lost(&error) => self.lose(partition),
+                LogEvent::Error(_, error) => {
                     if error.code.is_authorization() {
                         self.refusal = Some(error);
                     }

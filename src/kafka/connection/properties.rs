@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use super::ConnectionError;
+use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::native::conf::{self, Conf, Refusal};
 
 /// How similar a known property must be to be offered in place of an unknown one, 0 to 1.
@@ -64,7 +64,7 @@ fn check_file(name: &str, value: &str) -> Result<(), ConnectionError> {
     }
 }
 
-/// Checks that whoever is to log in can: librdkafka's default mechanism is not built in.
+/// Checks that a client that is to log in can: librdkafka's default mechanism is not built in.
 fn check_mechanism(properties: &BTreeMap<String, String>) -> Result<(), ConnectionError> {
     const PROTOCOL: &str = "security.protocol";
     let Some(protocol) = properties.get(PROTOCOL) else {
@@ -135,7 +135,7 @@ fn nearest_property(name: &str) -> Option<String> {
         .map(|(_, known)| known.clone())
 }
 
-/// Tells whether a property's value must not be shown: what librdkafka marks as sensitive, and all that is named alike.
+/// Returns whether a property's value must not be shown: what librdkafka marks as sensitive, and all that is named alike.
 pub(super) fn is_secret(name: &str) -> bool {
     ["password", "passphrase", "secret", "private.key"]
         .iter()
@@ -147,7 +147,7 @@ pub(super) fn is_secret(name: &str) -> bool {
         )
 }
 
-/// Returns what is wrong with a value and where the valid ones are told; librdkafka names neither.
+/// Returns what is wrong with a value and where the valid ones are listed; librdkafka names neither.
 fn explained(name: &str, value: &str, reason: String) -> String {
     if name == "security.protocol" {
         return format!(

@@ -14,7 +14,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use tokio::sync::oneshot;
 
 use super::context::Context;
-use super::partition_list;
+use super::partition_list::partition_list;
 use crate::kafka::{ErrorCode, KafkaError};
 use crate::lag::{Offset, TopicPartition};
 
@@ -29,14 +29,14 @@ const WAITING: usize = 8;
 #[derive(Debug)]
 pub struct CommitAnswer(oneshot::Receiver<Result<(), KafkaError>>);
 
-struct Request {
+struct CommitRequest {
     offsets: Vec<(TopicPartition, Offset)>,
     answer: oneshot::Sender<Result<(), KafkaError>>,
 }
 
 /// The handle of the committing thread. It ends when the handle is dropped and the commit under way is answered.
 #[derive(Debug)]
-pub(super) struct Committer(SyncSender<Request>);
+pub(super) struct Committer(SyncSender<CommitRequest>);
 
 impl Committer {
     pub(super) fn start(
@@ -51,7 +51,7 @@ impl Committer {
 
     pub(super) fn commit(&self, offsets: Vec<(TopicPartition, Offset)>) -> CommitAnswer {
         let (answer, receiver) = oneshot::channel();
-        if let Err(refused) = self.0.try_send(Request { offsets, answer }) {
+        if let Err(refused) = self.0.try_send(CommitRequest { offsets, answer }) {
             let (code, request) = match refused {
                 TrySendError::Full(request) => (ErrorCode::TIMED_OUT, request),
                 TrySendError::Disconnected(request) => (ErrorCode::DESTROY, request),
@@ -63,8 +63,8 @@ impl Committer {
     }
 }
 
-fn serve(consumer: &BaseConsumer<Context>, requests: &Receiver<Request>) {
-    for Request { offsets, answer } in requests {
+fn serve(consumer: &BaseConsumer<Context>, requests: &Receiver<CommitRequest>) {
+    for CommitRequest { offsets, answer } in requests {
         let result = consumer
             .commit(&partition_list(&offsets), CommitMode::Sync)
             .map_err(|error| KafkaError::from(&error));

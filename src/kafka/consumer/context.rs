@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::types::RDKafkaRespErr;
 use tracing::debug;
 
-use super::partition_offsets;
+use super::partition_list::partition_offsets;
 use crate::kafka::log::ClientLog;
 use crate::kafka::{ErrorCode, KafkaError};
 use crate::lag::{Offset, TopicPartition};
@@ -25,12 +25,12 @@ pub(super) struct Context {
 /// What was called back and not yet acted upon.
 #[derive(Default)]
 pub(super) struct Notes {
-    state: Mutex<State>,
+    state: Mutex<CallbackState>,
     calls: AtomicU64,
 }
 
 #[derive(Default)]
-struct State {
+struct CallbackState {
     notes: Vec<Note>,
     phase: Phase,
     log: ClientLog,
@@ -93,7 +93,7 @@ impl Notes {
         self.lock().notes.push(note);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, CallbackState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

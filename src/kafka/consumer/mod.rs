@@ -7,7 +7,9 @@
 mod commit;
 mod config;
 mod context;
+mod event;
 mod inbox;
+mod partition_list;
 mod poll;
 mod record;
 mod stream;
@@ -17,18 +19,19 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::topic_partition_list::{Offset as RdOffset, TopicPartitionList};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 pub use commit::CommitAnswer;
 pub use config::{AutoCommit, ConsumerConfig, Intake, OffsetReset};
-pub use record::{Header, Record};
+pub use event::{Acknowledgement, ConsumerEvent, Revocation, RevocationCause};
+pub use record::{ConsumerRecord, Header};
 
 use commit::Committer;
 use context::Context;
 use inbox::Inbox;
+use partition_list::partition_list;
 
 use super::{Connection, ConnectionError, ErrorCode, KafkaError};
 use crate::lag::{Offset, TopicPartition};
@@ -41,68 +44,13 @@ pub struct Consumer {
     client: Arc<BaseConsumer<Context>>,
     committer: Committer,
     mailbox: Mailbox,
-    events: mpsc::Receiver<Event>,
+    events: mpsc::Receiver<ConsumerEvent>,
 }
 
 /// The way to the polling thread, which is asked to close when it is dropped.
 struct Mailbox {
     inbox: Arc<Inbox>,
     is_full: Arc<AtomicBool>,
-}
-
-/// What happens to a consumer, in the order it happens.
-#[derive(Debug)]
-pub enum Event {
-    /// Records of a partition, in offset order. They count as buffered until they are released.
-    Records {
-        /// The partition.
-        partition: TopicPartition,
-        /// At least one.
-        records: Vec<Record>,
-    },
-    /// Kafka has no record after those handed over, for now. Information.
-    EndOfPartition(TopicPartition),
-    /// Partitions are this member's from now on; an empty list says that the group has none for it.
-    Assigned(Vec<TopicPartition>),
-    /// Partitions are taken away. Records of theirs that are still buffered belong to somebody else.
-    Revoked(Revocation),
-    /// A commit of librdkafka's own was answered.
-    AutoCommitted {
-        /// What was to be committed.
-        offsets: Vec<(TopicPartition, Offset)>,
-        /// The answer.
-        result: Result<(), KafkaError>,
-    },
-    /// Something is wrong; the client keeps trying.
-    Error(KafkaError),
-    /// The client is unusable from now on.
-    Fatal(KafkaError),
-}
-
-/// Partitions that are taken away once the acknowledgement is dropped, or the revoke timeout has passed.
-#[derive(Debug)]
-pub struct Revocation {
-    /// The partitions.
-    pub partitions: Vec<TopicPartition>,
-    /// Why.
-    pub cause: RevocationCause,
-    /// To be dropped when the record in hand is done and committed.
-    pub acknowledgement: Acknowledgement,
-}
-
-/// Why partitions are taken away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RevocationCause {
-    /// The group is being rebalanced: there is time to commit.
-    Rebalance,
-    /// The group went on without this member: somebody else may own them already, so nothing is committed.
-    Lost,
-}
-
-/// Lets go of revoked partitions when it is dropped.
-pub struct Acknowledgement {
-    revocation: u64,
-    inbox: Arc<Inbox>,
 }
 
 /// Stores offsets for a consumer that lives elsewhere.
@@ -132,7 +80,7 @@ pub enum ConsumerError {
 }
 
 impl Consumer {
-    /// Joins the group, in the background: a cluster that is away is retried for ever.
+    /// Joins the group, in the background: an unreachable cluster is retried for ever.
     ///
     /// Its thread ends when the consumer is dropped or closed.
     ///
@@ -159,7 +107,7 @@ impl Consumer {
         let is_full = Arc::new(AtomicBool::new(false));
         let (committer, committing) = Committer::start(Arc::clone(&client))
             .map_err(|source| ConsumerError::Thread { source })?;
-        poll::Poller {
+        poll::PollSetup {
             client: Arc::clone(&client),
             committing,
             notes,
@@ -185,20 +133,20 @@ impl Consumer {
     /// # Cancel safety
     ///
     /// No event is lost when the future is dropped.
-    pub async fn next(&mut self) -> Option<Event> {
+    pub async fn next(&mut self) -> Option<ConsumerEvent> {
         let event = self.events.recv().await;
         self.mailbox.make_room();
         event
     }
 
     /// Returns the next event if there is one already.
-    pub fn try_next(&mut self) -> Option<Event> {
+    pub fn try_next(&mut self) -> Option<ConsumerEvent> {
         let event = self.events.try_recv().ok();
         self.mailbox.make_room();
         event
     }
 
-    /// Tells that so many records of a partition are no longer buffered.
+    /// Counts records of a partition as no longer buffered.
     pub fn release(&self, partition: &TopicPartition, records: usize) {
         self.mailbox.inbox.post(|letters| {
             *letters.released.entry(partition.clone()).or_default() += records;
@@ -219,7 +167,7 @@ impl Consumer {
         OffsetStore(Arc::downgrade(&self.client))
     }
 
-    /// Commits; the answer may be awaited or looked at later. Commits reach Kafka in the order of the calls.
+    /// Commits; the answer may be awaited later. Commits reach Kafka in the order of the calls.
     pub fn commit(&self, offsets: Vec<(TopicPartition, Offset)>) -> CommitAnswer {
         self.committer.commit(offsets)
     }
@@ -229,7 +177,7 @@ impl Consumer {
     /// # Errors
     ///
     /// When Kafka does not confirm within `patience`; librdkafka goes on trying in the background.
-    pub async fn close(self, patience: Duration) -> Result<Vec<Event>, KafkaError> {
+    pub async fn close(self, patience: Duration) -> Result<Vec<ConsumerEvent>, KafkaError> {
         let Self {
             client,
             committer,
@@ -243,7 +191,7 @@ impl Consumer {
         let rest = async {
             let mut rest = Vec::new();
             while let Some(event) = events.recv().await {
-                if !matches!(event, Event::Records { .. }) {
+                if !matches!(event, ConsumerEvent::Records { .. }) {
                     rest.push(event);
                 }
             }
@@ -294,13 +242,6 @@ impl Drop for Mailbox {
     }
 }
 
-impl Drop for Acknowledgement {
-    fn drop(&mut self) {
-        let Self { revocation, inbox } = self;
-        inbox.post(|letters| letters.acknowledged = Some(*revocation));
-    }
-}
-
 impl std::fmt::Debug for Consumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Consumer").finish_non_exhaustive()
@@ -311,49 +252,4 @@ impl std::fmt::Debug for OffsetStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("OffsetStore").finish_non_exhaustive()
     }
-}
-
-impl std::fmt::Debug for Acknowledgement {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Acknowledgement({})", self.revocation)
-    }
-}
-
-/// Returns partitions and offsets as librdkafka takes them.
-fn partition_list(offsets: &[(TopicPartition, Offset)]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for (TopicPartition { topic, partition }, offset) in offsets {
-        let offset = i64::try_from(offset.value()).expect("an offset is at most i64::MAX");
-        list.add_partition_offset(topic.as_str(), partition.0, RdOffset::Offset(offset))
-            .expect("a whole offset has a form librdkafka takes");
-    }
-    list
-}
-
-/// Returns librdkafka's partitions as ours.
-fn partitions(list: &TopicPartitionList) -> Vec<TopicPartition> {
-    let mut partitions: Vec<_> = list
-        .elements()
-        .iter()
-        .map(|element| TopicPartition::new(element.topic(), element.partition()))
-        .collect();
-    partitions.sort_unstable();
-    partitions
-}
-
-/// Returns librdkafka's partitions with their offsets, those that have one.
-fn partition_offsets(list: &TopicPartitionList) -> Vec<(TopicPartition, Offset)> {
-    let mut offsets: Vec<_> = list
-        .elements()
-        .iter()
-        .filter_map(|element| {
-            let offset = Offset::new(element.offset().to_raw()?)?;
-            Some((
-                TopicPartition::new(element.topic(), element.partition()),
-                offset,
-            ))
-        })
-        .collect();
-    offsets.sort_unstable();
-    offsets
 }

@@ -17,10 +17,13 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, warn};
 
+use super::config::Intake;
 use super::context::{self, Context, Note, Notes};
+use super::event::{Acknowledgement, ConsumerEvent, Revocation, RevocationCause};
 use super::inbox::{Inbox, Letters};
-use super::stream::Stream;
-use super::{Acknowledgement, Event, Intake, Record, Revocation, RevocationCause, partitions};
+use super::partition_list::partitions;
+use super::record::ConsumerRecord;
+use super::stream::PartitionStream;
 use crate::kafka::{ErrorCode, KafkaError};
 use crate::lag::TopicPartition;
 
@@ -31,23 +34,23 @@ const BACKLOG: usize = 256;
 const FATAL: ErrorCode = ErrorCode::new(-150);
 
 /// What the thread needs to begin.
-pub(super) struct Poller {
+pub(super) struct PollSetup {
     pub(super) client: Arc<BaseConsumer<Context>>,
     pub(super) committing: JoinHandle<()>,
     pub(super) notes: Arc<Notes>,
     pub(super) inbox: Arc<Inbox>,
-    pub(super) events: mpsc::Sender<Event>,
+    pub(super) events: mpsc::Sender<ConsumerEvent>,
     pub(super) is_full: Arc<AtomicBool>,
     pub(super) intake: Intake,
     pub(super) poll_interval: Duration,
     pub(super) revoke_timeout: Duration,
 }
 
-/// The thread's own state.
+/// What the thread keeps.
 struct Polling {
-    setup: Poller,
-    streams: BTreeMap<TopicPartition, Stream>,
-    outbox: VecDeque<Event>,
+    setup: PollSetup,
+    streams: BTreeMap<TopicPartition, PartitionStream>,
+    outbox: VecDeque<ConsumerEvent>,
     revoking: Option<Revoking>,
     revocations: u64,
 }
@@ -59,7 +62,7 @@ struct Revoking {
     deadline: Instant,
 }
 
-impl Poller {
+impl PollSetup {
     /// Starts the thread. It ends when it is asked to close, which is also when the group is left.
     pub(super) fn start(self) -> io::Result<()> {
         thread::Builder::new()
@@ -98,7 +101,7 @@ impl Polling {
 
     /// Returns how long the thread may sleep.
     fn patience(&self) -> Duration {
-        if self.outbox.is_empty() && self.streams.values().any(Stream::is_readable) {
+        if self.outbox.is_empty() && self.streams.values().any(PartitionStream::is_readable) {
             return Duration::ZERO;
         }
         let until_deadline = self
@@ -139,7 +142,7 @@ impl Polling {
                 Some(Ok(message)) => self.hand_over_single(&message),
                 Some(Err(RdError::MessageConsumptionFatal(code))) => {
                     self.outbox
-                        .push_back(Event::Fatal(KafkaError::of(ErrorCode::from(code))));
+                        .push_back(ConsumerEvent::Fatal(KafkaError::of(ErrorCode::from(code))));
                 }
                 // Every error has been through the error callback.
                 Some(Err(_)) | None => {}
@@ -159,13 +162,13 @@ impl Polling {
             Note::Revoke { partitions, lost } => self.revoke(partitions, lost),
             Note::AutoCommit { offsets, result } => {
                 self.outbox
-                    .push_back(Event::AutoCommitted { offsets, result });
+                    .push_back(ConsumerEvent::AutoCommitted { offsets, result });
             }
             Note::Error(error) if error.code == FATAL => {
-                self.outbox.push_back(Event::Fatal(error));
+                self.outbox.push_back(ConsumerEvent::Fatal(error));
             }
             Note::Error(error) if self.outbox.len() < BACKLOG => {
-                self.outbox.push_back(Event::Error(error));
+                self.outbox.push_back(ConsumerEvent::Error(error));
             }
             Note::Error(_) => {}
         }
@@ -182,15 +185,15 @@ impl Polling {
         }
         if let Err(error) = answered {
             self.outbox
-                .push_back(Event::Error(KafkaError::from(&error)));
+                .push_back(ConsumerEvent::Error(KafkaError::from(&error)));
         }
-        self.outbox.push_back(Event::Assigned(assigned));
+        self.outbox.push_back(ConsumerEvent::Assigned(assigned));
     }
 
     /// Gives each partition a queue of its own, before any record could take the common one.
     fn split(&mut self, assigned: &[TopicPartition]) {
         for partition in assigned {
-            match Stream::split(&self.setup.client, &self.setup.inbox, partition) {
+            match PartitionStream::split(&self.setup.client, &self.setup.inbox, partition) {
                 Some(stream) => {
                     self.streams.insert(partition.clone(), stream);
                 }
@@ -220,17 +223,14 @@ impl Polling {
             partitions: list,
             deadline: Instant::now() + self.setup.revoke_timeout,
         });
-        self.outbox.push_back(Event::Revoked(Revocation {
+        self.outbox.push_back(ConsumerEvent::Revoked(Revocation {
             partitions: revoked,
             cause: if lost {
                 RevocationCause::Lost
             } else {
                 RevocationCause::Rebalance
             },
-            acknowledgement: Acknowledgement {
-                revocation: id,
-                inbox: Arc::clone(&self.setup.inbox),
-            },
+            acknowledgement: Acknowledgement::new(id, Arc::clone(&self.setup.inbox)),
         }));
     }
 
@@ -255,7 +255,7 @@ impl Polling {
         };
         if let Err(error) = context::unassign(&self.setup.client, &partitions) {
             self.outbox
-                .push_back(Event::Error(KafkaError::from(&error)));
+                .push_back(ConsumerEvent::Error(KafkaError::from(&error)));
         }
     }
 
@@ -271,14 +271,14 @@ impl Polling {
                 debug!(%partition, buffered, "paused `{partition}`: {buffered} records wait");
             }
             if !records.is_empty() {
-                self.outbox.push_back(Event::Records {
+                self.outbox.push_back(ConsumerEvent::Records {
                     partition: partition.clone(),
                     records,
                 });
             }
             if reached_end {
                 self.outbox
-                    .push_back(Event::EndOfPartition(partition.clone()));
+                    .push_back(ConsumerEvent::EndOfPartition(partition.clone()));
             }
         }
     }
@@ -286,10 +286,10 @@ impl Polling {
     fn hand_over_single(&mut self, message: &BorrowedMessage<'_>) {
         let partition = TopicPartition::new(message.topic(), message.partition());
         if let Some(stream) = self.streams.get_mut(&partition)
-            && let Some(record) = Record::copy(message)
+            && let Some(record) = ConsumerRecord::copy(message)
         {
             stream.add_one();
-            self.outbox.push_back(Event::Records {
+            self.outbox.push_back(ConsumerEvent::Records {
                 partition,
                 records: vec![record],
             });
@@ -302,7 +302,7 @@ impl Polling {
             let Err(TrySendError::Full(event)) = self.setup.events.try_send(event) else {
                 continue;
             };
-            // The flag is raised before the second try: whoever makes room after it wakes this thread.
+            // The flag is raised before the second try: the task, if it makes room after that, wakes this thread.
             self.setup.is_full.store(true, Ordering::Release);
             if let Err(TrySendError::Full(event)) = self.setup.events.try_send(event) {
                 self.outbox.push_front(event);
@@ -320,7 +320,7 @@ impl Polling {
         }
         self.let_go();
         self.streams.clear();
-        let Poller {
+        let PollSetup {
             client,
             committing,
             notes,
@@ -342,11 +342,13 @@ impl Polling {
     }
 }
 
-/// Returns what is worth telling of a callback that came while the client closed.
-fn last_event(note: Note) -> Option<Event> {
+/// Returns what is worth reporting of a callback that came while the client closed.
+fn last_event(note: Note) -> Option<ConsumerEvent> {
     match note {
-        Note::AutoCommit { offsets, result } => Some(Event::AutoCommitted { offsets, result }),
-        Note::Error(error) => Some(Event::Error(error)),
+        Note::AutoCommit { offsets, result } => {
+            Some(ConsumerEvent::AutoCommitted { offsets, result })
+        }
+        Note::Error(error) => Some(ConsumerEvent::Error(error)),
         Note::Assign(_) | Note::Revoke { .. } => None,
     }
 }

@@ -6,7 +6,7 @@ use crate::lag::Offset;
 
 /// One record of a partition. Which partition is said beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct ConsumerRecord {
     /// Its place in the partition.
     pub offset: Offset,
     /// When it was written, in milliseconds since the epoch, if the producer or the broker said so.
@@ -38,7 +38,7 @@ impl Header {
     }
 }
 
-impl Record {
+impl ConsumerRecord {
     /// Returns the offset a group commits when this record is the last one done.
     pub fn next_offset(&self) -> Offset {
         self.offset.next()

@@ -10,14 +10,14 @@ use rdkafka::error::KafkaError;
 
 use super::context::Context;
 use super::inbox::Inbox;
-use super::record::Record;
+use super::record::ConsumerRecord;
 use crate::lag::TopicPartition;
 
 /// Records read from one partition before the others have their turn.
 const TURN: usize = 500;
 
 /// The queue.
-pub(super) struct Stream {
+pub(super) struct PartitionStream {
     queue: PartitionQueue<Context>,
     /// librdkafka has put something in; set before the thread is woken, cleared before the queue is read.
     has_more: Arc<AtomicBool>,
@@ -33,7 +33,7 @@ enum Flow {
     Paused,
 }
 
-impl Stream {
+impl PartitionStream {
     /// Takes the partition's records out of the consumer's own queue; nothing for a partition librdkafka does not know.
     pub(super) fn split(
         client: &Arc<BaseConsumer<Context>>,
@@ -57,13 +57,13 @@ impl Stream {
         })
     }
 
-    /// Tells whether a read may find something.
+    /// Returns whether a read may find something.
     pub(super) fn is_readable(&self) -> bool {
         self.flow == Flow::Running && self.has_more.load(Ordering::Acquire)
     }
 
     /// Reads a turn's records, as far as there is room, and whether the partition's end follows them.
-    pub(super) fn read(&mut self, high_mark: usize) -> (Vec<Record>, bool) {
+    pub(super) fn read(&mut self, high_mark: usize) -> (Vec<ConsumerRecord>, bool) {
         let mut records = Vec::new();
         if self.flow == Flow::Paused || !self.has_more.swap(false, Ordering::AcqRel) {
             return (records, false);
@@ -71,7 +71,7 @@ impl Stream {
         let room = high_mark.saturating_sub(self.buffered).min(TURN);
         while records.len() < room {
             match self.queue.poll(Duration::ZERO) {
-                Some(Ok(message)) => records.extend(Record::copy(&message)),
+                Some(Ok(message)) => records.extend(ConsumerRecord::copy(&message)),
                 Some(Err(KafkaError::PartitionEOF(_))) => {
                     self.has_more.store(true, Ordering::Release);
                     self.buffered += records.len();

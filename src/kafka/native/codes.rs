@@ -11,7 +11,6 @@ use std::sync::LazyLock;
 use rdkafka_sys as sys;
 
 use super::text;
-use crate::kafka::error::{ErrorCode, KafkaError};
 
 unsafe extern "C" {
     fn rd_kafka_event_error(event: *mut sys::rd_kafka_event_t) -> c_int;
@@ -26,6 +25,23 @@ struct Description {
     code: c_int,
     name: *const c_char,
     description: *const c_char,
+}
+
+/// A failed call of librdkafka: its code, as a number, and one line for people.
+#[derive(Debug)]
+pub(in crate::kafka) struct NativeError {
+    pub(in crate::kafka) code: i32,
+    pub(in crate::kafka) message: String,
+}
+
+impl NativeError {
+    /// Returns an error with librdkafka's own sentence for `code`.
+    pub(super) fn of(code: i32) -> Self {
+        Self {
+            code,
+            message: describe(code),
+        }
+    }
 }
 
 /// Every code librdkafka knows, and Kafka's name of it.
@@ -46,24 +62,6 @@ static NAMES: LazyLock<HashMap<i32, &'static str>> = LazyLock::new(|| {
         .collect()
 });
 
-impl From<rdkafka::types::RDKafkaErrorCode> for ErrorCode {
-    fn from(code: rdkafka::types::RDKafkaErrorCode) -> Self {
-        Self::new(code as i32)
-    }
-}
-
-impl From<&rdkafka::error::KafkaError> for KafkaError {
-    fn from(error: &rdkafka::error::KafkaError) -> Self {
-        match error.rdkafka_error_code() {
-            Some(code) => Self::of(ErrorCode::from(code)),
-            None => Self {
-                code: ErrorCode::INVALID_ARG,
-                message: error.to_string(),
-            },
-        }
-    }
-}
-
 /// Returns Kafka's name of a code, or nothing where this librdkafka does not know it.
 pub(in crate::kafka) fn name(code: i32) -> Option<&'static str> {
     NAMES.get(&code).copied()
@@ -77,11 +75,11 @@ pub(in crate::kafka) fn describe(code: i32) -> String {
     unsafe { text::lossy(description) }
 }
 
-/// Returns the error of the newest function of this thread that tells its error so.
-pub(super) fn last() -> KafkaError {
+/// Returns the error of the last function of this thread that reports its error in this way.
+pub(super) fn last() -> NativeError {
     // SAFETY: takes no argument and reads a number of this thread.
     let code = unsafe { rd_kafka_last_error() };
-    error(code, None)
+    NativeError::of(code)
 }
 
 /// Returns the error an event carries, if it carries one.
@@ -89,7 +87,7 @@ pub(super) fn last() -> KafkaError {
 /// # Safety
 ///
 /// `event` is a live event.
-pub(super) unsafe fn of_event(event: *mut sys::rd_kafka_event_t) -> Result<(), KafkaError> {
+pub(super) unsafe fn of_event(event: *mut sys::rd_kafka_event_t) -> Result<(), NativeError> {
     // SAFETY: a live event by the caller's promise.
     let code = unsafe { rd_kafka_event_error(event) };
     if code == 0 {
@@ -99,7 +97,10 @@ pub(super) unsafe fn of_event(event: *mut sys::rd_kafka_event_t) -> Result<(), K
     let message = unsafe { sys::rd_kafka_event_error_string(event) };
     // SAFETY: null or a string owned by the event, copied here.
     let message = unsafe { text::lossy_opt(message) };
-    Err(error(code, message))
+    Err(match message {
+        Some(message) if !message.is_empty() => NativeError { code, message },
+        _ => NativeError::of(code),
+    })
 }
 
 /// Returns the error that a field of a librdkafka struct holds.
@@ -107,20 +108,11 @@ pub(super) unsafe fn of_event(event: *mut sys::rd_kafka_event_t) -> Result<(), K
 /// # Safety
 ///
 /// `field` points to a readable error code, whatever its number.
-pub(super) unsafe fn of_field(field: *const sys::rd_kafka_resp_err_t) -> Result<(), KafkaError> {
+pub(super) unsafe fn of_field(field: *const sys::rd_kafka_resp_err_t) -> Result<(), NativeError> {
     // SAFETY: readable by the caller's promise; read as a number because an unknown one is no valid enum.
     let code = unsafe { field.cast::<c_int>().read() };
     if code == 0 {
         return Ok(());
     }
-    Err(error(code, None))
-}
-
-fn error(code: i32, message: Option<String>) -> KafkaError {
-    KafkaError {
-        code: ErrorCode::new(code),
-        message: message
-            .filter(|message| !message.is_empty())
-            .unwrap_or_else(|| describe(code)),
-    }
+    Err(NativeError::of(code))
 }

@@ -1,17 +1,17 @@
-//! An owned event: something that was fetched, or that the client says of its own accord.
+//! An owned event: something that was fetched, or that the client reports by itself.
 
 use std::ptr::{self, NonNull};
 
 use rdkafka_sys as sys;
 
-use super::{codes, text};
-use crate::kafka::error::KafkaError;
+use super::codes::{self, NativeError};
+use super::text;
 
 /// An event taken from a queue; destroyed when dropped, with everything that points into it.
-pub(super) struct Event(NonNull<sys::rd_kafka_event_t>);
+pub(super) struct NativeEvent(NonNull<sys::rd_kafka_event_t>);
 
-/// What an event is.
-pub(super) enum Kind {
+/// What the client reports by itself.
+pub(in crate::kafka) enum ClientReport {
     /// A line of librdkafka's log, with syslog's level, 0 to 7.
     Log {
         level: i32,
@@ -20,11 +20,11 @@ pub(super) enum Kind {
     },
     /// The client's own statistics, as JSON.
     Statistics(String),
-    /// Nothing anybody waits for.
+    /// Something that is not needed here.
     Other,
 }
 
-impl Event {
+impl NativeEvent {
     /// Takes ownership of an event; nothing for null.
     pub(super) fn from_ptr(event: *mut sys::rd_kafka_event_t) -> Option<Self> {
         NonNull::new(event).map(Self)
@@ -36,13 +36,13 @@ impl Event {
     }
 
     /// Returns the error of the event as a whole, where it carries one.
-    pub(super) fn error(&self) -> Result<(), KafkaError> {
+    pub(super) fn error(&self) -> Result<(), NativeError> {
         // SAFETY: the event is live.
         unsafe { codes::of_event(self.as_ptr()) }
     }
 
-    /// Tells what the event is; its texts are copied.
-    pub(super) fn kind(&self) -> Kind {
+    /// Returns what the client reports by the event; its texts are copied.
+    pub(super) fn report(&self) -> ClientReport {
         // SAFETY: the event is live.
         let kind = unsafe { sys::rd_kafka_event_type(self.as_ptr()) };
         match kind {
@@ -51,13 +51,13 @@ impl Event {
                 // SAFETY: the event is live and of this type.
                 let json = unsafe { sys::rd_kafka_event_stats(self.as_ptr()) };
                 // SAFETY: a string owned by the event, copied here.
-                Kind::Statistics(unsafe { text::lossy(json) })
+                ClientReport::Statistics(unsafe { text::lossy(json) })
             }
-            _ => Kind::Other,
+            _ => ClientReport::Other,
         }
     }
 
-    fn log(&self) -> Kind {
+    fn log(&self) -> ClientReport {
         let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
         // SAFETY: the event is live; the pointers written are owned by it.
         let outcome = unsafe {
@@ -69,13 +69,13 @@ impl Event {
             )
         };
         if outcome != 0 {
-            return Kind::Other;
+            return ClientReport::Other;
         }
         // SAFETY: written by the call above, owned by the event, copied here.
         let facility = unsafe { text::lossy(facility) };
         // SAFETY: as above.
         let line = unsafe { text::lossy(line) };
-        Kind::Log {
+        ClientReport::Log {
             level,
             facility,
             line,
@@ -83,7 +83,7 @@ impl Event {
     }
 }
 
-impl Drop for Event {
+impl Drop for NativeEvent {
     fn drop(&mut self) {
         // SAFETY: owned, and destroyed once.
         unsafe { sys::rd_kafka_event_destroy(self.0.as_ptr()) };

@@ -1,6 +1,6 @@
 //! Fetching partitions of one topic from given offsets, without a group: librdkafka's simple consumer.
 //!
-//! Everything that is fetched, and whatever the client says of its own accord, arrives on one queue.
+//! Everything that is fetched, and everything that the client reports by itself, arrives on one queue.
 
 use std::ptr::NonNull;
 use std::slice;
@@ -8,13 +8,18 @@ use std::time::Duration;
 
 use rdkafka_sys as sys;
 
+use super::codes::{self, NativeError};
 use super::conf::Conf;
-use super::event::{Event, Kind};
+use super::event::{ClientReport, NativeEvent};
 use super::handle::{ClientType, Handle, Queue};
-use super::{codes, text};
-use crate::kafka::error::{ErrorCode, KafkaError};
-use crate::kafka::log_reader::{Found, LogRecord};
+use super::text;
 use crate::lag::{Offset, PartitionId};
+
+/// librdkafka's code of an argument that is not valid.
+const INVALID_ARGUMENT: i32 = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__INVALID_ARG as i32;
+
+/// librdkafka's code of the end of a partition.
+const PARTITION_EOF: i32 = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__PARTITION_EOF as i32;
 
 /// A client that fetches. Fields drop in order: the topic and the queue before the handle they belong to.
 ///
@@ -27,18 +32,27 @@ pub(in crate::kafka) struct Fetcher {
 
 /// Something that came out of the queue.
 pub(in crate::kafka) enum Arrival {
-    /// Of the log.
-    Found(Found),
-    /// A line of librdkafka's own log, with syslog's level.
-    Log {
-        level: i32,
-        facility: String,
-        line: String,
-    },
-    /// The client's own statistics, as JSON.
-    Statistics(String),
-    /// Nothing anybody waits for.
-    Other,
+    /// The next record of a partition.
+    Record(PartitionId, LogRecord),
+    /// The end of a partition: the offset that will be read next.
+    End(PartitionId, Offset),
+    /// An error of one partition, or of the client as a whole.
+    Error(Option<PartitionId>, NativeError),
+    /// What the client reports by itself.
+    Client(ClientReport),
+}
+
+/// A record of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Its offset.
+    pub offset: Offset,
+    /// When it was written, in milliseconds since the epoch, if the producer or the broker said so.
+    pub timestamp_ms: Option<i64>,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its value; nothing for a tombstone.
+    pub value: Option<Vec<u8>>,
 }
 
 impl Fetcher {
@@ -63,9 +77,9 @@ impl Fetcher {
         &self,
         partition: PartitionId,
         offset: Offset,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<(), NativeError> {
         let offset =
-            i64::try_from(offset.value()).map_err(|_| KafkaError::of(ErrorCode::INVALID_ARG))?;
+            i64::try_from(offset.value()).map_err(|_| NativeError::of(INVALID_ARGUMENT))?;
         // SAFETY: topic and queue are live; the queue is referenced by librdkafka until the partition is stopped.
         let outcome = unsafe {
             sys::rd_kafka_consume_start_queue(
@@ -96,21 +110,11 @@ impl Fetcher {
         // SAFETY: the event is live.
         let kind = unsafe { sys::rd_kafka_event_type(event.as_ptr()) };
         Some(match kind {
-            sys::RD_KAFKA_EVENT_FETCH => record(&event).map_or(Arrival::Other, Arrival::Found),
-            sys::RD_KAFKA_EVENT_ERROR => Arrival::Found(failure(&event)),
-            _ => match event.kind() {
-                Kind::Log {
-                    level,
-                    facility,
-                    line,
-                } => Arrival::Log {
-                    level,
-                    facility,
-                    line,
-                },
-                Kind::Statistics(json) => Arrival::Statistics(json),
-                _ => Arrival::Other,
-            },
+            sys::RD_KAFKA_EVENT_FETCH => {
+                record(&event).unwrap_or(Arrival::Client(ClientReport::Other))
+            }
+            sys::RD_KAFKA_EVENT_ERROR => failure(&event),
+            _ => Arrival::Client(event.report()),
         })
     }
 
@@ -149,7 +153,7 @@ impl Drop for Topic {
 }
 
 /// Copies the record of a fetch event.
-fn record(event: &Event) -> Option<Found> {
+fn record(event: &NativeEvent) -> Option<Arrival> {
     // SAFETY: the event is live; the message is owned by it.
     let message = unsafe { sys::rd_kafka_event_message_next(event.as_ptr()) };
     let message = NonNull::new(message.cast_mut())?;
@@ -166,7 +170,7 @@ fn record(event: &Event) -> Option<Found> {
         // SAFETY: as above.
         value: unsafe { bytes(fields.payload, fields.len) },
     };
-    Some(Found::Record(PartitionId(fields.partition), record))
+    Some(Arrival::Record(PartitionId(fields.partition), record))
 }
 
 /// `rd_kafka_message_t` with its error as a number.
@@ -196,15 +200,15 @@ unsafe fn bytes(first: *const u8, length: usize) -> Option<Vec<u8>> {
 }
 
 /// Returns what an error event says: of one partition, or of the client as a whole.
-fn failure(event: &Event) -> Found {
+fn failure(event: &NativeEvent) -> Arrival {
     let error = match event.error() {
-        Ok(()) => KafkaError::of(ErrorCode::NONE),
+        Ok(()) => NativeError::of(0),
         Err(error) => error,
     };
     // SAFETY: the event is live; the object returned is ours.
     let place = unsafe { sys::rd_kafka_event_topic_partition(event.as_ptr()) };
     let Some(place) = NonNull::new(place) else {
-        return Found::Error(None, error);
+        return Arrival::Error(None, error);
     };
     // SAFETY: not null, and live until destroyed below.
     let partition = unsafe { (*place.as_ptr()).partition };
@@ -214,7 +218,7 @@ fn failure(event: &Event) -> Found {
     unsafe { sys::rd_kafka_topic_partition_destroy(place.as_ptr()) };
     let partition = PartitionId(partition);
     match (error.code, Offset::new(offset)) {
-        (ErrorCode::PARTITION_EOF, Some(offset)) => Found::End(partition, offset),
-        _ => Found::Error(Some(partition), error),
+        (PARTITION_EOF, Some(offset)) => Arrival::End(partition, offset),
+        _ => Arrival::Error(Some(partition), error),
     }
 }

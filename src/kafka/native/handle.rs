@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka_sys as sys;
 
 use super::conf::Conf;
-use super::event::Event;
+use super::event::NativeEvent;
 use super::text::ErrorText;
 
 /// `RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE`: no client here is a member of a group when it is destroyed.
@@ -53,7 +53,7 @@ impl Handle {
         Ok(Self(handle))
     }
 
-    /// Tells whether a client can be made of `conf`, which connects to nobody.
+    /// Checks that a client can be made of `conf`; it connects to nobody.
     ///
     /// # Errors
     ///
@@ -109,11 +109,11 @@ impl Queue {
     }
 
     /// Waits for the next event.
-    pub(super) fn poll(&self, timeout: Duration) -> Option<Event> {
+    pub(super) fn poll(&self, timeout: Duration) -> Option<NativeEvent> {
         let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the queue is live; the event is owned by the value made of it.
         let event = unsafe { sys::rd_kafka_queue_poll(self.0.as_ptr(), timeout_ms) };
-        Event::from_ptr(event)
+        NativeEvent::from_ptr(event)
     }
 
     /// Makes a thread that waits in [`Self::poll`] return at once.

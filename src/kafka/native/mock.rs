@@ -6,11 +6,10 @@ use std::slice;
 
 use rdkafka_sys as sys;
 
-use super::codes;
+use super::codes::{self, NativeError};
 use super::conf::Conf;
 use super::handle::{ClientType, Handle};
 use super::text;
-use crate::kafka::error::{ErrorCode, KafkaError};
 
 // As in the bindings, but with codes as numbers: they are ours to choose.
 unsafe extern "C" {
@@ -28,6 +27,9 @@ unsafe extern "C" {
         ...
     ) -> c_int;
 }
+
+/// librdkafka's code of what has no code of its own.
+const FAIL: i32 = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__FAIL as i32;
 
 /// How long a new group waits for more members.
 const FIRST_REBALANCE_MS: i32 = 100;
@@ -47,19 +49,19 @@ unsafe impl Sync for MockCluster {}
 
 impl MockCluster {
     /// Starts a cluster whose brokers have the ids 1 to `brokers`.
-    pub(in crate::kafka) fn start(brokers: i32) -> Result<Self, KafkaError> {
+    pub(in crate::kafka) fn start(brokers: i32) -> Result<Self, NativeError> {
         let mut conf = Conf::new();
         // Its own client never connects; what it would say concerns nobody.
         conf.set("log_level", "0")
             .expect("a property of librdkafka");
-        let home = Handle::new(conf, ClientType::Producer).map_err(|message| KafkaError {
-            code: ErrorCode::FAIL,
+        let home = Handle::new(conf, ClientType::Producer).map_err(|message| NativeError {
+            code: FAIL,
             message,
         })?;
         // SAFETY: the client is live and outlives the cluster.
         let cluster = unsafe { sys::rd_kafka_mock_cluster_new(home.as_ptr(), brokers) };
-        let cluster = NonNull::new(cluster).ok_or_else(|| KafkaError {
-            code: ErrorCode::FAIL,
+        let cluster = NonNull::new(cluster).ok_or_else(|| NativeError {
+            code: FAIL,
             message: format!("a mock cluster of {brokers} brokers could not be started"),
         })?;
         // The default keeps the first member of a group waiting for three seconds.
@@ -88,7 +90,7 @@ impl MockCluster {
         topic: &str,
         partitions: i32,
         replication: i32,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<(), NativeError> {
         let topic = text::c_string(topic);
         // SAFETY: the cluster is live; the string is copied.
         succeeded(unsafe {
@@ -97,8 +99,7 @@ impl MockCluster {
     }
 
     /// Makes the next requests of `api` fail, one error each, wherever they arrive; 0 lets one pass.
-    pub(in crate::kafka) fn push_errors(&self, api: i16, errors: &[ErrorCode]) {
-        let errors: Vec<c_int> = errors.iter().map(|error| error.value()).collect();
+    pub(in crate::kafka) fn push_errors(&self, api: i16, errors: &[c_int]) {
         // SAFETY: the cluster is live; the array is copied.
         unsafe {
             rd_kafka_mock_push_request_errors_array(
@@ -121,9 +122,9 @@ impl MockCluster {
         &self,
         broker: i32,
         api: i16,
-        error: ErrorCode,
+        error: c_int,
         delay_ms: i32,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<(), NativeError> {
         let one: usize = 1;
         // SAFETY: the cluster is live; the count is followed by that many pairs of error and delay.
         let code = unsafe {
@@ -132,27 +133,27 @@ impl MockCluster {
                 broker,
                 api,
                 one,
-                error.value(),
+                error,
                 delay_ms,
             )
         };
         match code {
             0 => Ok(()),
-            code => Err(KafkaError::of(ErrorCode::new(code))),
+            code => Err(NativeError::of(code)),
         }
     }
 
-    pub(in crate::kafka) fn set_broker_down(&self, broker: i32) -> Result<(), KafkaError> {
+    pub(in crate::kafka) fn set_broker_down(&self, broker: i32) -> Result<(), NativeError> {
         // SAFETY: the cluster is live.
         succeeded(unsafe { sys::rd_kafka_mock_broker_set_down(self.as_ptr(), broker) })
     }
 
-    pub(in crate::kafka) fn set_broker_up(&self, broker: i32) -> Result<(), KafkaError> {
+    pub(in crate::kafka) fn set_broker_up(&self, broker: i32) -> Result<(), NativeError> {
         // SAFETY: the cluster is live.
         succeeded(unsafe { sys::rd_kafka_mock_broker_set_up(self.as_ptr(), broker) })
     }
 
-    pub(in crate::kafka) fn set_round_trip(&self, broker: i32, ms: i32) -> Result<(), KafkaError> {
+    pub(in crate::kafka) fn set_round_trip(&self, broker: i32, ms: i32) -> Result<(), NativeError> {
         // SAFETY: the cluster is live.
         succeeded(unsafe { sys::rd_kafka_mock_broker_set_rtt(self.as_ptr(), broker, ms) })
     }
@@ -161,7 +162,7 @@ impl MockCluster {
         &self,
         group: &str,
         broker: i32,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<(), NativeError> {
         let group = text::c_string(group);
         // SAFETY: the cluster is live; the strings are copied.
         succeeded(unsafe {
@@ -180,7 +181,7 @@ impl MockCluster {
         topic: &str,
         partition: i32,
         broker: i32,
-    ) -> Result<(), KafkaError> {
+    ) -> Result<(), NativeError> {
         let topic = text::c_string(topic);
         // SAFETY: the cluster is live; the string is copied.
         succeeded(unsafe {
@@ -246,7 +247,7 @@ impl Drop for MockCluster {
 }
 
 /// Reads a code that the mock cluster made itself, which is always one the bindings know.
-fn succeeded(code: sys::rd_kafka_resp_err_t) -> Result<(), KafkaError> {
+fn succeeded(code: sys::rd_kafka_resp_err_t) -> Result<(), NativeError> {
     // SAFETY: a local, readable as a number.
     unsafe { codes::of_field(&raw const code) }
 }

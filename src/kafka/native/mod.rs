@@ -6,7 +6,7 @@
 
 pub(super) mod codes;
 pub(super) mod conf;
-mod event;
+pub(super) mod event;
 pub(super) mod fetch;
 pub(super) mod handle;
 mod heaps;

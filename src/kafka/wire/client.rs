@@ -16,7 +16,6 @@ use super::endpoint::Endpoint;
 use super::journal::Journal;
 use super::link::Common;
 use super::message::{self, MetadataResponse, TopicMetadata};
-use super::security::Security;
 use super::settings::Settings;
 use super::{groups, logs};
 use crate::kafka::admin::{
@@ -24,9 +23,11 @@ use crate::kafka::admin::{
     TopicSelection,
 };
 use crate::kafka::committed::CommittedOffsets;
-use crate::kafka::connection::{Connection, ConnectionError};
+use crate::kafka::connection::Connection;
+use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::error::{ErrorCode, KafkaError};
 use crate::kafka::requests::RequestObserver;
+use crate::kafka::security::Security;
 use crate::lag::{BrokerId, GroupId, Isolation, TopicId, TopicName, TopicPartition};
 use crate::snapshot::{GroupState, GroupType};
 

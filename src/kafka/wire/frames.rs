@@ -3,8 +3,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::security::{self, Transport};
 use crate::kafka::error::{ErrorCode, KafkaError};
+use crate::kafka::security::{self, Transport};
 
 /// The bytes of a length, and of the correlation id that every response begins with.
 const LENGTH: usize = 4;

@@ -9,10 +9,10 @@ use super::frames::{Frames, Response};
 use super::message::{
     self, ApiVersions, Request, SaslAuthenticate, SaslHandshake, SupportedVersions, Throttled,
 };
-use super::security::{Conversation, Security, Step};
 use super::settings::Settings;
 use crate::kafka::error::{ErrorCode, KafkaError};
 use crate::kafka::requests::RequestObserver;
+use crate::kafka::security::{Conversation, SaslStep, Security};
 
 /// The most messages that logging in may take.
 const MOST_STEPS: usize = 8;
@@ -151,8 +151,8 @@ impl Session {
         let mut lifetime = None;
         for _ in 0..MOST_STEPS {
             match conversation.next(answer.as_deref())? {
-                Step::Done => return Ok(lifetime),
-                Step::Send(bytes) => {
+                SaslStep::Done => return Ok(lifetime),
+                SaslStep::Send(bytes) => {
                     let request = SaslAuthenticate { bytes };
                     let authenticated = self.call(&request, settings, requests).await?;
                     // By the name that librdkafka has for it, so that both halves count the same error.

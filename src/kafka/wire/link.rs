@@ -16,11 +16,11 @@ use super::endpoint::Endpoint;
 use super::handshake::{Opening, Session, unsupported, wrong_correlation_id};
 use super::journal::Journal;
 use super::message::{self, Request, SupportedVersions, Throttled};
-use super::security::Security;
 use super::settings::Settings;
 use crate::kafka::api::Api;
 use crate::kafka::error::{ErrorCode, KafkaError};
 use crate::kafka::requests::RequestObserver;
+use crate::kafka::security::Security;
 
 /// Requests that wait for a connection or for their turn.
 const MOST_QUEUED: usize = 256;

@@ -18,12 +18,10 @@ mod logs;
 mod message;
 mod rights;
 mod search;
-mod security;
 mod settings;
 
 pub use self::client::KafkaAdmin;
 pub use self::rights::ReadRight;
-pub(in crate::kafka) use self::security::Security;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::kafka::connection::ConnectionError;
+use crate::kafka::connection_error::ConnectionError;
 
 /// The longest response that is accepted, unless the connection sets it: librdkafka's default.
 const MAX_RESPONSE_BYTES: usize = 100_000_000;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep_until, timeout, timeout_at};
 
 use super::{Consuming, IDLE_NOTICE, TaskSummary};
-use crate::kafka::consumer::{Event, Revocation, RevocationCause};
+use crate::kafka::consumer::{ConsumerEvent, Revocation, RevocationCause};
 use crate::lag::{Offset, TopicPartition};
 use crate::task::config::CommitMode;
 use crate::task::error::TaskError;
@@ -174,7 +174,7 @@ impl Consuming {
             .close(grace_end.saturating_duration_since(Instant::now()))
             .await;
         for event in left.iter().flatten() {
-            if let Event::AutoCommitted { offsets, result } = event {
+            if let ConsumerEvent::AutoCommitted { offsets, result } = event {
                 match result {
                     Ok(()) => journal.committed(offsets, "auto", None),
                     Err(error) => journal.commit_failed(offsets, "auto", error),

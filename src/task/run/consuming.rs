@@ -9,7 +9,7 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
 use super::{Consuming, IDLE_NOTICE};
-use crate::kafka::consumer::{Event, Revocation};
+use crate::kafka::consumer::{ConsumerEvent, Revocation};
 use crate::kafka::{ErrorCode, KafkaError};
 use crate::lag::TopicPartition;
 use crate::task::config::CommitMode;
@@ -172,7 +172,7 @@ impl Consuming {
         Ok(())
     }
 
-    pub(super) async fn take_up(&mut self, event: Event) -> Result<(), TaskError> {
+    pub(super) async fn take_up(&mut self, event: ConsumerEvent) -> Result<(), TaskError> {
         if let Some(revocation) = self.note(event)? {
             self.give_back(revocation).await;
         }
@@ -180,39 +180,39 @@ impl Consuming {
     }
 
     /// Notes an event. A revocation is returned: it is given back when nothing is in hand.
-    fn note(&mut self, event: Event) -> Result<Option<Revocation>, TaskError> {
+    fn note(&mut self, event: ConsumerEvent) -> Result<Option<Revocation>, TaskError> {
         match event {
-            Event::Records { partition, records } => {
+            ConsumerEvent::Records { partition, records } => {
                 if let Some(state) = self.partitions.get_mut(&partition) {
                     state.push(records);
                 }
             }
-            Event::EndOfPartition(partition) => {
+            ConsumerEvent::EndOfPartition(partition) => {
                 if let Some(state) = self.partitions.get_mut(&partition) {
                     state.reach_end();
                 }
                 self.tell_end(&partition);
             }
-            Event::Assigned(partitions) => {
+            ConsumerEvent::Assigned(partitions) => {
                 self.journal.assigned(&partitions);
                 for partition in partitions {
                     self.partitions.insert(partition, Partition::default());
                 }
                 self.idle_at = None;
             }
-            Event::AutoCommitted { offsets, result } => match result {
+            ConsumerEvent::AutoCommitted { offsets, result } => match result {
                 Ok(()) => {
                     self.journal.committed(&offsets, "auto", None);
                     self.confirm(offsets);
                 }
                 Err(error) => self.journal.commit_failed(&offsets, "auto", &error),
             },
-            Event::Error(error) => self.journal.client_error(&error),
-            Event::Fatal(source) => {
+            ConsumerEvent::Error(error) => self.journal.client_error(&error),
+            ConsumerEvent::Fatal(source) => {
                 self.journal.client_error(&source);
                 return Err(TaskError::Fatal { source });
             }
-            Event::Revoked(revocation) => return Ok(Some(revocation)),
+            ConsumerEvent::Revoked(revocation) => return Ok(Some(revocation)),
         }
         Ok(None)
     }

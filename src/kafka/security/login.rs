@@ -7,12 +7,13 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::conversation::{Conversation, failed};
+use super::conversation::Conversation;
 use super::properties::{Properties, invalid};
+use super::sasl::failed;
 use super::scram::{Hash, Scram};
 use super::token::TokenProvider;
 use super::unsecured::UnsecuredTokens;
-use crate::kafka::connection::ConnectionError;
+use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::error::KafkaError;
 
 /// Random bytes in a nonce.
@@ -130,7 +131,7 @@ fn nonce(hash: Hash) -> Result<String, KafkaError> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::conversation::Step;
+    use super::super::sasl::SaslStep;
     use super::*;
 
     fn login<const N: usize>(properties: [(&str, &str); N]) -> Result<Login, ConnectionError> {
@@ -144,7 +145,7 @@ mod tests {
     fn first_message(login: &Login) -> (&'static str, String) {
         let mut conversation = login.start().expect("it starts");
         match conversation.next(None) {
-            Ok(Step::Send(bytes)) => (
+            Ok(SaslStep::Send(bytes)) => (
                 conversation.mechanism,
                 String::from_utf8(bytes).expect("it is text"),
             ),

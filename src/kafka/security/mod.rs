@@ -5,6 +5,7 @@
 mod conversation;
 mod login;
 mod properties;
+mod sasl;
 mod scram;
 mod tls;
 mod token;
@@ -16,13 +17,14 @@ use std::fmt;
 
 use tokio::net::TcpStream;
 
-pub(in crate::kafka) use self::conversation::{Conversation, Step};
+pub(in crate::kafka) use self::conversation::Conversation;
 use self::login::Login;
 use self::properties::Properties;
+pub(in crate::kafka) use self::sasl::SaslStep;
 use self::tls::Tls;
 use self::transport::{Explained, Hints};
 pub(in crate::kafka) use self::transport::{Transport, broken};
-use crate::kafka::connection::ConnectionError;
+use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::error::KafkaError;
 
 /// How the connections to a cluster are secured. `Debug` shows nothing of it.

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ring::{digest, hmac, pbkdf2};
 
-use super::conversation::{Step, failed, refused};
+use super::sasl::{SaslStep, failed, refused};
 use crate::kafka::error::KafkaError;
 
 /// The fewest iterations, as in Kafka's own client: fewer would let a broker collect proofs that are cheap to guess from.
@@ -34,11 +34,11 @@ pub(super) struct Scram {
     username: String,
     password: String,
     nonce: String,
-    state: State,
+    state: ScramState,
 }
 
 /// Which message of the broker is expected.
-enum State {
+enum ScramState {
     None,
     ServerFirst {
         client_first_bare: String,
@@ -86,7 +86,7 @@ impl Scram {
             username: username.replace('=', "=3D").replace(',', "=2C"),
             password: password.to_owned(),
             nonce,
-            state: State::None,
+            state: ScramState::None,
         }
     }
 
@@ -99,15 +99,15 @@ impl Scram {
     /// # Errors
     ///
     /// `_AUTHENTICATION`; the exchange is over then.
-    pub(super) fn next(&mut self, answer: Option<&[u8]>) -> Result<Step, KafkaError> {
+    pub(super) fn next(&mut self, answer: Option<&[u8]>) -> Result<SaslStep, KafkaError> {
         let answer = answer.map(|bytes| self.text(bytes)).transpose()?;
-        match (std::mem::replace(&mut self.state, State::Over), answer) {
-            (State::None, None) => Ok(self.client_first()),
-            (State::ServerFirst { client_first_bare }, Some(answer)) => {
+        match (std::mem::replace(&mut self.state, ScramState::Over), answer) {
+            (ScramState::None, None) => Ok(self.client_first()),
+            (ScramState::ServerFirst { client_first_bare }, Some(answer)) => {
                 self.client_final(&client_first_bare, answer)
             }
             (
-                State::ServerFinal {
+                ScramState::ServerFinal {
                     server_key,
                     auth_message,
                 },
@@ -117,21 +117,21 @@ impl Scram {
         }
     }
 
-    fn client_first(&mut self) -> Step {
+    fn client_first(&mut self) -> SaslStep {
         let Self {
             username, nonce, ..
         } = self;
         let client_first_bare = format!("n={username},r={nonce}");
         let message = format!("{GS2_HEADER}{client_first_bare}");
-        self.state = State::ServerFirst { client_first_bare };
-        Step::Send(message.into_bytes())
+        self.state = ScramState::ServerFirst { client_first_bare };
+        SaslStep::Send(message.into_bytes())
     }
 
     fn client_final(
         &mut self,
         client_first_bare: &str,
         server_first: &str,
-    ) -> Result<Step, KafkaError> {
+    ) -> Result<SaslStep, KafkaError> {
         let challenge = Challenge::read(server_first, &self.nonce)
             .map_err(|problem| self.failed(format!("server-first-message: {problem}")))?;
         let keys = Keys::derive(self.hash, &self.password, &challenge);
@@ -140,11 +140,11 @@ impl Scram {
         let auth_message = format!("{client_first_bare},{server_first},{without_proof}");
         let proof = keys.proof(self.hash, &auth_message);
         let message = format!("{without_proof},p={}", BASE64_STANDARD.encode(proof));
-        self.state = State::ServerFinal {
+        self.state = ScramState::ServerFinal {
             server_key: keys.server,
             auth_message,
         };
-        Ok(Step::Send(message.into_bytes()))
+        Ok(SaslStep::Send(message.into_bytes()))
     }
 
     fn check_server(
@@ -152,7 +152,7 @@ impl Scram {
         server_key: &hmac::Key,
         auth_message: &str,
         server_final: &str,
-    ) -> Result<Step, KafkaError> {
+    ) -> Result<SaslStep, KafkaError> {
         if let Some(error) = attribute(server_final, 'e') {
             return Err(refused(self.mechanism(), error.as_bytes()));
         }
@@ -163,7 +163,7 @@ impl Scram {
             hmac::verify(server_key, auth_message.as_bytes(), &signature).is_ok()
         });
         if is_right {
-            Ok(Step::Done)
+            Ok(SaslStep::Done)
         } else {
             Err(self.failed(
                 "the broker's signature is wrong, so it does not know the password: it may not be the broker it claims to be",
@@ -285,9 +285,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn sent(step: Result<Step, KafkaError>) -> String {
+    fn sent(step: Result<SaslStep, KafkaError>) -> String {
         match step {
-            Ok(Step::Send(bytes)) => String::from_utf8(bytes).expect("SCRAM is text"),
+            Ok(SaslStep::Send(bytes)) => String::from_utf8(bytes).expect("SCRAM is text"),
             other => panic!("{other:?}"),
         }
     }
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_failed(step: Result<Step, KafkaError>, reason: &str) {
+    fn assert_failed(step: Result<SaslStep, KafkaError>, reason: &str) {
         let error = step.expect_err("it fails").to_string();
         assert_eq!(
             error,
@@ -324,7 +324,10 @@ mod tests {
             sent(scram.next(Some(SERVER_FIRST.as_bytes()))),
             "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
         );
-        assert_eq!(scram.next(Some(SERVER_FINAL.as_bytes())), Ok(Step::Done));
+        assert_eq!(
+            scram.next(Some(SERVER_FINAL.as_bytes())),
+            Ok(SaslStep::Done)
+        );
     }
 
     /// Computed by Python's hashlib and hmac, as no RFC has an example.
@@ -341,7 +344,7 @@ mod tests {
             scram.next(Some(
                 b"v=ZQnYEgWQMFmmsM8aQMF0nDDCy/AgCzkwk8CmMZYcMg0vSVlKDanekLtifDSeVGT4+5ZxXnJq199RVG2rR7N7Zw=="
             )),
-            Ok(Step::Done)
+            Ok(SaslStep::Done)
         );
     }
 
@@ -451,7 +454,7 @@ mod tests {
             first in prop::collection::vec(any::<u8>(), 0..200),
             last in ".{0,60}",
         ) {
-            prop_assert!(!matches!(started().next(Some(&first)), Ok(Step::Done)));
+            prop_assert!(!matches!(started().next(Some(&first)), Ok(SaslStep::Done)));
             prop_assert!(proven().next(Some(last.as_bytes())).is_err());
         }
     }

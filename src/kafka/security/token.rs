@@ -1,9 +1,9 @@
-//! Tokens for OAUTHBEARER, whoever issues them.
+//! Tokens for OAUTHBEARER, from any issuer.
 
 use std::fmt;
 use std::time::SystemTime;
 
-use super::conversation::failed;
+use super::sasl::failed;
 use crate::kafka::error::KafkaError;
 
 /// Where the tokens of OAUTHBEARER come from.

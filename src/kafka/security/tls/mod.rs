@@ -4,6 +4,7 @@
 
 mod failure;
 mod identity;
+mod reason;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -20,9 +21,10 @@ use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 use self::identity::Identity;
+use self::reason::reason;
 use super::properties::{Properties, invalid};
 use super::transport::{Explained, Hints};
-use crate::kafka::connection::ConnectionError;
+use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::error::KafkaError;
 
 /// How connections to brokers are encrypted.
@@ -51,7 +53,7 @@ impl Tls {
         let providers = load_providers(properties)?;
         let mut context = SslContext::builder(SslMethod::tls_client()).map_err(|errors| {
             ConnectionError::Client {
-                reason: failure::reason(&errors),
+                reason: reason(&errors),
             }
         })?;
         // Without SSL_OP_IGNORE_UNEXPECTED_EOF, a broker that just closes the connection would be a TLS error.
@@ -133,9 +135,8 @@ fn load_providers(properties: Properties<'_>) -> Result<Vec<Provider>, Connectio
         .split(',')
         .filter(|provider| !provider.is_empty())
         .map(|provider| {
-            Provider::load(None, provider).map_err(|errors| {
-                invalid(NAME, format!("`{provider}`: {}", failure::reason(&errors)))
-            })
+            Provider::load(None, provider)
+                .map_err(|errors| invalid(NAME, format!("`{provider}`: {}", reason(&errors))))
         })
         .collect()
 }
@@ -157,7 +158,7 @@ fn set_algorithms(
                 // OpenSSL gives no reason for an unknown group or signature algorithm.
                 let reason = match errors.errors() {
                     [] => "OpenSSL does not know all of it".to_owned(),
-                    _ => failure::reason(&errors),
+                    _ => reason(&errors),
                 };
                 invalid(name, format!("`{list}`: {reason}"))
             })?;

@@ -6,6 +6,7 @@ use openssl::error::ErrorStack;
 use openssl::ssl::{self, SslRef};
 
 use super::identity::Identity;
+use super::reason::reason;
 use crate::kafka::error::{ErrorCode, KafkaError};
 
 const CLIENT_CERTIFICATE: &str = "the broker requires a client certificate: set `ssl.certificate.location` and \
@@ -14,21 +15,6 @@ const CLIENT_CERTIFICATE: &str = "the broker requires a client certificate: set 
 const MAYBE_CLIENT_CERTIFICATE: &str = "the broker refuses the connection: it may require a client certificate \
                                         (`ssl.certificate.location` and `ssl.key.location`, or \
                                         `ssl.keystore.location`), or have no TLS version or cipher suite in common";
-
-/// Returns OpenSSL's reason: that of the newest error, with what belongs to it. Holds no secret.
-pub(super) fn reason(errors: &ErrorStack) -> String {
-    let Some(error) = errors.errors().last() else {
-        return "OpenSSL gives no reason".to_owned();
-    };
-    let reason = error.reason().unwrap_or("unknown reason");
-    match error.data() {
-        // The number of an alert says what its name says.
-        Some(data) if !data.is_empty() && !data.starts_with("SSL alert number") => {
-            format!("{reason}: {data}")
-        }
-        _ => reason.to_owned(),
-    }
-}
 
 /// Returns the error of a handshake with the broker `host`.
 pub(super) fn handshake(
@@ -54,7 +40,7 @@ pub(super) fn handshake(
 
 /// Returns the error of a connection whose handshake is over; nothing where TLS is not what failed.
 ///
-/// By TLS 1.3 a broker looks at the client's certificate only after the client's handshake.
+/// With TLS 1.3, a broker checks the client's certificate only after the client's handshake.
 pub(super) fn established(error: &io::Error, identity: Identity) -> Option<KafkaError> {
     let error = error.get_ref()?.downcast_ref::<ssl::Error>()?;
     let errors = error.ssl_error().filter(|errors| !is_end(errors))?;
@@ -99,7 +85,7 @@ fn disconnected(error: Option<&io::Error>) -> KafkaError {
     }
 }
 
-/// Tells whether OpenSSL's error is the end of the stream.
+/// Returns whether OpenSSL's error is the end of the stream.
 fn is_end(errors: &ErrorStack) -> bool {
     errors.errors().is_empty() || reason(errors).contains("unexpected eof while reading")
 }

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_openssl::SslStream;
 
 use super::super::{Security, broken};
-use crate::kafka::connection::ConnectionError;
+use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::error::KafkaError;
 
 const SECRET: &str = "hunter2";

@@ -1,12 +1,8 @@
 //! The messages by which a client logs in (SASL). Pure: bytes in, bytes out.
 
-use std::fmt;
-
+use super::sasl::{SaslStep, failed, refused};
 use super::scram::Scram;
-use crate::kafka::error::{ErrorCode, KafkaError};
-
-/// How much of a broker's own words an error quotes, in characters.
-const QUOTED: usize = 200;
+use crate::kafka::error::KafkaError;
 
 /// A SASL exchange with one broker.
 pub(in crate::kafka) struct Conversation {
@@ -15,16 +11,7 @@ pub(in crate::kafka) struct Conversation {
     exchange: Exchange,
 }
 
-/// What the client does next.
-#[derive(Clone, PartialEq, Eq)]
-pub(in crate::kafka) enum Step {
-    /// It sends these bytes, and waits for the broker's.
-    Send(Vec<u8>),
-    /// It is logged in, unless the broker says otherwise.
-    Done,
-}
-
-/// The exchange of a mechanism, and where it stands.
+/// The exchange of a mechanism, and how far it has come.
 enum Exchange {
     /// The client sends one message; the broker's answer to it is empty.
     OneMessage(Option<Vec<u8>>),
@@ -67,10 +54,10 @@ impl Conversation {
     ///
     /// `_AUTHENTICATION` where the broker refuses, is not the one that knows the password, or breaks the protocol. Never
     /// holds a secret.
-    pub(in crate::kafka) fn next(&mut self, answer: Option<&[u8]>) -> Result<Step, KafkaError> {
+    pub(in crate::kafka) fn next(&mut self, answer: Option<&[u8]>) -> Result<SaslStep, KafkaError> {
         match (&mut self.exchange, answer) {
             (Exchange::OneMessage(message), None) => match message.take() {
-                Some(message) => Ok(Step::Send(message)),
+                Some(message) => Ok(SaslStep::Send(message)),
                 None => Err(self.out_of_turn()),
             },
             (Exchange::OneMessage(None), Some(answer)) => {
@@ -78,11 +65,11 @@ impl Conversation {
                 if self.mechanism == "OAUTHBEARER" && !answer.is_empty() {
                     return Err(refused(self.mechanism, answer));
                 }
-                Ok(Step::Done)
+                Ok(SaslStep::Done)
             }
             (Exchange::Scram(scram), answer) => {
                 let step = scram.next(answer);
-                if !matches!(step, Ok(Step::Send(_))) {
+                if !matches!(step, Ok(SaslStep::Send(_))) {
                     self.exchange = Exchange::Over;
                 }
                 step
@@ -99,35 +86,6 @@ impl Conversation {
     }
 }
 
-impl fmt::Debug for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            // The bytes may be a password.
-            Self::Send(bytes) => write!(f, "Send([{} bytes redacted])", bytes.len()),
-            Self::Done => f.write_str("Done"),
-        }
-    }
-}
-
-/// Returns the error of a log-in that has failed.
-pub(super) fn failed(mechanism: &str, reason: impl fmt::Display) -> KafkaError {
-    KafkaError {
-        code: ErrorCode::AUTHENTICATION,
-        message: format!("SASL {mechanism} authentication failed: {reason}"),
-    }
-}
-
-/// Returns the error of a log-in that the broker refuses in its own words.
-pub(super) fn refused(mechanism: &str, answer: &[u8]) -> KafkaError {
-    let answer = String::from_utf8_lossy(answer);
-    let words: String = answer
-        .chars()
-        .take(QUOTED)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    failed(mechanism, format!("broker responded with `{words}`"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,8 +95,8 @@ mod tests {
         let mut conversation = Conversation::plain("user", "pencil");
         assert_eq!(conversation.mechanism, "PLAIN");
         let first = conversation.next(None).expect("it starts");
-        assert_eq!(first, Step::Send(b"\0user\0pencil".to_vec()));
-        assert_eq!(conversation.next(Some(b"")), Ok(Step::Done));
+        assert_eq!(first, SaslStep::Send(b"\0user\0pencil".to_vec()));
+        assert_eq!(conversation.next(Some(b"")), Ok(SaslStep::Done));
         assert!(conversation.next(Some(b"")).is_err());
     }
 
@@ -156,10 +114,10 @@ mod tests {
         let start = || {
             let mut conversation =
                 Conversation::oauthbearer(b"n,,\x01auth=Bearer t\x01\x01".to_vec());
-            assert!(matches!(conversation.next(None), Ok(Step::Send(_))));
+            assert!(matches!(conversation.next(None), Ok(SaslStep::Send(_))));
             conversation
         };
-        assert_eq!(start().next(Some(b"")), Ok(Step::Done));
+        assert_eq!(start().next(Some(b"")), Ok(SaslStep::Done));
         let refused = start().next(Some(b"{\"status\":\"invalid_token\"}\n\x1b[31m"));
         assert_eq!(
             refused.expect_err("the broker refuses").to_string(),

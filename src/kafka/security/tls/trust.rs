@@ -8,8 +8,8 @@ use openssl::x509::X509;
 use openssl::x509::verify::X509VerifyFlags;
 
 use super::super::properties::{Properties, invalid};
-use super::failure::reason;
-use crate::kafka::connection::ConnectionError;
+use super::reason::reason;
+use crate::kafka::connection_error::ConnectionError;
 
 const LOCATION: &str = "ssl.ca.location";
 const PEM: &str = "ssl.ca.pem";

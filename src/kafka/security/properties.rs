@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::kafka::connection::ConnectionError;
+use crate::kafka::connection_error::ConnectionError;
 
 /// Properties that only librdkafka knows, by the beginning of their names: the value that changes nothing, and what to set
 /// instead.

@@ -10,8 +10,8 @@ use openssl::ssl::SslContextBuilder;
 use openssl::x509::X509;
 
 use super::super::properties::{Properties, invalid};
-use super::failure::reason;
-use crate::kafka::connection::ConnectionError;
+use super::reason::reason;
+use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::native::tls::withhold_unaccepted_certificates;
 
 const CERTIFICATE_LOCATION: &str = "ssl.certificate.location";
