@@ -8,7 +8,7 @@ use super::committed::CommittedOffsets;
 use super::error::{ErrorCode, KafkaError};
 use super::wire::message::{
     ApiVersions, AuthorizedOperations, ConsumerGroupDescribe, DescribeConfigs, DescribeGroups,
-    DescribedGroup, ListGroups, ListOffsets, Metadata, OffsetFetch, Request, SaslAuthenticate,
+    DescribedGroup, ListGroups, ListOffsets, MetadataRequest, OffsetFetch, Request, SaslAuthenticate,
     SaslHandshake, ShareGroupDescribe, StreamsGroupDescribe, decode,
 };
 use crate::lag::ids::is_valid_topic_name;
@@ -44,12 +44,11 @@ pub fn read(api: u8, version: u8, bytes: &[u8]) -> Option<Result<Response, Kafka
         bytes,
     };
     let groups = vec![GroupId::from(GROUP)];
-    let authorized_operations = AuthorizedOperations::Asked;
     match Api::new(api.into()) {
         Api::API_VERSIONS => input.read(&ApiVersions, other),
         Api::SASL_HANDSHAKE => input.read(&SaslHandshake { mechanism: "PLAIN" }, other),
         Api::SASL_AUTHENTICATE => input.read(&SaslAuthenticate { bytes: Vec::new() }, other),
-        Api::METADATA => input.read(&Metadata { topics: None }, other),
+        Api::METADATA => input.read(&MetadataRequest { topics: None }, other),
         Api::LIST_GROUPS => input.read(&ListGroups::default(), other),
         Api::DESCRIBE_CONFIGS => {
             let request = DescribeConfigs {
@@ -82,30 +81,18 @@ pub fn read(api: u8, version: u8, bytes: &[u8]) -> Option<Result<Response, Kafka
         Api::DESCRIBE_GROUPS => {
             let request = DescribeGroups {
                 groups,
-                authorized_operations,
+                authorized_operations: AuthorizedOperations::Asked,
             };
             input.read(&request, Content::Groups)
         }
         Api::CONSUMER_GROUP_DESCRIBE => {
-            let request = ConsumerGroupDescribe {
-                groups,
-                authorized_operations,
-            };
-            input.read(&request, Content::Groups)
+            input.read(&ConsumerGroupDescribe::new(groups), Content::Groups)
         }
         Api::SHARE_GROUP_DESCRIBE => {
-            let request = ShareGroupDescribe {
-                groups,
-                authorized_operations,
-            };
-            input.read(&request, Content::Groups)
+            input.read(&ShareGroupDescribe::new(groups), Content::Groups)
         }
         Api::STREAMS_GROUP_DESCRIBE => {
-            let request = StreamsGroupDescribe {
-                groups,
-                authorized_operations,
-            };
-            input.read(&request, Content::Groups)
+            input.read(&StreamsGroupDescribe::new(groups), Content::Groups)
         }
         _ => None,
     }

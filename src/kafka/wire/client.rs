@@ -1,64 +1,44 @@
-//! The questions of [`Admin`], answered by brokers over connections of lagwatch's own.
+//! A cluster as it is asked: its brokers, and what is known of its groups.
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
-use tracing::debug;
 
-use super::cluster::{Cluster, Use};
+use super::cluster::Cluster;
+use super::common::Common;
 use super::coordinators::Coordinators;
 use super::endpoint::Endpoint;
-use super::journal::Journal;
-use super::link::Common;
-use super::message::{self, MetadataResponse, TopicMetadata};
+use super::journal::ConnectionJournal;
+use super::kinds::Kinds;
+use super::message::{MetadataRequest, MetadataResponse};
 use super::settings::Settings;
-use super::{groups, logs};
-use crate::kafka::admin::{
-    Admin, GroupDescription, GroupQuery, ListedGroup, ListedOffset, Metadata, OffsetQuery,
-    TopicSelection,
-};
-use crate::kafka::committed::CommittedOffsets;
 use crate::kafka::connection::Connection;
 use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::error::{ErrorCode, KafkaError};
 use crate::kafka::requests::RequestObserver;
 use crate::kafka::security::Security;
-use crate::lag::{BrokerId, GroupId, Isolation, TopicId, TopicName, TopicPartition};
-use crate::snapshot::{GroupState, GroupType};
-
-/// The most topics of one DescribeConfigs request: a response has some kilobytes a topic.
-const MOST_CONFIGS: usize = 250;
-
-/// The most topics of one Metadata request that names them.
-const MOST_NAMED: usize = 1_000;
+use crate::lag::TopicName;
 
 /// The most brokers that are asked at once.
 pub(super) const MOST_AT_ONCE: usize = 64;
 
-/// The most brokers a cluster may have: more are no cluster but a broker that lies.
+/// The most brokers a cluster may have: a broker that names more is not believed.
 const MOST_BROKERS: usize = 5_000;
 
-/// A client of one cluster that only ever reads.
-///
-/// It connects when it is asked something. Dropping it ends its connections and fails the calls in flight.
-pub struct KafkaAdmin {
+/// A cluster, and what is known of its groups.
+pub(super) struct WireClient {
     pub(super) cluster: Cluster,
     pub(super) coordinators: Coordinators,
-    pub(super) kinds: groups::Kinds,
+    pub(super) kinds: Kinds,
 }
 
-impl KafkaAdmin {
-    /// Returns a client; whether anybody answers shows in its first call.
+impl WireClient {
+    /// Returns a client that connects when it is asked something.
     ///
     /// # Errors
     ///
-    /// What [`Connection::validate`] finds, and properties that contradict each other.
-    pub fn connect(
+    /// Properties that are wrong, or contradict each other.
+    pub(super) fn connect(
         connection: &Connection,
         requests: impl RequestObserver,
     ) -> Result<Self, ConnectionError> {
@@ -71,57 +51,13 @@ impl KafkaAdmin {
             settings: Settings::new(&connection.properties)?,
             security: Security::new(&connection.properties)?,
             requests: Box::new(requests),
-            journal: Journal::default(),
+            journal: ConnectionJournal::default(),
         };
         Ok(Self {
             cluster: Cluster::new(bootstrap, common),
             coordinators: Coordinators::default(),
-            kinds: groups::Kinds::default(),
+            kinds: Kinds::default(),
         })
-    }
-
-    /// Ends every connection, and waits until they are gone, but not longer than `limit`.
-    pub async fn close(self, limit: Duration) {
-        self.cluster.close(limit).await;
-        debug!("Kafka client closed");
-    }
-
-    /// Returns the newest thing that went wrong with a connection, such as a host that cannot be resolved, or a request that
-    /// nobody answered in time; if that was less than a minute ago.
-    pub fn last_client_error(&self) -> Option<KafkaError> {
-        self.cluster.common.journal.recent()
-    }
-
-    /// Returns the groups that each of `brokers` coordinates, in these states and of these types; all where none are
-    /// named.
-    ///
-    /// Filtered by the brokers, where they know how (KIP-518, KIP-848); a group of an unnamed state is then missing.
-    pub async fn list_groups_matching(
-        &self,
-        brokers: &[BrokerId],
-        states: &[GroupState],
-        types: &[GroupType],
-        timeout: Duration,
-    ) -> BTreeMap<BrokerId, Result<Vec<ListedGroup>, KafkaError>> {
-        let deadline = Instant::now() + timeout;
-        let request = Arc::new(message::ListGroups {
-            states: states.to_vec(),
-            types: types.to_vec(),
-        });
-        if self.cluster.brokers().is_empty() {
-            // A failure shows in what each broker answers.
-            let _ = self.learn_brokers(deadline).await;
-        }
-        let brokers = brokers.to_vec();
-        let listings = brokers.into_iter().map(|broker| {
-            let request = Arc::clone(&request);
-            async move {
-                let listing = self.cluster.ask(broker, Use::Groups, request, deadline);
-                (broker, listing.await.and_then(|listing| listing))
-            }
-        });
-        let listings = stream::iter(listings).buffer_unordered(MOST_AT_ONCE);
-        listings.collect().await
     }
 
     /// Asks for the live brokers where none are known.
@@ -142,7 +78,7 @@ impl KafkaAdmin {
         topics: Option<Vec<TopicName>>,
         deadline: Instant,
     ) -> Result<MetadataResponse, KafkaError> {
-        let request = Arc::new(message::Metadata { topics });
+        let request = Arc::new(MetadataRequest { topics });
         let metadata = self.cluster.ask_any(request, deadline).await?;
         let count = metadata.brokers.len();
         if count > MOST_BROKERS {
@@ -164,117 +100,6 @@ impl KafkaAdmin {
     }
 }
 
-#[async_trait]
-impl Admin for KafkaAdmin {
-    async fn metadata(
-        &self,
-        topics: TopicSelection<'_>,
-        timeout: Duration,
-    ) -> Result<Metadata, KafkaError> {
-        let deadline = Instant::now() + timeout;
-        let named = match topics {
-            TopicSelection::All => None,
-            TopicSelection::Named(topics) => Some(topics.to_vec()),
-        };
-        let MetadataResponse { brokers, topics } = self.read_metadata(named, deadline).await?;
-        let topics = topics.into_iter().map(|(name, topic)| {
-            (
-                name,
-                topic.map(|TopicMetadata { partitions, .. }| partitions),
-            )
-        });
-        Ok(Metadata {
-            brokers,
-            topics: topics.collect(),
-        })
-    }
-
-    async fn list_groups(
-        &self,
-        brokers: &[BrokerId],
-        timeout: Duration,
-    ) -> BTreeMap<BrokerId, Result<Vec<ListedGroup>, KafkaError>> {
-        let listings = self.list_groups_matching(brokers, &[], &[], timeout).await;
-        for (&broker, listing) in &listings {
-            match listing {
-                Ok(groups) => self
-                    .coordinators
-                    .set_groups(broker, groups.iter().map(|group| &group.id)),
-                Err(error) if is_unreachable(error.code) => self.coordinators.forget_broker(broker),
-                Err(_) => {}
-            }
-        }
-        listings
-    }
-
-    async fn describe_groups(
-        &self,
-        groups: &[GroupQuery],
-        timeout: Duration,
-    ) -> BTreeMap<GroupId, Result<GroupDescription, KafkaError>> {
-        groups::describe(self, groups, Instant::now() + timeout).await
-    }
-
-    async fn committed_offsets(
-        &self,
-        groups: &[GroupId],
-        partitions: Option<&[TopicPartition]>,
-        timeout: Duration,
-    ) -> BTreeMap<GroupId, Result<CommittedOffsets, KafkaError>> {
-        if partitions.is_some_and(<[_]>::is_empty) {
-            let none = |group: &GroupId| (group.clone(), Ok(CommittedOffsets::default()));
-            return groups.iter().map(none).collect();
-        }
-        groups::committed_offsets(self, groups, partitions, Instant::now() + timeout).await
-    }
-
-    async fn list_offsets(
-        &self,
-        queries: Vec<OffsetQuery>,
-        isolation: Isolation,
-        timeout: Duration,
-    ) -> Vec<(TopicPartition, Result<ListedOffset, KafkaError>)> {
-        logs::list_offsets(self, queries, isolation, Instant::now() + timeout).await
-    }
-
-    async fn topic_configs(
-        &self,
-        topics: &[TopicName],
-        timeout: Duration,
-    ) -> Result<BTreeMap<TopicName, Result<BTreeMap<String, String>, KafkaError>>, KafkaError> {
-        let mut configs = BTreeMap::new();
-        let deadline = Instant::now() + timeout;
-        for topics in topics.chunks(MOST_CONFIGS) {
-            let request = message::DescribeConfigs {
-                topics: topics.to_vec(),
-                properties: None,
-            };
-            match self.cluster.ask_any(Arc::new(request), deadline).await {
-                Ok(answer) => configs.extend(answer),
-                Err(error) if configs.is_empty() => return Err(error),
-                // The others are missing from the answer.
-                Err(_) => break,
-            }
-        }
-        Ok(configs)
-    }
-
-    async fn topic_ids(
-        &self,
-        topics: &[TopicName],
-        timeout: Duration,
-    ) -> Result<BTreeMap<TopicName, TopicId>, KafkaError> {
-        let mut ids = BTreeMap::new();
-        let deadline = Instant::now() + timeout;
-        for topics in topics.chunks(MOST_NAMED) {
-            let metadata = self.read_metadata(Some(topics.to_vec()), deadline).await?;
-            let read = metadata.topics.into_iter();
-            ids.extend(read.filter_map(|(name, topic)| Some((name, topic.ok()?.id?))));
-        }
-        Ok(ids)
-    }
-}
-
 /// Returns whether a broker could not be asked at all, so that another one may answer instead.
 pub(super) fn is_unreachable(code: ErrorCode) -> bool {
     code.is_timeout()
@@ -289,10 +114,4 @@ pub(super) fn is_unreachable(code: ErrorCode) -> bool {
                 | ErrorCode::SASL_AUTHENTICATION_FAILED
                 | ErrorCode::BAD_MSG
         )
-}
-
-impl fmt::Debug for KafkaAdmin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KafkaAdmin").finish_non_exhaustive()
-    }
 }

@@ -10,8 +10,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::common::Common;
 use super::endpoint::Endpoint;
-use super::link::{Common, Link};
+use super::link::Link;
 use super::message::Request;
 use crate::kafka::admin::Broker;
 use crate::kafka::error::{ErrorCode, KafkaError};
@@ -34,7 +35,7 @@ pub(super) enum Use {
 pub(super) struct Cluster {
     pub(super) common: Arc<Common>,
     bootstrap: Vec<Endpoint>,
-    known: Mutex<Known>,
+    known: Mutex<KnownBrokers>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
     // Ends every link when the cluster is dropped.
@@ -42,7 +43,7 @@ pub(super) struct Cluster {
 }
 
 #[derive(Default)]
-struct Known {
+struct KnownBrokers {
     /// The live brokers of the newest metadata, by id.
     brokers: BTreeMap<BrokerId, Endpoint>,
     links: HashMap<(Endpoint, Use), Link>,
@@ -190,8 +191,8 @@ impl Cluster {
         link
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        // Nothing panics while it is held, and every entry stands for itself.
+    fn lock(&self) -> MutexGuard<'_, KnownBrokers> {
+        // Nothing panics while it is held, and every entry is complete by itself.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

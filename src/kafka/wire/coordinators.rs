@@ -18,21 +18,21 @@ const EPOCH: usize = 100;
 /// What is known of groups' coordinators.
 #[derive(Debug, Default)]
 pub(super) struct Coordinators {
-    known: Mutex<Known>,
+    known: Mutex<KnownCoordinators>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    coordinators: HashMap<GroupId, Place>,
+struct KnownCoordinators {
+    coordinators: HashMap<GroupId, Coordinator>,
     /// The brokers that were alive in the newest metadata.
     brokers: Vec<BrokerId>,
     /// Answers about the brokers, ever.
     answers: usize,
 }
 
-/// Where a group is coordinated.
+/// The broker that coordinates a group.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Coordinator {
     broker: BrokerId,
     /// The epoch in which the group was last listed or asked about.
     epoch: usize,
@@ -50,7 +50,7 @@ impl Coordinators {
         }
         known
             .coordinators
-            .retain(|_, place| brokers.binary_search(&place.broker).is_ok());
+            .retain(|_, coordinator| brokers.binary_search(&coordinator.broker).is_ok());
         known.brokers = brokers;
     }
 
@@ -62,20 +62,20 @@ impl Coordinators {
     ) {
         let mut known = self.lock();
         known.forget_all_of(broker);
-        let place = known.place(broker);
+        let coordinator = known.in_this_epoch(broker);
         known
             .coordinators
-            .extend(groups.map(|group| (group.clone(), place)));
+            .extend(groups.map(|group| (group.clone(), coordinator)));
     }
 
     /// Remembers a group's coordinator.
     pub(super) fn remember(&self, group: &GroupId, broker: BrokerId) {
         let mut known = self.lock();
-        let place = known.place(broker);
+        let coordinator = known.in_this_epoch(broker);
         match known.coordinators.get_mut(group) {
-            Some(former) => *former = place,
+            Some(former) => *former = coordinator,
             None => {
-                known.coordinators.insert(group.clone(), place);
+                known.coordinators.insert(group.clone(), coordinator);
             }
         }
     }
@@ -111,24 +111,27 @@ impl Coordinators {
         (by_broker, unknown)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        // Nothing panics while it is held, and every entry stands for itself.
+    fn lock(&self) -> MutexGuard<'_, KnownCoordinators> {
+        // Nothing panics while it is held, and every entry is complete by itself.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl KnownCoordinators {
     fn coordinator(&self, group: &GroupId) -> Option<BrokerId> {
-        self.coordinators.get(group).map(|place| place.broker)
+        self.coordinators
+            .get(group)
+            .map(|coordinator| coordinator.broker)
     }
 
-    fn place(&self, broker: BrokerId) -> Place {
+    fn in_this_epoch(&self, broker: BrokerId) -> Coordinator {
         let epoch = self.answers / EPOCH;
-        Place { broker, epoch }
+        Coordinator { broker, epoch }
     }
 
     fn forget_all_of(&mut self, broker: BrokerId) {
-        self.coordinators.retain(|_, place| place.broker != broker);
+        self.coordinators
+            .retain(|_, coordinator| coordinator.broker != broker);
     }
 
     /// Begins an epoch where the time for it has come, without the groups that the one before did not need.
@@ -136,7 +139,8 @@ impl Known {
         let before = self.answers / EPOCH;
         self.answers += 1;
         if self.answers / EPOCH > before {
-            self.coordinators.retain(|_, place| place.epoch == before);
+            self.coordinators
+                .retain(|_, coordinator| coordinator.epoch == before);
         }
     }
 }

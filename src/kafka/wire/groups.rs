@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
-use super::client::KafkaAdmin;
+use super::client::WireClient;
 use super::cluster::Use;
 use super::message::{
     AuthorizedOperations, ConsumerGroupDescribe, DescribeGroups, DescribedGroup, OffsetFetch,
@@ -17,7 +17,7 @@ use super::search::{Answers, Time, at_coordinators};
 use crate::kafka::admin::{GroupDescription, GroupQuery};
 use crate::kafka::committed::CommittedOffsets;
 use crate::kafka::error::{ErrorCode, KafkaError};
-use crate::lag::{BrokerId, GroupId, TopicPartition};
+use crate::lag::{GroupId, TopicPartition};
 use crate::snapshot::{GroupState, GroupType};
 
 /// The groups of one request: a broker was measured to answer a thousand groups of a hundred partitions fastest by a
@@ -27,9 +27,6 @@ const BATCH: usize = 100;
 /// Requests to one broker at once, where each is about one group.
 const SINGLES_AT_ONCE: usize = 32;
 
-/// The most groups whose kind is remembered.
-const MOST_KINDS: usize = 10_000;
-
 /// The requests that describe groups, each of one kind, in the order in which they are tried.
 const KINDS: [GroupType; 4] = [
     GroupType::Consumer,
@@ -38,73 +35,21 @@ const KINDS: [GroupType; 4] = [
     GroupType::Share,
 ];
 
-/// What was found out about groups and brokers, so that it is not asked again.
-#[derive(Debug, Default)]
-pub(super) struct Kinds {
-    /// The kinds of groups that are not listed.
-    groups: Mutex<HashMap<GroupId, GroupType>>,
-    /// Brokers that fetch the offsets of one group a request: those before Kafka 3.0.
-    unbatched: Mutex<HashSet<BrokerId>>,
-}
-
-impl Kinds {
-    fn kind(&self, group: &GroupId) -> Option<GroupType> {
-        let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        groups.get(group).copied()
-    }
-
-    fn remember(&self, group: &GroupId, kind: GroupType) {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if groups.get(group) == Some(&kind) {
-            return;
-        }
-        if groups.len() >= MOST_KINDS {
-            groups.clear();
-        }
-        groups.insert(group.clone(), kind);
-    }
-
-    fn is_unbatched(&self, broker: BrokerId) -> bool {
-        let unbatched = self
-            .unbatched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        unbatched.contains(&broker)
-    }
-
-    /// Forgets which brokers are old: another one may answer under the id of one that was.
-    pub(super) fn forget_unbatched(&self) {
-        let mut unbatched = self
-            .unbatched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        unbatched.clear();
-    }
-
-    fn set_unbatched(&self, broker: BrokerId) {
-        let mut unbatched = self
-            .unbatched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        unbatched.insert(broker);
-    }
-}
-
 /// Describes groups by the request for their kind; where that is not known, tries one kind after the other.
 pub(super) async fn describe(
-    admin: &KafkaAdmin,
+    client: &WireClient,
     groups: &[GroupQuery],
     deadline: Instant,
 ) -> Answers<GroupDescription> {
     let groups = groups.iter().map(|query| {
-        let likely = likely_kind(admin, query);
+        let likely = likely_kind(client, query);
         (query.id.clone(), likely)
     });
     let (known, unknown): (Vec<_>, Vec<_>) = groups.partition(|(_, likely)| likely.is_some());
     // Apart, so that the broker of one group does not take the time of another.
     let (mut answers, others) = tokio::join!(
-        describe_in_turn(admin, known, |_| deadline.into()),
-        describe_in_turn(admin, unknown, |kinds_left| {
+        describe_in_turn(client, known, |_| deadline.into()),
+        describe_in_turn(client, unknown, |kinds_left| {
             let now = Instant::now();
             let left = deadline.saturating_duration_since(now);
             let until = if kinds_left > 1 {
@@ -119,10 +64,10 @@ pub(super) async fn describe(
     answers
 }
 
-/// Tries the requests for one kind after the other, the likely one first. `time` tells what a round has, by the kinds that are
-/// left.
+/// Tries the requests for one kind after the other, the likely one first. `time` returns what a round has, by the kinds that
+/// are left.
 async fn describe_in_turn(
-    admin: &KafkaAdmin,
+    client: &WireClient,
     groups: Vec<(GroupId, Option<GroupType>)>,
     time: impl Fn(usize) -> Time,
 ) -> Answers<GroupDescription> {
@@ -134,41 +79,17 @@ async fn describe_in_turn(
     while !open.is_empty() {
         let kinds_left = open.iter().map(|(_, kinds)| kinds.len()).max();
         let time = time(kinds_left.unwrap_or_default());
-        let mut by_kind: HashMap<GroupType, Vec<GroupId>> = HashMap::new();
-        for (group, kinds) in &open {
-            if let Some(kind) = kinds.first() {
-                by_kind.entry(*kind).or_default().push(group.clone());
-            }
-        }
-        let mut described = Answers::new();
-        let asking = by_kind
-            .into_iter()
-            .map(|(kind, groups)| async move { describe_as(admin, kind, groups, time).await });
-        for answer in futures_util::future::join_all(asking).await {
-            described.extend(answer);
-        }
+        let mut described = describe_round(client, &open, time).await;
         open.retain_mut(|(group, kinds)| {
             kinds.remove(0);
-            let answer = described
-                .remove(group)
-                .unwrap_or_else(|| Err(KafkaError::of(ErrorCode::TIMED_OUT)))
-                // The word of the older versions for a group that does not exist.
-                .and_then(|described| match described.state {
-                    GroupState::Dead => Err(KafkaError::of(ErrorCode::GROUP_ID_NOT_FOUND)),
-                    _ => Ok(described),
-                });
-            let is_elsewhere = answer.as_ref().is_err_and(|error| {
-                error.code == ErrorCode::GROUP_ID_NOT_FOUND || error.code.is_unsupported()
-            });
+            let answer = described.remove(group);
+            let answer = answer.unwrap_or_else(|| Err(KafkaError::of(ErrorCode::TIMED_OUT)));
+            let answer = answer.and_then(existing);
             if let Ok(described) = &answer {
-                admin.kinds.remember(group, described.group_type);
+                client.kinds.remember(group, described.group_type);
             }
-            // "No such group" says more than that a kind is not supported.
-            let is_news = answers
-                .get(group)
-                .and_then(|known: &Result<GroupDescription, KafkaError>| known.as_ref().err())
-                .is_none_or(|error| error.code.is_unsupported());
-            if is_news || !is_elsewhere {
+            let is_elsewhere = answer.as_ref().is_err_and(may_be_of_another_kind);
+            if !is_elsewhere || is_replaceable(answers.get(group)) {
                 answers.insert(group.clone(), answer);
             }
             is_elsewhere && !kinds.is_empty()
@@ -177,10 +98,50 @@ async fn describe_in_turn(
     answers
 }
 
+/// Describes each group as the first of its kinds, all at once.
+async fn describe_round(
+    client: &WireClient,
+    groups: &[(GroupId, Vec<GroupType>)],
+    time: Time,
+) -> Answers<GroupDescription> {
+    let mut by_kind: HashMap<GroupType, Vec<GroupId>> = HashMap::new();
+    for (group, kinds) in groups {
+        if let Some(kind) = kinds.first() {
+            by_kind.entry(*kind).or_default().push(group.clone());
+        }
+    }
+    let asking = by_kind
+        .into_iter()
+        .map(|(kind, groups)| describe_as(client, kind, groups, time));
+    let answers = futures_util::future::join_all(asking).await;
+    answers.into_iter().flatten().collect()
+}
+
+/// Returns a description unless it says, in the word of the older versions, that the group does not exist.
+fn existing(described: GroupDescription) -> Result<GroupDescription, KafkaError> {
+    match described.state {
+        GroupState::Dead => Err(KafkaError::of(ErrorCode::GROUP_ID_NOT_FOUND)),
+        _ => Ok(described),
+    }
+}
+
+/// Returns whether the request for another kind may still describe the group.
+fn may_be_of_another_kind(error: &KafkaError) -> bool {
+    error.code == ErrorCode::GROUP_ID_NOT_FOUND || error.code.is_unsupported()
+}
+
+/// Returns whether a further error replaces what is known of a group: "no such group" says more than that a kind is not
+/// supported.
+fn is_replaceable(known: Option<&Result<GroupDescription, KafkaError>>) -> bool {
+    known
+        .and_then(|known| known.as_ref().err())
+        .is_none_or(|error| error.code.is_unsupported())
+}
+
 /// Returns the kind that a group was listed or last described as; nothing where it was neither.
-fn likely_kind(admin: &KafkaAdmin, query: &GroupQuery) -> Option<GroupType> {
+fn likely_kind(client: &WireClient, query: &GroupQuery) -> Option<GroupType> {
     match query.group_type {
-        GroupType::Unknown => admin.kinds.kind(&query.id),
+        GroupType::Unknown => client.kinds.kind(&query.id),
         listed => Some(listed),
     }
 }
@@ -193,39 +154,17 @@ fn kinds_to_try(likely: Option<GroupType>) -> Vec<GroupType> {
 }
 
 async fn describe_as(
-    admin: &KafkaAdmin,
+    client: &WireClient,
     kind: GroupType,
     groups: Vec<GroupId>,
     time: Time,
 ) -> Answers<GroupDescription> {
     let described = match kind {
-        GroupType::Consumer => {
-            let request = |groups| ConsumerGroupDescribe {
-                groups,
-                authorized_operations: AuthorizedOperations::NotAsked,
-            };
-            describe_by(admin, groups, time, request).await
-        }
-        GroupType::Streams => {
-            let request = |groups| StreamsGroupDescribe {
-                groups,
-                authorized_operations: AuthorizedOperations::NotAsked,
-            };
-            describe_by(admin, groups, time, request).await
-        }
-        GroupType::Share => {
-            let request = |groups| ShareGroupDescribe {
-                groups,
-                authorized_operations: AuthorizedOperations::NotAsked,
-            };
-            describe_by(admin, groups, time, request).await
-        }
+        GroupType::Consumer => describe_by(client, groups, time, ConsumerGroupDescribe::new).await,
+        GroupType::Streams => describe_by(client, groups, time, StreamsGroupDescribe::new).await,
+        GroupType::Share => describe_by(client, groups, time, ShareGroupDescribe::new).await,
         GroupType::Classic | GroupType::Unknown => {
-            let request = |groups| DescribeGroups {
-                groups,
-                authorized_operations: AuthorizedOperations::NotAsked,
-            };
-            describe_by(admin, groups, time, request).await
+            describe_by(client, groups, time, DescribeGroups::new).await
         }
     };
     let described = described.into_iter();
@@ -236,7 +175,7 @@ async fn describe_as(
 
 /// Returns what the credentials may do with a group, as a set of bits; nothing where the broker is too old to say.
 pub(super) async fn authorized_operations(
-    admin: &KafkaAdmin,
+    client: &WireClient,
     group: &GroupId,
     deadline: Instant,
 ) -> Result<Option<i32>, KafkaError> {
@@ -244,7 +183,7 @@ pub(super) async fn authorized_operations(
         groups,
         authorized_operations: AuthorizedOperations::Asked,
     };
-    let mut answers = describe_by(admin, vec![group.clone()], deadline.into(), request).await;
+    let mut answers = describe_by(client, vec![group.clone()], deadline.into(), request).await;
     let answer = answers.remove(group);
     let answer = answer.unwrap_or_else(|| Err(KafkaError::of(ErrorCode::TIMED_OUT)))?;
     Ok(answer.authorized_operations)
@@ -252,7 +191,7 @@ pub(super) async fn authorized_operations(
 
 /// Describes groups by one kind of request.
 async fn describe_by<R>(
-    admin: &KafkaAdmin,
+    client: &WireClient,
     groups: Vec<GroupId>,
     time: Time,
     request: impl Fn(Vec<GroupId>) -> R + Copy + Send + Sync,
@@ -260,23 +199,28 @@ async fn describe_by<R>(
 where
     R: Request<Response = Vec<(GroupId, Result<DescribedGroup, KafkaError>)>>,
 {
-    at_coordinators(admin, groups, time, |broker, groups, deadline| async move {
-        let mut answers = in_batches(groups, BATCH, |groups| {
-            let request = Arc::new(request(groups));
-            admin.cluster.ask(broker, Use::Groups, request, deadline)
-        })
-        .await;
-        for described in answers.values_mut().flatten() {
-            described.description.coordinator = Some(broker);
-        }
-        answers
-    })
+    at_coordinators(
+        client,
+        groups,
+        time,
+        |broker, groups, deadline| async move {
+            let mut answers = in_batches(groups, BATCH, |groups| {
+                let request = Arc::new(request(groups));
+                client.cluster.ask(broker, Use::Groups, request, deadline)
+            })
+            .await;
+            for described in answers.values_mut().flatten() {
+                described.description.coordinator = Some(broker);
+            }
+            answers
+        },
+    )
     .await
 }
 
 /// Fetches what groups have committed.
 pub(super) async fn committed_offsets(
-    admin: &KafkaAdmin,
+    client: &WireClient,
     groups: &[GroupId],
     partitions: Option<&[TopicPartition]>,
     deadline: Instant,
@@ -284,7 +228,7 @@ pub(super) async fn committed_offsets(
     let partitions: Option<Arc<[TopicPartition]>> = partitions.map(Into::into);
     let partitions = &partitions;
     at_coordinators(
-        admin,
+        client,
         groups.to_vec(),
         deadline.into(),
         |broker, groups, deadline| async move {
@@ -293,9 +237,9 @@ pub(super) async fn committed_offsets(
                     groups,
                     partitions: partitions.clone(),
                 });
-                admin.cluster.ask(broker, Use::Groups, request, deadline)
+                client.cluster.ask(broker, Use::Groups, request, deadline)
             };
-            if admin.kinds.is_unbatched(broker) {
+            if client.kinds.is_unbatched(broker) {
                 return one_by_one(groups, fetch).await;
             }
             let answers = in_batches(groups.clone(), BATCH, fetch).await;
@@ -305,7 +249,7 @@ pub(super) async fn committed_offsets(
                     .is_err_and(|error| error.code.is_unsupported())
             };
             if groups.len() > 1 && answers.values().any(is_refused) {
-                admin.kinds.set_unbatched(broker);
+                client.kinds.set_unbatched(broker);
                 return one_by_one(groups, fetch).await;
             }
             answers

@@ -13,12 +13,12 @@ const RECENT: Duration = Duration::from_secs(60);
 
 /// What goes wrong with the connections to a cluster.
 #[derive(Debug, Default)]
-pub(super) struct Journal {
+pub(super) struct ConnectionJournal {
     log: Mutex<ClientLog>,
     last: Mutex<Option<(Instant, KafkaError)>>,
 }
 
-impl Journal {
+impl ConnectionJournal {
     /// Notes that a connection could not be made, or broke. The same failure is logged once a minute.
     pub(super) fn failed(&self, error: &KafkaError) {
         if self.is_news(error.code.name(), &error.message) {

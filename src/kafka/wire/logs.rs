@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
-use super::client::{KafkaAdmin, MOST_AT_ONCE};
+use super::client::{MOST_AT_ONCE, WireClient};
 use super::cluster::Use;
 use super::message::ListOffsets;
 use crate::kafka::admin::{ListedOffset, OffsetQuery, OffsetSpec};
@@ -17,15 +17,15 @@ use crate::lag::{BrokerId, Isolation, TopicName, TopicPartition};
 const MOST_PARTITIONS: usize = 50_000;
 
 type Queries = Vec<(TopicPartition, OffsetSpec)>;
-type Answers = Vec<(TopicPartition, Result<ListedOffset, KafkaError>)>;
+type ListedOffsets = Vec<(TopicPartition, Result<ListedOffset, KafkaError>)>;
 
 /// Returns one offset for each query. A partition that has moved is asked for again at its new leader, once.
 pub(super) async fn list_offsets(
-    admin: &KafkaAdmin,
+    client: &WireClient,
     queries: Vec<OffsetQuery>,
     isolation: Isolation,
     deadline: Instant,
-) -> Answers {
+) -> ListedOffsets {
     let mut by_leader: BTreeMap<BrokerId, Queries> = BTreeMap::new();
     for OffsetQuery {
         partition,
@@ -35,16 +35,14 @@ pub(super) async fn list_offsets(
     {
         by_leader.entry(leader).or_default().push((partition, spec));
     }
-    if admin.cluster.brokers().is_empty() {
-        // A failure shows in what each broker answers.
-        let _ = admin.learn_brokers(deadline).await;
-    }
-    let (mut answers, moved) = ask_leaders(admin, by_leader, isolation, deadline).await;
+    // A failure shows in what each broker answers.
+    let _ = client.learn_brokers(deadline).await;
+    let (mut answers, moved) = ask_leaders(client, by_leader, isolation, deadline).await;
     if moved.is_empty() {
         return answers;
     }
-    let (at_new_leaders, left) = find_leaders(admin, moved, deadline).await;
-    let (found, moved_again) = ask_leaders(admin, at_new_leaders, isolation, deadline).await;
+    let (at_new_leaders, left) = find_leaders(client, moved, deadline).await;
+    let (found, moved_again) = ask_leaders(client, at_new_leaders, isolation, deadline).await;
     answers.extend(found);
     answers.extend(
         left.into_iter()
@@ -58,11 +56,11 @@ pub(super) async fn list_offsets(
 type Moved = Vec<(TopicPartition, OffsetSpec, KafkaError)>;
 
 async fn ask_leaders(
-    admin: &KafkaAdmin,
+    client: &WireClient,
     by_leader: BTreeMap<BrokerId, Queries>,
     isolation: Isolation,
     deadline: Instant,
-) -> (Answers, Moved) {
+) -> (ListedOffsets, Moved) {
     let chunks: Vec<(BrokerId, Queries)> = by_leader
         .into_iter()
         .flat_map(|(leader, mut queries)| {
@@ -76,13 +74,13 @@ async fn ask_leaders(
     let calls = chunks.into_iter().map(|(leader, queries)| async move {
         let timeout = deadline.saturating_duration_since(Instant::now());
         let request = Arc::new(ListOffsets::new(queries, isolation, timeout));
-        let call = admin
+        let call = client
             .cluster
             .ask(leader, Use::Topics, Arc::clone(&request), deadline);
         (call.await, request)
     });
     let mut calls = stream::iter(calls).buffer_unordered(MOST_AT_ONCE);
-    let (mut answers, mut moved) = (Answers::new(), Moved::new());
+    let (mut answers, mut moved) = (ListedOffsets::new(), Moved::new());
     while let Some((answer, request)) = calls.next().await {
         match answer {
             Ok(answered) => take(request.queries(), answered, &mut answers, &mut moved),
@@ -99,8 +97,8 @@ async fn ask_leaders(
 /// Sorts what a broker answered by whether it still leads the partition.
 fn take(
     queries: &[(TopicPartition, OffsetSpec)],
-    answered: Answers,
-    answers: &mut Answers,
+    answered: ListedOffsets,
+    answers: &mut ListedOffsets,
     moved: &mut Moved,
 ) {
     let is_moved = |answer: &Result<ListedOffset, KafkaError>| {
@@ -139,7 +137,7 @@ fn take(
 
 /// Looks up who leads the partitions that have moved. Those without another leader are returned apart.
 async fn find_leaders(
-    admin: &KafkaAdmin,
+    client: &WireClient,
     moved: Moved,
     deadline: Instant,
 ) -> (BTreeMap<BrokerId, Queries>, Moved) {
@@ -147,7 +145,7 @@ async fn find_leaders(
     topics.sort_unstable();
     topics.dedup();
     let mut by_leader: BTreeMap<BrokerId, Queries> = BTreeMap::new();
-    let Ok(metadata) = admin.read_metadata(Some(topics), deadline).await else {
+    let Ok(metadata) = client.read_metadata(Some(topics), deadline).await else {
         return (by_leader, moved);
     };
     let leaders: HashMap<(&TopicName, i32), BrokerId> = metadata

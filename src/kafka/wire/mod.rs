@@ -4,8 +4,10 @@
 //! kafka-protocol reserves memory for as many elements as a broker claims to send, so that a lying broker could end the
 //! process.
 
+mod admin;
 mod client;
 mod cluster;
+mod common;
 mod coordinators;
 mod endpoint;
 mod frames;
@@ -13,14 +15,18 @@ mod groups;
 mod handshake;
 mod jitter;
 mod journal;
+mod keeper;
+mod kinds;
 mod link;
 mod logs;
 mod message;
+mod pending;
+mod quiet;
 mod rights;
 mod search;
 mod settings;
 
-pub use self::client::KafkaAdmin;
+pub use self::admin::KafkaAdmin;
 pub use self::rights::ReadRight;
 
 #[cfg(test)]

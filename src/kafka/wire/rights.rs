@@ -1,10 +1,8 @@
 //! What the credentials may do, found out without doing it.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
-use super::client::KafkaAdmin;
+use super::client::WireClient;
 use super::groups;
 use crate::kafka::error::KafkaError;
 use crate::lag::GroupId;
@@ -25,24 +23,16 @@ pub enum ReadRight {
     Untold,
 }
 
-impl KafkaAdmin {
-    /// Returns whether the credentials may read a group, which need not exist. Changes nothing.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`describe_groups`](crate::kafka::Admin::describe_groups): the right to describe the group comes with that to
-    /// read it.
-    pub async fn read_right(
-        &self,
-        group: &GroupId,
-        timeout: Duration,
-    ) -> Result<ReadRight, KafkaError> {
-        let deadline = Instant::now() + timeout;
-        let operations = groups::authorized_operations(self, group, deadline).await?;
-        Ok(match operations {
-            None => ReadRight::Untold,
-            Some(operations) if operations & READ != 0 => ReadRight::Granted,
-            Some(_) => ReadRight::Missing,
-        })
-    }
+/// Returns whether the credentials may read a group.
+pub(super) async fn read_right(
+    client: &WireClient,
+    group: &GroupId,
+    deadline: Instant,
+) -> Result<ReadRight, KafkaError> {
+    let operations = groups::authorized_operations(client, group, deadline).await?;
+    Ok(match operations {
+        None => ReadRight::Untold,
+        Some(operations) if operations & READ != 0 => ReadRight::Granted,
+        Some(_) => ReadRight::Missing,
+    })
 }

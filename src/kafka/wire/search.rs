@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::{Instant, sleep_until};
 
-use super::client::{KafkaAdmin, is_unreachable};
+use super::client::{WireClient, is_unreachable};
 use super::cluster::PATIENCE;
 use crate::kafka::error::{ErrorCode, KafkaError};
 use crate::lag::{BrokerId, GroupId};
@@ -39,9 +39,9 @@ impl From<Instant> for Time {
 /// A known coordinator that denies the group, or cannot be reached, is forgotten. Where one has not answered after half of
 /// the time, the others are asked as well. No broker is asked twice about a group, even where its coordinator moves meanwhile.
 pub(super) async fn at_coordinators<T, F>(
-    admin: &KafkaAdmin,
+    client: &WireClient,
     groups: Vec<GroupId>,
-    Time { until, deadline }: Time,
+    time: Time,
     ask: impl Fn(BrokerId, Vec<GroupId>, Instant) -> F,
 ) -> Answers<T>
 where
@@ -50,112 +50,149 @@ where
     if groups.is_empty() {
         return Answers::new();
     }
-    if let Err(error) = admin.learn_brokers(until).await {
-        return groups
-            .into_iter()
-            .map(|group| (group, Err(error.clone())))
-            .collect();
+    if let Err(error) = client.learn_brokers(time.until).await {
+        let failed = groups.into_iter();
+        return failed.map(|group| (group, Err(error.clone()))).collect();
     }
-    let mut search = Search {
-        admin,
-        answers: Answers::new(),
-        failures: HashMap::new(),
-        asked: HashMap::new(),
+    let (by_coordinator, unknown) = client.coordinators.sort(groups);
+    let mut search = Search::new(client, &by_coordinator, unknown, time.until);
+    let ask = |broker, groups, role| {
+        let answers = ask(broker, groups, time.deadline);
+        async move { (broker, role, answers.await) }
     };
-    let (by_broker, mut open) = admin.coordinators.sort(groups);
-    let begin = |broker, groups, source| {
-        let answers = ask(broker, groups, deadline);
-        async move { (broker, source, answers.await) }
-    };
-    let mut running = FuturesUnordered::new();
-    // Groups whose known coordinator has not answered.
-    let mut waiting = Vec::new();
-    for (broker, groups) in by_broker {
-        waiting.extend(groups.iter().map(|group| (broker, group.clone())));
-        running.push(begin(broker, groups, Source::Known));
-    }
-    let now = Instant::now();
-    let half = now + until.saturating_duration_since(now) / 2;
-    let others = admin.cluster.brokers_in_turn();
-    let mut next_at = now;
-    loop {
-        open.retain(|group| search.is_open(group));
-        // A silent broker holds up nobody whose coordinator has answered.
-        if open.is_empty() && waiting.is_empty() {
-            break;
-        }
+    let known = by_coordinator.into_iter();
+    let mut running: FuturesUnordered<_> = known
+        .map(|(broker, groups)| ask(broker, groups, BrokerRole::Coordinator))
+        .collect();
+    while !search.is_settled() {
         let now = Instant::now();
-        if now >= until {
-            while let Some(Some((broker, source, answers))) = running.next().now_or_never() {
-                search.take(broker, source, answers);
-            }
-            search.forget_denials();
-            open.extend(waiting.into_iter().map(|(_, group)| group));
-            open.retain(|group| search.is_open(group));
+        if now >= time.until {
+            let arrived = || running.next().now_or_never().flatten();
+            search.end_waiting(std::iter::from_fn(arrived));
             break;
         }
-        if now >= half {
-            for (broker, group) in std::mem::take(&mut waiting) {
-                search.asked.insert((broker, group.clone()), false);
-                open.push(group);
+        match search.next_request(now) {
+            NextRequest::Now(broker, groups) => {
+                running.push(ask(broker, groups, BrokerRole::Candidate));
             }
+            NextRequest::Never if running.is_empty() => break,
+            NextRequest::Never | NextRequest::Later => {}
         }
-        if next_at <= now && !open.is_empty() {
-            match search.next(&others, &open) {
-                Some((broker, groups)) => {
-                    running.push(begin(broker, groups, Source::Guessed));
-                    next_at = now + PATIENCE;
-                }
-                None if running.is_empty() => break,
-                None => next_at = until,
-            }
-        }
-        let wake_at = match (open.is_empty(), waiting.is_empty()) {
-            (true, _) => half,
-            (false, true) => next_at.min(until),
-            (false, false) => next_at.min(half),
-        };
         tokio::select! {
             biased;
-            answered = running.next(), if !running.is_empty() => {
-                if let Some((broker, source, answers)) = answered {
-                    waiting.retain(|(known, _)| source == Source::Guessed || *known != broker);
-                    open.extend(search.take(broker, source, answers));
-                    // The next broker is asked at once: patience is for silence only.
-                    next_at = Instant::now();
-                }
+            Some((broker, role, answers)) = running.next(), if !running.is_empty() => {
+                search.take_in_time(broker, role, answers);
             }
-            () = sleep_until(wake_at) => {}
+            () = sleep_until(search.wake_at()) => {}
         }
     }
-    search.end(open, until)
+    search.finish()
 }
 
-/// Why a broker was asked about groups.
+/// As what a broker is asked about groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
+enum BrokerRole {
     /// It is known to coordinate them.
-    Known,
-    /// It may.
-    Guessed,
+    Coordinator,
+    /// It may coordinate them.
+    Candidate,
 }
 
-/// What a search has found.
+/// What to ask next.
+enum NextRequest {
+    /// This broker, about these groups.
+    Now(BrokerId, Vec<GroupId>),
+    /// Nothing until something is answered or time has passed.
+    Later,
+    /// Nothing any more: every broker was asked about every open group.
+    Never,
+}
+
+/// What a search has found, and what it still looks for.
 struct Search<'a, T> {
-    admin: &'a KafkaAdmin,
+    client: &'a WireClient,
+    /// The brokers, in the order in which they are asked.
+    brokers: Vec<BrokerId>,
     /// What settles a group: the first answer of its coordinator.
     answers: Answers<T>,
     /// What does not: the error that says most.
     failures: HashMap<GroupId, KafkaError>,
     /// Which brokers were asked about groups that are open, and whether they have answered.
     asked: HashMap<(BrokerId, GroupId), bool>,
+    /// Groups that any broker may coordinate.
+    open: Vec<GroupId>,
+    /// Groups whose known coordinator has not answered.
+    waiting: Vec<(BrokerId, GroupId)>,
+    /// When the next broker is asked about the open groups.
+    next_at: Instant,
+    /// When the groups of silent coordinators are opened.
+    half: Instant,
+    /// When the search ends.
+    until: Instant,
 }
 
-impl<T> Search<'_, T> {
+impl<'a, T> Search<'a, T> {
+    fn new(
+        client: &'a WireClient,
+        by_coordinator: &BTreeMap<BrokerId, Vec<GroupId>>,
+        unknown: Vec<GroupId>,
+        until: Instant,
+    ) -> Self {
+        let waiting = by_coordinator
+            .iter()
+            .flat_map(|(broker, groups)| groups.iter().map(|group| (*broker, group.clone())));
+        let now = Instant::now();
+        Self {
+            client,
+            brokers: client.cluster.brokers_in_turn(),
+            answers: Answers::new(),
+            failures: HashMap::new(),
+            asked: HashMap::new(),
+            open: unknown,
+            waiting: waiting.collect(),
+            next_at: now,
+            half: now + until.saturating_duration_since(now) / 2,
+            until,
+        }
+    }
+
+    /// Returns whether every group is settled. A silent broker holds up nobody whose coordinator has answered.
+    fn is_settled(&self) -> bool {
+        self.open.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Returns what to ask at `now`, and notes that it is asked.
+    fn next_request(&mut self, now: Instant) -> NextRequest {
+        if now >= self.half {
+            self.open_waiting();
+        }
+        if now < self.next_at || self.open.is_empty() {
+            return NextRequest::Later;
+        }
+        match self.next_broker() {
+            Some((broker, groups)) => {
+                self.next_at = now + PATIENCE;
+                NextRequest::Now(broker, groups)
+            }
+            None => {
+                self.next_at = self.until;
+                NextRequest::Never
+            }
+        }
+    }
+
+    /// Opens the groups of coordinators that are silent.
+    fn open_waiting(&mut self) {
+        for (broker, group) in std::mem::take(&mut self.waiting) {
+            self.asked.insert((broker, group.clone()), false);
+            self.open.push(group);
+        }
+    }
+
     /// Returns the next broker to ask, and the open groups that it was not asked about; notes that it is asked.
-    fn next(&mut self, brokers: &[BrokerId], open: &[GroupId]) -> Option<(BrokerId, Vec<GroupId>)> {
-        let next = brokers.iter().find_map(|broker| {
-            let groups = open.iter().cloned();
+    fn next_broker(&mut self) -> Option<(BrokerId, Vec<GroupId>)> {
+        let next = self.brokers.iter().find_map(|broker| {
+            let groups = self.open.iter().cloned();
             let groups = groups.filter(|group| !self.asked.contains_key(&(*broker, group.clone())));
             let groups: Vec<GroupId> = groups.collect();
             (!groups.is_empty()).then_some((*broker, groups))
@@ -166,23 +203,44 @@ impl<T> Search<'_, T> {
         Some((broker, groups))
     }
 
-    /// Takes over what a broker answered, and returns the groups that this does not settle.
-    fn take(&mut self, broker: BrokerId, source: Source, answers: Answers<T>) -> Vec<GroupId> {
-        let coordinators = &self.admin.coordinators;
+    /// Returns when to look for the next request, unless something is answered before.
+    fn wake_at(&self) -> Instant {
+        match (self.open.is_empty(), self.waiting.is_empty()) {
+            (true, _) => self.half,
+            (false, true) => self.next_at.min(self.until),
+            (false, false) => self.next_at.min(self.half),
+        }
+    }
+
+    /// Takes over what a broker answered while there is time to ask others.
+    fn take_in_time(&mut self, broker: BrokerId, role: BrokerRole, answers: Answers<T>) {
+        if role == BrokerRole::Coordinator {
+            self.waiting.retain(|(known, _)| *known != broker);
+        }
+        let opened = self.take(broker, role, answers);
+        self.open.extend(opened);
+        self.drop_settled();
+        // The next broker is asked at once: patience is for silence only.
+        self.next_at = Instant::now();
+    }
+
+    /// Takes over what a broker answered, and returns the groups of a known coordinator that this does not settle.
+    fn take(&mut self, broker: BrokerId, role: BrokerRole, answers: Answers<T>) -> Vec<GroupId> {
+        let coordinators = &self.client.coordinators;
         let mut open = Vec::new();
         for (group, answer) in answers {
             if self.answers.contains_key(&group) {
                 continue;
             }
             match answer {
-                Err(error) if leaves_open(&error, source) => {
+                Err(error) if leaves_open(&error, role) => {
                     coordinators.forget(&group, broker);
                     self.asked.insert((broker, group.clone()), true);
                     // A denial says less than why a broker could not be asked.
                     if !error.code.is_not_coordinator() || !self.failures.contains_key(&group) {
                         self.failures.insert(group.clone(), error);
                     }
-                    if source == Source::Known {
+                    if role == BrokerRole::Coordinator {
                         open.push(group);
                     }
                 }
@@ -197,6 +255,23 @@ impl<T> Search<'_, T> {
         open
     }
 
+    /// Takes over what had been answered when the time was over.
+    fn end_waiting(&mut self, arrived: impl Iterator<Item = (BrokerId, BrokerRole, Answers<T>)>) {
+        for (broker, role, answers) in arrived {
+            self.take(broker, role, answers);
+        }
+        self.forget_denials();
+        let waiting = std::mem::take(&mut self.waiting);
+        self.open
+            .extend(waiting.into_iter().map(|(_, group)| group));
+        self.drop_settled();
+    }
+
+    /// Drops the open groups that an answer has settled.
+    fn drop_settled(&mut self) {
+        self.open.retain(|group| !self.answers.contains_key(group));
+    }
+
     /// Drops a denial where another broker that was asked is still silent: that one may be the coordinator.
     fn forget_denials(&mut self) {
         let silent = self.asked.iter().filter(|(_, is_answered)| !**is_answered);
@@ -208,22 +283,17 @@ impl<T> Search<'_, T> {
         }
     }
 
-    /// Returns whether no answer so far settles the group.
-    fn is_open(&self, group: &GroupId) -> bool {
-        !self.answers.contains_key(group)
-    }
-
     /// Returns what was answered, and why there is no answer for the groups that are open.
-    fn end(mut self, open: Vec<GroupId>, until: Instant) -> Answers<T> {
-        let nobody = if Instant::now() >= until {
-            self.admin.cluster.common.journal.explain(KafkaError {
+    fn finish(mut self) -> Answers<T> {
+        let nobody = if Instant::now() >= self.until {
+            self.client.cluster.common.journal.explain(KafkaError {
                 code: ErrorCode::TIMED_OUT,
                 message: "no broker answered for the group in time".to_owned(),
             })
         } else {
             KafkaError::of(ErrorCode::COORDINATOR_NOT_AVAILABLE)
         };
-        for group in open {
+        for group in self.open {
             let failure = self.failures.remove(&group);
             let failure = failure.unwrap_or_else(|| nobody.clone());
             self.answers.insert(group, Err(failure));
@@ -233,10 +303,10 @@ impl<T> Search<'_, T> {
 }
 
 /// Returns whether another broker may know better.
-fn leaves_open(error: &KafkaError, source: Source) -> bool {
+fn leaves_open(error: &KafkaError, role: BrokerRole) -> bool {
     error.code.is_not_coordinator()
         || is_unreachable(error.code)
-        || (source == Source::Guessed && error.code.is_unsupported())
+        || (role == BrokerRole::Candidate && error.code.is_unsupported())
 }
 
 #[cfg(test)]
@@ -257,7 +327,7 @@ mod tests {
 
     /// Brokers 1, 2 and so on, each with one word for every group; broker 1 is known to coordinate `known`.
     struct World {
-        admin: KafkaAdmin,
+        client: WireClient,
         words: Vec<Word>,
         /// Who was asked about how many groups, and after how many milliseconds.
         asked: Mutex<Vec<(i32, usize, u128)>>,
@@ -266,7 +336,7 @@ mod tests {
     impl World {
         fn new(words: &[Word], known: &[&str]) -> Self {
             let connection = Connection::plain(["127.0.0.1:1"]);
-            let admin = KafkaAdmin::connect(&connection, ()).expect("it is valid");
+            let client = WireClient::connect(&connection, ()).expect("it is valid");
             let brokers: Vec<Broker> = (1..)
                 .zip(words)
                 .map(|(id, _)| Broker {
@@ -275,13 +345,13 @@ mod tests {
                     port: 1,
                 })
                 .collect();
-            admin.cluster.set_brokers(&brokers);
+            client.cluster.set_brokers(&brokers);
             for group in known {
                 let group = GroupId::from(*group);
-                admin.coordinators.remember(&group, BrokerId(1));
+                client.coordinators.remember(&group, BrokerId(1));
             }
             Self {
-                admin,
+                client,
                 words: words.to_vec(),
                 asked: Mutex::default(),
             }
@@ -292,7 +362,7 @@ mod tests {
             let begin = Instant::now();
             let groups = groups.iter().map(|group| GroupId::from(*group)).collect();
             let answers = at_coordinators(
-                &self.admin,
+                &self.client,
                 groups,
                 (begin + TIMEOUT).into(),
                 |broker: BrokerId, groups: Vec<GroupId>, deadline| {
@@ -357,7 +427,7 @@ mod tests {
         let world = World::new(&words, &["g"]);
         assert_eq!(world.ask(&["g"]).await, (vec![Ok(2)], 2_510));
         let group = GroupId::from("g");
-        let (known, _) = world.admin.coordinators.sort([group]);
+        let (known, _) = world.client.coordinators.sort([group]);
         assert_eq!(known.keys().copied().collect::<Vec<_>>(), [BrokerId(2)]);
     }
 
@@ -384,7 +454,7 @@ mod tests {
         let world = World::new(&[(2_700, Ok(1)), (400, Ok(2))], &["g"]);
         assert_eq!(world.ask(&["g"]).await, (vec![Ok(1)], 2_700));
         let group = GroupId::from("g");
-        let (known, _) = world.admin.coordinators.sort([group]);
+        let (known, _) = world.client.coordinators.sort([group]);
         assert_eq!(known.keys().copied().collect::<Vec<_>>(), [BrokerId(1)]);
     }
 }

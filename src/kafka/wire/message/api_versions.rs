@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kafka_protocol::messages::ApiVersionsRequest;
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Request, Throttled, error};
+use super::request::{Request, Throttled, error};
 use crate::kafka::api::Api;
 use crate::kafka::error::KafkaError;
 use crate::offsets_topic::Malformed;

@@ -1,101 +1,62 @@
 //! ConsumerGroupDescribe: consumer groups whose coordinator assigns the partitions (KIP-848).
 
-use kafka_protocol::messages::ConsumerGroupDescribeRequest;
+use kafka_protocol::messages::{ConsumerGroupDescribeRequest, GroupId as WireGroupId};
 
 use super::described_group::{
-    AuthorizedOperations, DescribedGroups, DescribedMembers, GroupRest, GroupResult, GroupStart,
-    read_assignment, read_groups, read_nullable_shared, read_operations, read_shared,
-    skip_assignment, skip_strings,
+    read_assignment, read_nullable_shared, read_shared, skip_assignment, skip_strings,
 };
-use super::{Request, Throttled, wire_group};
+use super::modern_group_describe::{ModernGroupDescribe, ModernGroups, ReadMember};
 use crate::kafka::api::Api;
-use crate::lag::GroupId;
 use crate::offsets_topic::Malformed;
 use crate::offsets_topic::reader::Reader;
 use crate::snapshot::{GroupType, Member};
 
-/// Asks a coordinator to describe consumer groups. A group of another type is `GROUP_ID_NOT_FOUND`.
-#[derive(Clone, Debug)]
-pub(in crate::kafka) struct ConsumerGroupDescribe {
-    /// The groups.
-    pub(in crate::kafka) groups: Vec<GroupId>,
-    /// Whether their operations are asked for.
-    pub(in crate::kafka) authorized_operations: AuthorizedOperations,
-}
+/// Asks a coordinator to describe consumer groups.
+pub(in crate::kafka) type ConsumerGroupDescribe = ModernGroupDescribe<ConsumerGroups>;
 
-impl Request for ConsumerGroupDescribe {
+/// Consumer groups.
+pub(in crate::kafka) enum ConsumerGroups {}
+
+impl ModernGroups for ConsumerGroups {
     const API: Api = Api::CONSUMER_GROUP_DESCRIBE;
     const VERSIONS: (i16, i16) = (0, 1);
-    const FLEXIBLE: i16 = 0;
+    const GROUP_TYPE: GroupType = GroupType::Consumer;
+    const PROTOCOL_TYPE: &'static str = "consumer";
     type Message = ConsumerGroupDescribeRequest;
-    type Response = DescribedGroups;
 
-    fn message(&self, _version: i16) -> ConsumerGroupDescribeRequest {
-        ConsumerGroupDescribeRequest::default()
-            .with_group_ids(self.groups.iter().map(wire_group).collect())
-            .with_include_authorized_operations(self.authorized_operations.is_asked())
+    fn message(groups: Vec<WireGroupId>) -> ConsumerGroupDescribeRequest {
+        ConsumerGroupDescribeRequest::default().with_group_ids(groups)
     }
 
-    fn read(
-        &self,
-        version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
-        let throttle_time_ms = body.i32("ThrottleTimeMs")?;
-        let groups = read_groups(body, |body| read_group(version, body))?;
+    fn read_assignor(body: &mut Reader<'_>) -> Result<String, Malformed> {
+        Ok(body.lossy_string("Groups.AssignorName")?.into_owned())
+    }
+
+    fn read_member(version: i16, body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
+        let id = read_shared(body, "Members.MemberId")?;
+        let instance_id = read_nullable_shared(body, "Members.InstanceId")?;
+        body.nullable_string_bytes("Members.RackId")?;
+        body.i32("Members.MemberEpoch")?;
+        let client_id = read_shared(body, "Members.ClientId")?;
+        let host = read_shared(body, "Members.ClientHost")?;
+        skip_strings(body, "Members.SubscribedTopicNames")?;
+        body.nullable_string_bytes("Members.SubscribedTopicRegex")?;
+        let assignment = read_assignment(body)?;
+        // What it will have once the others have let go of it.
+        skip_assignment(body)?;
+        if version >= 1 {
+            body.i8("Members.MemberType")?;
+        }
         body.end()?;
-        Ok(Throttled::new(throttle_time_ms, groups))
+        let member = Member {
+            id,
+            client_id,
+            host,
+            instance_id,
+            assignment: Vec::new(),
+        };
+        Ok((member, assignment))
     }
-}
-
-/// Reads a group; nothing for one whose id is not UTF-8.
-fn read_group(version: i16, body: &mut Reader<'_>) -> Result<Option<GroupResult>, Malformed> {
-    let start = GroupStart::read(body)?;
-    let assignor = body.lossy_string("Groups.AssignorName")?.into_owned();
-    let mut members = DescribedMembers::default();
-    body.each("Groups.Members", |body| {
-        read_member(version, body, &mut members)
-    })?;
-    let authorized_operations = read_operations(body)?;
-    body.end()?;
-    Ok(start.finish(GroupRest {
-        group_type: GroupType::Consumer,
-        protocol_type: "consumer",
-        assignor,
-        members,
-        authorized_operations,
-    }))
-}
-
-fn read_member(
-    version: i16,
-    body: &mut Reader<'_>,
-    members: &mut DescribedMembers,
-) -> Result<(), Malformed> {
-    let id = read_shared(body, "Members.MemberId")?;
-    let instance_id = read_nullable_shared(body, "Members.InstanceId")?;
-    body.nullable_string_bytes("Members.RackId")?;
-    body.i32("Members.MemberEpoch")?;
-    let client_id = read_shared(body, "Members.ClientId")?;
-    let host = read_shared(body, "Members.ClientHost")?;
-    skip_strings(body, "Members.SubscribedTopicNames")?;
-    body.nullable_string_bytes("Members.SubscribedTopicRegex")?;
-    let assignment = read_assignment(body)?;
-    // What it will have once the others have let go of it.
-    skip_assignment(body)?;
-    if version >= 1 {
-        body.i8("Members.MemberType")?;
-    }
-    body.end()?;
-    let member = Member {
-        id,
-        client_id,
-        host,
-        instance_id,
-        assignment: Vec::new(),
-    };
-    members.push(member, assignment);
-    Ok(())
 }
 
 #[cfg(test)]
@@ -106,8 +67,8 @@ mod tests {
     };
 
     use super::super::described_group::DescribedGroup;
+    use super::super::names::{wire_group, wire_string, wire_topic};
     use super::super::tests::{read, sent, survives};
-    use super::super::{wire_string, wire_topic};
     use super::*;
     use crate::kafka::admin::GroupDescription;
     use crate::kafka::error::ErrorCode;
@@ -115,10 +76,7 @@ mod tests {
     use crate::snapshot::GroupState;
 
     fn request() -> ConsumerGroupDescribe {
-        ConsumerGroupDescribe {
-            groups: vec!["g".into(), "a\0b".into()],
-            authorized_operations: AuthorizedOperations::NotAsked,
-        }
+        ConsumerGroupDescribe::new(vec!["g".into(), "a\0b".into()])
     }
 
     fn assignment(topics: &[(&str, &[i32])]) -> Assignment {

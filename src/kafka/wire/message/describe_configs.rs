@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use kafka_protocol::messages::DescribeConfigsRequest;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 
-use super::{Request, Throttled, error, wire_string};
+use super::names::wire_string;
+use super::request::{Request, Throttled, error};
 use crate::kafka::api::Api;
 use crate::kafka::error::KafkaError;
 use crate::lag::TopicName;

@@ -3,16 +3,26 @@
 use kafka_protocol::messages::DescribeGroupsRequest;
 
 use super::described_group::{
-    AuthorizedOperations, DescribedGroup, DescribedGroups, DescribedMembers, GroupResult,
-    read_groups, read_nullable_shared, read_operations, read_shared,
+    DescribedGroup, DescribedGroups, DescribedMembers, GroupResult, read_groups,
+    read_nullable_shared, read_operations, read_shared,
 };
-use super::{Request, Throttled, error, wire_group};
+use super::names::wire_group;
+use super::request::{Request, Throttled, error};
 use crate::kafka::admin::GroupDescription;
 use crate::kafka::api::Api;
 use crate::lag::GroupId;
 use crate::offsets_topic::reader::Reader;
 use crate::offsets_topic::{Embedded, Malformed, Schema};
 use crate::snapshot::{GroupState, GroupType, Member};
+
+/// Whether the broker is asked which operations the credentials may perform on a group (KIP-430).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kafka) enum AuthorizedOperations {
+    /// It is.
+    Asked,
+    /// It is not.
+    NotAsked,
+}
 
 /// Asks a coordinator to describe classic groups.
 ///
@@ -23,6 +33,23 @@ pub(in crate::kafka) struct DescribeGroups {
     pub(in crate::kafka) groups: Vec<GroupId>,
     /// Whether their operations are asked for. Before version 3 they never are.
     pub(in crate::kafka) authorized_operations: AuthorizedOperations,
+}
+
+impl AuthorizedOperations {
+    /// Returns the value of the field `IncludeAuthorizedOperations`.
+    fn is_asked(self) -> bool {
+        self == Self::Asked
+    }
+}
+
+impl DescribeGroups {
+    /// Returns the request about `groups`, without their operations.
+    pub(in crate::kafka) fn new(groups: Vec<GroupId>) -> Self {
+        Self {
+            groups,
+            authorized_operations: AuthorizedOperations::NotAsked,
+        }
+    }
 }
 
 impl Request for DescribeGroups {
@@ -141,8 +168,8 @@ mod tests {
         DescribedGroup as WireDescribedGroup, DescribedGroupMember,
     };
 
+    use super::super::names::wire_string;
     use super::super::tests::{read, sent, survives};
-    use super::super::wire_string;
     use super::*;
     use crate::kafka::error::ErrorCode;
     use crate::lag::TopicPartition;

@@ -1,25 +1,14 @@
 //! What the requests that describe groups have in common.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::error;
 use crate::kafka::admin::{GroupDescription, MalformedMembers};
 use crate::kafka::error::KafkaError;
 use crate::lag::{GroupId, TopicPartition};
 use crate::offsets_topic::protocol::{problem_of, sorted_partitions};
 use crate::offsets_topic::reader::Reader;
 use crate::offsets_topic::{Malformed, TopicPartitions};
-use crate::snapshot::{GroupState, GroupType, Member};
-
-/// Whether the broker is asked which operations the credentials may perform on a group (KIP-430).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::kafka) enum AuthorizedOperations {
-    /// It is.
-    Asked,
-    /// It is not.
-    NotAsked,
-}
+use crate::snapshot::Member;
 
 /// A group as its coordinator describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +24,6 @@ pub(in crate::kafka) type DescribedGroups = Vec<GroupResult>;
 
 /// A group that was asked for, and what its coordinator says of it.
 pub(in crate::kafka) type GroupResult = (GroupId, Result<DescribedGroup, KafkaError>);
-
-impl AuthorizedOperations {
-    /// Returns the value of the field `IncludeAuthorizedOperations`.
-    pub(super) fn is_asked(self) -> bool {
-        self == Self::Asked
-    }
-}
 
 /// The members of a group while they are read.
 #[derive(Debug, Default)]
@@ -70,68 +52,6 @@ impl DescribedMembers {
     /// Returns them, and which of them are malformed.
     pub(super) fn into_parts(self) -> (Vec<Member>, Option<MalformedMembers>) {
         (self.members, self.malformed)
-    }
-}
-
-/// The fields that a group of every kind begins with, from the requests of KIP-848 on.
-pub(super) struct GroupStart<'a> {
-    code: i16,
-    message: Option<Cow<'a, str>>,
-    id: Option<&'a str>,
-    state: GroupState,
-}
-
-/// The fields that a group of every kind has behind its start.
-pub(super) struct GroupRest {
-    pub(super) group_type: GroupType,
-    pub(super) protocol_type: &'static str,
-    pub(super) assignor: String,
-    pub(super) members: DescribedMembers,
-    pub(super) authorized_operations: Option<i32>,
-}
-
-impl<'a> GroupStart<'a> {
-    /// Reads them up to the epochs, which nobody needs yet.
-    pub(super) fn read(body: &mut Reader<'a>) -> Result<Self, Malformed> {
-        let code = body.i16("Groups.ErrorCode")?;
-        let message = body.nullable_lossy_string("Groups.ErrorMessage")?;
-        let id = str::from_utf8(body.string_bytes("Groups.GroupId")?).ok();
-        let state = GroupState::from_kafka(&body.lossy_string("Groups.GroupState")?);
-        body.i32("Groups.GroupEpoch")?;
-        body.i32("Groups.AssignmentEpoch")?;
-        Ok(Self {
-            code,
-            message,
-            id,
-            state,
-        })
-    }
-
-    /// Returns the group; nothing for one whose id is not UTF-8.
-    pub(super) fn finish(self, rest: GroupRest) -> Option<GroupResult> {
-        let GroupRest {
-            group_type,
-            protocol_type,
-            assignor,
-            members: DescribedMembers { members, malformed },
-            authorized_operations,
-        } = rest;
-        let group = match error(self.code, self.message.as_deref()) {
-            Some(error) => Err(error),
-            None => Ok(DescribedGroup {
-                description: GroupDescription {
-                    state: self.state,
-                    group_type,
-                    protocol_type: protocol_type.to_owned(),
-                    assignor,
-                    coordinator: None,
-                    members,
-                    malformed,
-                },
-                authorized_operations,
-            }),
-        };
-        self.id.map(|id| (GroupId::from(id), group))
     }
 }
 

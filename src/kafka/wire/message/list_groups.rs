@@ -3,7 +3,7 @@
 use kafka_protocol::messages::ListGroupsRequest;
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Request, Throttled, error};
+use super::request::{Request, Throttled, error};
 use crate::kafka::admin::ListedGroup;
 use crate::kafka::api::Api;
 use crate::kafka::error::KafkaError;
@@ -94,8 +94,9 @@ mod tests {
     use kafka_protocol::messages::ListGroupsResponse;
     use kafka_protocol::messages::list_groups_response::ListedGroup as WireGroup;
 
+    use super::super::names::{wire_group, wire_string};
+    use super::super::request::decode;
     use super::super::tests::{body, read, sent, survives};
-    use super::super::{decode, wire_group, wire_string};
     use super::*;
     use crate::kafka::error::ErrorCode;
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{BrokerId as WireBrokerId, ListOffsetsRequest};
 
-use super::{Request, Throttled, by_topic, error, wire_topic};
+use super::names::{by_topic, wire_topic};
+use super::request::{Request, Throttled, error};
 use crate::kafka::admin::{ListedOffset, OffsetSpec};
 use crate::kafka::api::Api;
 use crate::kafka::error::{ErrorCode, KafkaError};
@@ -93,7 +94,7 @@ impl Request for ListOffsets {
             2.. => body.i32("ThrottleTimeMs")?,
             _ => 0,
         };
-        let mut answers = Answers::new(&self.queries, version);
+        let mut answers = OffsetAnswers::new(&self.queries, version);
         body.each("Topics", |body| {
             answers.begin_topic(body.string_bytes("Topics.Name")?);
             body.each("Topics.Partitions", |body| {
@@ -170,7 +171,7 @@ impl Answer {
 }
 
 /// The answers to queries that are sorted by partition, while they are read.
-struct Answers<'q> {
+struct OffsetAnswers<'q> {
     queries: &'q [(TopicPartition, OffsetSpec)],
     /// Whether each query has its answer.
     is_answered: Vec<bool>,
@@ -181,7 +182,7 @@ struct Answers<'q> {
     next: usize,
 }
 
-impl<'q> Answers<'q> {
+impl<'q> OffsetAnswers<'q> {
     fn new(queries: &'q [(TopicPartition, OffsetSpec)], version: i16) -> Self {
         let mut answers = Vec::with_capacity(queries.len());
         let is_unknown = |&(_, spec): &(_, OffsetSpec)| !is_known(spec, version);

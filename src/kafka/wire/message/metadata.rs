@@ -1,10 +1,10 @@
 //! Metadata: the brokers, and topics with their partitions.
 
+use kafka_protocol::messages::MetadataRequest as WireMetadataRequest;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::{MetadataRequest, TopicName as WireTopicName};
-use kafka_protocol::protocol::StrBytes;
 
-use super::{Request, Throttled, error};
+use super::names::wire_topic;
+use super::request::{Request, Throttled, error};
 use crate::kafka::admin::{Broker, PartitionMetadata};
 use crate::kafka::api::Api;
 use crate::kafka::error::KafkaError;
@@ -13,7 +13,7 @@ use crate::offsets_topic::reader::Reader;
 use crate::offsets_topic::{Malformed, Problem};
 
 /// Asks for the brokers and for topics. Never creates a topic.
-pub(in crate::kafka) struct Metadata {
+pub(in crate::kafka) struct MetadataRequest {
     /// The topics; nothing for all that the credentials may see.
     pub(in crate::kafka) topics: Option<Vec<TopicName>>,
 }
@@ -39,22 +39,20 @@ pub(in crate::kafka) struct TopicMetadata {
     pub(in crate::kafka) partitions: Vec<PartitionMetadata>,
 }
 
-impl Request for Metadata {
+impl Request for MetadataRequest {
     const API: Api = Api::METADATA;
     // Version 4 is the first that can forbid the creation of topics.
     const VERSIONS: (i16, i16) = (4, 13);
     const FLEXIBLE: i16 = 9;
-    type Message = MetadataRequest;
+    type Message = WireMetadataRequest;
     type Response = MetadataResponse;
 
-    fn message(&self, _version: i16) -> MetadataRequest {
-        let topic = |name: &TopicName| {
-            let name = StrBytes::from_string(name.as_str().to_owned());
-            MetadataRequestTopic::default().with_name(Some(WireTopicName(name)))
-        };
+    fn message(&self, _version: i16) -> WireMetadataRequest {
+        let topic =
+            |name: &TopicName| MetadataRequestTopic::default().with_name(Some(wire_topic(name)));
         let topics = self.topics.as_ref();
         let topics = topics.map(|names| names.iter().map(topic).collect());
-        MetadataRequest::default()
+        WireMetadataRequest::default()
             .with_topics(topics)
             .with_allow_auto_topic_creation(false)
     }
@@ -116,7 +114,7 @@ fn read_topic(version: i16, body: &mut Reader<'_>) -> Result<Option<NamedTopic>,
     Ok(name.map(|name| (name, topic)))
 }
 
-/// Reads a partition. Its own error is no news: a partition without a leader has none here either.
+/// Reads a partition. Its own error says nothing more: a partition without a leader has none here either.
 fn read_partition(version: i16, body: &mut Reader<'_>) -> Result<PartitionMetadata, Malformed> {
     body.i16("Partitions.ErrorCode")?;
     let position = body.position();

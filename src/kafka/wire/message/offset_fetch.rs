@@ -7,7 +7,8 @@ use kafka_protocol::messages::offset_fetch_request::{
 };
 use kafka_protocol::messages::{OffsetFetchRequest, TopicName as WireTopicName};
 
-use super::{Request, Throttled, bad_message, by_topic, error, wire_group, wire_topic};
+use super::names::{by_topic, wire_group, wire_topic};
+use super::request::{Request, Throttled, bad_message, error};
 use crate::kafka::api::Api;
 use crate::kafka::committed::CommittedOffsets;
 use crate::kafka::error::KafkaError;
@@ -136,9 +137,9 @@ mod tests {
         OffsetFetchResponseTopic, OffsetFetchResponseTopics,
     };
 
-    use super::super::decode;
+    use super::super::names::wire_string;
+    use super::super::request::decode;
     use super::super::tests::{body, read, sent, survives};
-    use super::super::wire_string;
     use super::*;
     use crate::kafka::error::ErrorCode;
     use crate::lag::{Committed, Offset};

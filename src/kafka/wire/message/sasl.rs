@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
 use kafka_protocol::protocol::StrBytes;
 
-use super::{Request, Throttled, error};
+use super::request::{Request, Throttled, error};
 use crate::kafka::api::Api;
 use crate::kafka::error::KafkaError;
 use crate::offsets_topic::Malformed;

@@ -1,88 +1,54 @@
 //! ShareGroupDescribe: groups whose members share the records of a partition (KIP-932).
 
-use kafka_protocol::messages::ShareGroupDescribeRequest;
+use kafka_protocol::messages::{GroupId as WireGroupId, ShareGroupDescribeRequest};
 
-use super::described_group::{
-    AuthorizedOperations, DescribedGroups, DescribedMembers, GroupRest, GroupResult, GroupStart,
-    read_assignment, read_groups, read_operations, read_shared, skip_strings,
-};
-use super::{Request, Throttled, wire_group};
+use super::described_group::{read_assignment, read_shared, skip_strings};
+use super::modern_group_describe::{ModernGroupDescribe, ModernGroups, ReadMember};
 use crate::kafka::api::Api;
-use crate::lag::GroupId;
 use crate::offsets_topic::Malformed;
 use crate::offsets_topic::reader::Reader;
 use crate::snapshot::{GroupType, Member};
 
-/// Asks a coordinator to describe share groups. A group of another type is `GROUP_ID_NOT_FOUND`.
-#[derive(Clone, Debug)]
-pub(in crate::kafka) struct ShareGroupDescribe {
-    /// The groups.
-    pub(in crate::kafka) groups: Vec<GroupId>,
-    /// Whether their operations are asked for.
-    pub(in crate::kafka) authorized_operations: AuthorizedOperations,
-}
+/// Asks a coordinator to describe share groups.
+pub(in crate::kafka) type ShareGroupDescribe = ModernGroupDescribe<ShareGroups>;
 
-impl Request for ShareGroupDescribe {
+/// Share groups.
+pub(in crate::kafka) enum ShareGroups {}
+
+impl ModernGroups for ShareGroups {
     const API: Api = Api::SHARE_GROUP_DESCRIBE;
     // Version 0 was an early access in Kafka 4.0.
     const VERSIONS: (i16, i16) = (1, 1);
-    const FLEXIBLE: i16 = 0;
+    const GROUP_TYPE: GroupType = GroupType::Share;
+    const PROTOCOL_TYPE: &'static str = "share";
     type Message = ShareGroupDescribeRequest;
-    type Response = DescribedGroups;
 
-    fn message(&self, _version: i16) -> ShareGroupDescribeRequest {
-        ShareGroupDescribeRequest::default()
-            .with_group_ids(self.groups.iter().map(wire_group).collect())
-            .with_include_authorized_operations(self.authorized_operations.is_asked())
+    fn message(groups: Vec<WireGroupId>) -> ShareGroupDescribeRequest {
+        ShareGroupDescribeRequest::default().with_group_ids(groups)
     }
 
-    fn read(
-        &self,
-        _version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
-        let throttle_time_ms = body.i32("ThrottleTimeMs")?;
-        let groups = read_groups(body, read_group)?;
+    fn read_assignor(body: &mut Reader<'_>) -> Result<String, Malformed> {
+        Ok(body.lossy_string("Groups.AssignorName")?.into_owned())
+    }
+
+    fn read_member(_version: i16, body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
+        let id = read_shared(body, "Members.MemberId")?;
+        body.nullable_string_bytes("Members.RackId")?;
+        body.i32("Members.MemberEpoch")?;
+        let client_id = read_shared(body, "Members.ClientId")?;
+        let host = read_shared(body, "Members.ClientHost")?;
+        skip_strings(body, "Members.SubscribedTopicNames")?;
+        let assignment = read_assignment(body)?;
         body.end()?;
-        Ok(Throttled::new(throttle_time_ms, groups))
+        let member = Member {
+            id,
+            client_id,
+            host,
+            instance_id: None,
+            assignment: Vec::new(),
+        };
+        Ok((member, assignment))
     }
-}
-
-/// Reads a group; nothing for one whose id is not UTF-8.
-fn read_group(body: &mut Reader<'_>) -> Result<Option<GroupResult>, Malformed> {
-    let start = GroupStart::read(body)?;
-    let assignor = body.lossy_string("Groups.AssignorName")?.into_owned();
-    let mut members = DescribedMembers::default();
-    body.each("Groups.Members", |body| read_member(body, &mut members))?;
-    let authorized_operations = read_operations(body)?;
-    body.end()?;
-    Ok(start.finish(GroupRest {
-        group_type: GroupType::Share,
-        protocol_type: "share",
-        assignor,
-        members,
-        authorized_operations,
-    }))
-}
-
-fn read_member(body: &mut Reader<'_>, members: &mut DescribedMembers) -> Result<(), Malformed> {
-    let id = read_shared(body, "Members.MemberId")?;
-    body.nullable_string_bytes("Members.RackId")?;
-    body.i32("Members.MemberEpoch")?;
-    let client_id = read_shared(body, "Members.ClientId")?;
-    let host = read_shared(body, "Members.ClientHost")?;
-    skip_strings(body, "Members.SubscribedTopicNames")?;
-    let assignment = read_assignment(body)?;
-    body.end()?;
-    let member = Member {
-        id,
-        client_id,
-        host,
-        instance_id: None,
-        assignment: Vec::new(),
-    };
-    members.push(member, assignment);
-    Ok(())
 }
 
 #[cfg(test)]
@@ -93,8 +59,8 @@ mod tests {
     };
 
     use super::super::described_group::DescribedGroup;
+    use super::super::names::{wire_group, wire_string, wire_topic};
     use super::super::tests::{read, sent, survives};
-    use super::super::{wire_string, wire_topic};
     use super::*;
     use crate::kafka::admin::GroupDescription;
     use crate::kafka::error::ErrorCode;
@@ -102,10 +68,7 @@ mod tests {
     use crate::snapshot::GroupState;
 
     fn request() -> ShareGroupDescribe {
-        ShareGroupDescribe {
-            groups: vec!["g".into(), "a\0b".into()],
-            authorized_operations: AuthorizedOperations::NotAsked,
-        }
+        ShareGroupDescribe::new(vec!["g".into(), "a\0b".into()])
     }
 
     fn assignment(topics: &[(&str, &[i32])]) -> Assignment {

@@ -2,74 +2,74 @@
 //!
 //! Source: Kafka's schema files, as kafka-protocol does not have this request.
 
-use kafka_protocol::messages::ConsumerGroupDescribeRequest;
+use kafka_protocol::messages::{ConsumerGroupDescribeRequest, GroupId as WireGroupId};
 
-use super::described_group::{
-    AuthorizedOperations, DescribedGroups, DescribedMembers, GroupRest, GroupResult, GroupStart,
-    read_groups, read_nullable_shared, read_operations, read_shared, skip_numbers, skip_strings,
-};
-use super::{Request, Throttled, wire_group};
+use super::described_group::{read_nullable_shared, read_shared, skip_numbers, skip_strings};
+use super::modern_group_describe::{ModernGroupDescribe, ModernGroups, ReadMember};
 use crate::kafka::api::Api;
-use crate::lag::GroupId;
 use crate::offsets_topic::Malformed;
 use crate::offsets_topic::reader::Reader;
 use crate::snapshot::{GroupType, Member};
 
-/// Asks a coordinator to describe Streams groups. A group of another type is `GROUP_ID_NOT_FOUND`.
+/// Asks a coordinator to describe Streams groups.
 ///
 /// The members have no partitions: their tasks are not read yet.
-#[derive(Clone, Debug)]
-pub(in crate::kafka) struct StreamsGroupDescribe {
-    /// The groups.
-    pub(in crate::kafka) groups: Vec<GroupId>,
-    /// Whether their operations are asked for.
-    pub(in crate::kafka) authorized_operations: AuthorizedOperations,
-}
+pub(in crate::kafka) type StreamsGroupDescribe = ModernGroupDescribe<StreamsGroups>;
 
-impl Request for StreamsGroupDescribe {
+/// Streams groups.
+pub(in crate::kafka) enum StreamsGroups {}
+
+impl ModernGroups for StreamsGroups {
     const API: Api = Api::STREAMS_GROUP_DESCRIBE;
     const VERSIONS: (i16, i16) = (0, 0);
-    const FLEXIBLE: i16 = 0;
+    const GROUP_TYPE: GroupType = GroupType::Streams;
+    const PROTOCOL_TYPE: &'static str = "streams";
     // Its fields and its header in version 0 are those of this one, which kafka-protocol has.
     type Message = ConsumerGroupDescribeRequest;
-    type Response = DescribedGroups;
 
-    fn message(&self, _version: i16) -> ConsumerGroupDescribeRequest {
-        ConsumerGroupDescribeRequest::default()
-            .with_group_ids(self.groups.iter().map(wire_group).collect())
-            .with_include_authorized_operations(self.authorized_operations.is_asked())
+    fn message(groups: Vec<WireGroupId>) -> ConsumerGroupDescribeRequest {
+        ConsumerGroupDescribeRequest::default().with_group_ids(groups)
     }
 
-    fn read(
-        &self,
-        _version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
-        let throttle_time_ms = body.i32("ThrottleTimeMs")?;
-        let groups = read_groups(body, read_group)?;
-        body.end()?;
-        Ok(Throttled::new(throttle_time_ms, groups))
-    }
-}
-
-/// Reads a group; nothing for one whose id is not UTF-8.
-fn read_group(body: &mut Reader<'_>) -> Result<Option<GroupResult>, Malformed> {
-    let start = GroupStart::read(body)?;
-    if is_present(body, "Groups.Topology")? {
-        skip_topology(body)?;
-    }
-    let mut members = DescribedMembers::default();
-    body.each("Groups.Members", |body| read_member(body, &mut members))?;
-    let authorized_operations = read_operations(body)?;
-    body.end()?;
-    Ok(start.finish(GroupRest {
-        group_type: GroupType::Streams,
-        protocol_type: "streams",
+    fn read_assignor(body: &mut Reader<'_>) -> Result<String, Malformed> {
+        if is_present(body, "Groups.Topology")? {
+            skip_topology(body)?;
+        }
         // The response names none.
-        assignor: String::new(),
-        members,
-        authorized_operations,
-    }))
+        Ok(String::new())
+    }
+
+    fn read_member(_version: i16, body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
+        let id = read_shared(body, "Members.MemberId")?;
+        body.i32("Members.MemberEpoch")?;
+        let instance_id = read_nullable_shared(body, "Members.InstanceId")?;
+        body.nullable_string_bytes("Members.RackId")?;
+        let client_id = read_shared(body, "Members.ClientId")?;
+        let host = read_shared(body, "Members.ClientHost")?;
+        body.i32("Members.TopologyEpoch")?;
+        body.string_bytes("Members.ProcessId")?;
+        if is_present(body, "Members.UserEndpoint")? {
+            body.string_bytes("Endpoint.Host")?;
+            body.i16("Endpoint.Port")?;
+            body.end()?;
+        }
+        body.each("Members.ClientTags", skip_key_value)?;
+        body.each("Members.TaskOffsets", skip_task_offset)?;
+        body.each("Members.TaskEndOffsets", skip_task_offset)?;
+        // What it has, and what it will have once the others have let go of it.
+        skip_tasks(body)?;
+        skip_tasks(body)?;
+        body.bool("Members.IsClassic")?;
+        body.end()?;
+        let member = Member {
+            id,
+            client_id,
+            host,
+            instance_id,
+            assignment: Vec::new(),
+        };
+        Ok((member, Ok(Vec::new())))
+    }
 }
 
 /// Reads the byte before a structure that may be null.
@@ -104,39 +104,6 @@ fn skip_key_value(body: &mut Reader<'_>) -> Result<(), Malformed> {
     body.end()
 }
 
-fn read_member(body: &mut Reader<'_>, members: &mut DescribedMembers) -> Result<(), Malformed> {
-    let id = read_shared(body, "Members.MemberId")?;
-    body.i32("Members.MemberEpoch")?;
-    let instance_id = read_nullable_shared(body, "Members.InstanceId")?;
-    body.nullable_string_bytes("Members.RackId")?;
-    let client_id = read_shared(body, "Members.ClientId")?;
-    let host = read_shared(body, "Members.ClientHost")?;
-    body.i32("Members.TopologyEpoch")?;
-    body.string_bytes("Members.ProcessId")?;
-    if is_present(body, "Members.UserEndpoint")? {
-        body.string_bytes("Endpoint.Host")?;
-        body.i16("Endpoint.Port")?;
-        body.end()?;
-    }
-    body.each("Members.ClientTags", skip_key_value)?;
-    body.each("Members.TaskOffsets", skip_task_offset)?;
-    body.each("Members.TaskEndOffsets", skip_task_offset)?;
-    // What it has, and what it will have once the others have let go of it.
-    skip_tasks(body)?;
-    skip_tasks(body)?;
-    body.bool("Members.IsClassic")?;
-    body.end()?;
-    let member = Member {
-        id,
-        client_id,
-        host,
-        instance_id,
-        assignment: Vec::new(),
-    };
-    members.push(member, Ok(Vec::new()));
-    Ok(())
-}
-
 fn skip_task_offset(body: &mut Reader<'_>) -> Result<(), Malformed> {
     body.string_bytes("TaskOffset.SubtopologyId")?;
     body.i32("TaskOffset.Partition")?;
@@ -161,8 +128,8 @@ fn skip_tasks(body: &mut Reader<'_>) -> Result<(), Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode;
     use super::super::described_group::DescribedGroup;
+    use super::super::request::decode;
     use super::super::tests::{sent, survives_bytes};
     use super::*;
     use crate::kafka::admin::GroupDescription;
@@ -174,10 +141,7 @@ mod tests {
     const NONE: &[u8] = &[1];
 
     fn request() -> StreamsGroupDescribe {
-        StreamsGroupDescribe {
-            groups: vec!["g".into()],
-            authorized_operations: AuthorizedOperations::Asked,
-        }
+        StreamsGroupDescribe::new(vec!["g".into()])
     }
 
     fn string(text: &str) -> Vec<u8> {
@@ -291,6 +255,6 @@ mod tests {
         let sent = sent(&request(), 0);
         let names: Vec<_> = sent.group_ids.iter().map(|group| group.as_str()).collect();
         assert_eq!(names, ["g"]);
-        assert!(sent.include_authorized_operations);
+        assert!(!sent.include_authorized_operations);
     }
 }

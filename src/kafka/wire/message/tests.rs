@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::{Request, decode, encode};
+use super::request::{Request, decode, encode};
 
 /// Returns a response as kafka-protocol encodes it, behind the end of its header.
 pub(super) fn body<R: Request>(version: i16, response: &impl Encodable) -> Vec<u8> {

@@ -1,0 +1,14 @@
+//! What all connections to a cluster have in common.
+
+use super::journal::ConnectionJournal;
+use super::settings::Settings;
+use crate::kafka::requests::RequestObserver;
+use crate::kafka::security::Security;
+
+/// What all connections to a cluster have in common.
+pub(super) struct Common {
+    pub(super) settings: Settings,
+    pub(super) security: Security,
+    pub(super) requests: Box<dyn RequestObserver>,
+    pub(super) journal: ConnectionJournal,
+}

@@ -1,0 +1,122 @@
+//! What the requests have in common that describe groups whose coordinator makes the assignment.
+
+use std::marker::PhantomData;
+
+use kafka_protocol::messages::GroupId as WireGroupId;
+use kafka_protocol::protocol::{Encodable, HeaderVersion};
+
+use super::described_group::{
+    DescribedGroup, DescribedGroups, DescribedMembers, GroupResult, read_groups, read_operations,
+};
+use super::names::wire_group;
+use super::request::{Request, Throttled, error};
+use crate::kafka::admin::GroupDescription;
+use crate::kafka::api::Api;
+use crate::lag::{GroupId, TopicPartition};
+use crate::offsets_topic::Malformed;
+use crate::offsets_topic::reader::Reader;
+use crate::snapshot::{GroupState, GroupType, Member};
+
+/// A kind of groups whose coordinator makes the assignment, and what its request has of its own.
+pub(in crate::kafka) trait ModernGroups: Send + Sync + 'static {
+    /// The API that describes them.
+    const API: Api;
+    /// The oldest and the newest version that are known here. All versions are flexible.
+    const VERSIONS: (i16, i16);
+    /// The type of the groups.
+    const GROUP_TYPE: GroupType;
+    /// What their members agree on.
+    const PROTOCOL_TYPE: &'static str;
+    /// The request as kafka-protocol encodes it.
+    type Message: Encodable + HeaderVersion;
+
+    /// Returns the request about `groups`.
+    fn message(groups: Vec<WireGroupId>) -> Self::Message;
+
+    /// Reads the fields between the epochs and the members of a group, and returns the assignor's name.
+    fn read_assignor(body: &mut Reader<'_>) -> Result<String, Malformed>;
+
+    /// Reads a member.
+    fn read_member(version: i16, body: &mut Reader<'_>) -> Result<ReadMember, Malformed>;
+}
+
+/// A member without its assignment, and that assignment. The inner error is one that costs no more than the assignment.
+pub(super) type ReadMember = (Member, Result<Vec<TopicPartition>, Malformed>);
+
+/// Asks a coordinator to describe groups of one kind. A group of another type is `GROUP_ID_NOT_FOUND`.
+pub(in crate::kafka) struct ModernGroupDescribe<K> {
+    groups: Vec<GroupId>,
+    kind: PhantomData<K>,
+}
+
+impl<K: ModernGroups> ModernGroupDescribe<K> {
+    /// Returns the request about `groups`.
+    pub(in crate::kafka) fn new(groups: Vec<GroupId>) -> Self {
+        Self {
+            groups,
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<K: ModernGroups> Request for ModernGroupDescribe<K> {
+    const API: Api = K::API;
+    const VERSIONS: (i16, i16) = K::VERSIONS;
+    const FLEXIBLE: i16 = 0;
+    type Message = K::Message;
+    type Response = DescribedGroups;
+
+    fn message(&self, _version: i16) -> K::Message {
+        K::message(self.groups.iter().map(wire_group).collect())
+    }
+
+    fn read(
+        &self,
+        version: i16,
+        body: &mut Reader<'_>,
+    ) -> Result<Throttled<Self::Response>, Malformed> {
+        let throttle_time_ms = body.i32("ThrottleTimeMs")?;
+        let groups = read_groups(body, |body| read_group::<K>(version, body))?;
+        body.end()?;
+        Ok(Throttled::new(throttle_time_ms, groups))
+    }
+}
+
+/// Reads a group; nothing for one whose id is not UTF-8.
+fn read_group<K: ModernGroups>(
+    version: i16,
+    body: &mut Reader<'_>,
+) -> Result<Option<GroupResult>, Malformed> {
+    let code = body.i16("Groups.ErrorCode")?;
+    let message = body.nullable_lossy_string("Groups.ErrorMessage")?;
+    let id = str::from_utf8(body.string_bytes("Groups.GroupId")?).ok();
+    let state = GroupState::from_kafka(&body.lossy_string("Groups.GroupState")?);
+    body.i32("Groups.GroupEpoch")?;
+    body.i32("Groups.AssignmentEpoch")?;
+    let assignor = K::read_assignor(body)?;
+    let mut members = DescribedMembers::default();
+    body.each("Groups.Members", |body| {
+        let (member, assignment) = K::read_member(version, body)?;
+        members.push(member, assignment);
+        Ok(())
+    })?;
+    let authorized_operations = read_operations(body)?;
+    body.end()?;
+    let (members, malformed) = members.into_parts();
+    let group = match error(code, message.as_deref()) {
+        Some(error) => Err(error),
+        None => Ok(DescribedGroup {
+            description: GroupDescription {
+                state,
+                group_type: K::GROUP_TYPE,
+                protocol_type: K::PROTOCOL_TYPE.to_owned(),
+                assignor,
+                coordinator: None,
+                members,
+                malformed,
+            },
+            authorized_operations,
+        }),
+    };
+    Ok(id.map(|id| (GroupId::from(id), group)))
+}
