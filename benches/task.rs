@@ -24,7 +24,7 @@ use lagwatch::kafka::{Connection, EmbeddedCluster};
 use lagwatch::lag::TopicName;
 use lagwatch::metrics::OwnMetrics;
 use lagwatch::task::{
-    self, CommitMode, CommitStrategy, Pace, ProduceConfig, Source, TaskConfig, TaskCreated,
+    self, CommitMode, CommitStrategy, Pace, ProduceConfig, RecordSource, TaskConfig, TaskCreated,
 };
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -173,7 +173,7 @@ async fn fill(place: &Place, records: u64) {
     let summary = task::produce(
         config,
         place.connection.clone(),
-        Source::Generated(pace),
+        RecordSource::Generated(pace),
         CancellationToken::new(),
     )
     .await

@@ -12,7 +12,7 @@ use tracing::info;
 use super::signals::Signals;
 use crate::kafka::Connection;
 use crate::task;
-pub use crate::task::{Pace, ProduceConfig, ProduceSummary, Source};
+pub use crate::task::{Pace, ProduceConfig, ProduceSummary, RecordSource};
 
 /// How often it is said how far the production is.
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -25,7 +25,7 @@ const PROGRESS: Duration = Duration::from_secs(5);
 pub async fn produce(
     config: ProduceConfig,
     connection: Connection,
-    source: Source,
+    source: RecordSource,
     signals: &mut Signals,
 ) -> anyhow::Result<ProduceSummary> {
     let shutdown = CancellationToken::new();

@@ -10,7 +10,7 @@ use super::exit::CommandResult;
 use super::print::print;
 use crate::app::config::{ConfigSources, Overrides};
 use crate::app::logging;
-use crate::app::produce::{Pace, ProduceConfig, ProduceSummary, Source, produce};
+use crate::app::produce::{Pace, ProduceConfig, ProduceSummary, RecordSource, produce};
 use crate::app::signals::Signals;
 
 const AFTER_HELP: &str = "\
@@ -57,9 +57,9 @@ pub(super) async fn run(args: ProduceArgs, log: &LogArgs) -> CommandResult {
     logging::install(&config.log)?;
     let mut signals = Signals::catch().map_err(anyhow::Error::from)?;
     let source = if args.stdin {
-        Source::Lines(Box::new(BufReader::new(stdin())))
+        RecordSource::Lines(Box::new(BufReader::new(stdin())))
     } else {
-        Source::Generated(Pace {
+        RecordSource::Generated(Pace {
             rate: args.rate,
             count: args.count,
             poison_every: args.poison_every,

@@ -20,6 +20,6 @@ pub use audit::AuditError;
 pub use config::{Backoff, CommitMode, CommitStrategy, Preset, TaskConfig};
 pub use error::TaskError;
 pub use event::{EventError, EventId, TaskCreated};
-pub use handler::{Failure, FaultyHandler, HandlerError, TaskHandler};
-pub use produce::{Pace, ProduceConfig, ProduceSummary, Source, produce};
+pub use handler::{HandlerError, TaskHandler};
+pub use produce::{Pace, ProduceConfig, ProduceSummary, RecordSource, produce};
 pub use run::{TaskConsumer, TaskSummary, run};

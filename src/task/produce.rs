@@ -1,4 +1,4 @@
-//! The task producer: makes `task-created` events, or passes JSON lines on.
+//! The task producer: generates `task-created` events, or passes JSON lines on.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -37,32 +37,32 @@ const POISON: &[u8] = b"{\"id\": \"poison\", \"title\": ";
 pub struct ProduceConfig {
     /// The topic.
     pub topic: TopicName,
-    /// The partition; nothing: by the hash of the key, which is the event's id.
+    /// The partition; `None`: by the hash of the key, which is the event's id.
     pub partition: Option<PartitionId>,
     /// The name Kafka shows for this client.
     pub client_id: String,
-    /// How many records may be under way at once.
+    /// How many records may be in flight at once.
     pub max_in_flight: NonZeroU32,
-    /// Is told after each delivery how far the production is.
+    /// Gets the state of the production after each delivery.
     pub progress: Option<watch::Sender<ProduceSummary>>,
 }
 
 /// Where the records come from.
-pub enum Source {
-    /// Made here, each with an id of its own.
+pub enum RecordSource {
+    /// Generated, each with an id of its own.
     Generated(Pace),
-    /// One event a line, as JSON. A line that is no event is told and left out.
+    /// One event a line, as JSON. A line that is not an event is logged and left out.
     Lines(Box<dyn AsyncBufRead + Send + Unpin>),
 }
 
 /// How many records are made, and how fast.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pace {
-    /// Records a second; nothing: as fast as Kafka takes them.
+    /// Records a second; `None`: as fast as Kafka takes them.
     pub rate: Option<NonZeroU32>,
-    /// How many; nothing: until it is told to stop.
+    /// How many; `None`: until the shutdown.
     pub count: Option<u64>,
-    /// Each record of that number is one that cannot be read.
+    /// Every nth record is one that cannot be read.
     pub poison_every: Option<NonZeroU64>,
 }
 
@@ -73,7 +73,7 @@ pub struct ProduceSummary {
     pub delivered: u64,
     /// Records that could not be delivered in time.
     pub failed: u64,
-    /// Lines that were no event.
+    /// Lines that were not events.
     pub rejected: u64,
 }
 
@@ -93,11 +93,11 @@ impl Default for ProduceConfig {
 ///
 /// # Errors
 ///
-/// When a property is refused or the input cannot be read. Failed deliveries are counted and told.
+/// When a property is refused or the input cannot be read. Failed deliveries are counted and logged.
 pub async fn produce(
     config: ProduceConfig,
     connection: Connection,
-    source: Source,
+    source: RecordSource,
     shutdown: CancellationToken,
 ) -> Result<ProduceSummary, TaskError> {
     let producer = Producer::connect(
@@ -112,16 +112,16 @@ pub async fn produce(
     let mut producing = Producing {
         config,
         producer,
-        under_way: FuturesUnordered::new(),
+        in_flight: FuturesUnordered::new(),
         last_error: None,
         summary: ProduceSummary::default(),
     };
     let sent = match source {
-        Source::Generated(pace) => {
+        RecordSource::Generated(pace) => {
             producing.generate(pace, &shutdown).await;
             Ok(())
         }
-        Source::Lines(lines) => producing.pass_on(lines, &shutdown).await,
+        RecordSource::Lines(lines) => producing.pass_on(lines, &shutdown).await,
     };
     let summary = producing.finish().await;
     sent.map(|()| summary)
@@ -133,14 +133,14 @@ type Delivering =
 struct Producing {
     config: ProduceConfig,
     producer: Producer,
-    under_way: FuturesUnordered<Delivering>,
+    in_flight: FuturesUnordered<Delivering>,
     last_error: Option<KafkaError>,
     summary: ProduceSummary,
 }
 
 impl Producing {
     async fn generate(&mut self, pace: Pace, shutdown: &CancellationToken) {
-        let ids = Ids::new();
+        let ids = EventIdSequence::new();
         let started = Instant::now();
         let numbers = 0..pace.count.unwrap_or(u64::MAX);
         for number in numbers {
@@ -212,7 +212,7 @@ impl Producing {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return false,
-                Some(delivery) = self.under_way.next() => self.note(delivery),
+                Some(delivery) = self.in_flight.next() => self.note(delivery),
                 () = sleep_until(due) => return true,
             }
         }
@@ -220,10 +220,10 @@ impl Producing {
 
     /// Sends a record once there is room for it; returns false when the shutdown came first.
     async fn send(&mut self, key: Vec<u8>, value: Vec<u8>, shutdown: &CancellationToken) -> bool {
-        while self.under_way.len() >= self.config.max_in_flight.get() as usize {
+        while self.in_flight.len() >= self.config.max_in_flight.get() as usize {
             tokio::select! {
                 () = shutdown.cancelled() => return false,
-                Some(delivery) = self.under_way.next() => self.note(delivery),
+                Some(delivery) = self.in_flight.next() => self.note(delivery),
             }
         }
         let record = OutgoingRecord {
@@ -234,7 +234,7 @@ impl Producing {
             headers: Vec::new(),
         };
         match self.producer.enqueue(record).await {
-            Ok(delivery) => self.under_way.push(Box::pin(delivery)),
+            Ok(delivery) => self.in_flight.push(Box::pin(delivery)),
             Err(error) => self.note(Err(error)),
         }
         !shutdown.is_cancelled()
@@ -261,13 +261,13 @@ impl Producing {
 
     async fn finish(mut self) -> ProduceSummary {
         let deadline = Instant::now() + FLUSH;
-        while !self.under_way.is_empty() {
-            let next = tokio::time::timeout_at(deadline, self.under_way.next()).await;
+        while !self.in_flight.is_empty() {
+            let next = tokio::time::timeout_at(deadline, self.in_flight.next()).await;
             match next {
                 Ok(Some(delivery)) => self.note(delivery),
                 Ok(None) => break,
                 Err(_) => {
-                    self.summary.failed += self.under_way.len() as u64;
+                    self.summary.failed += self.in_flight.len() as u64;
                     break;
                 }
             }
@@ -289,11 +289,11 @@ impl Producing {
 }
 
 /// Ids that no other run makes, in the order they sort.
-struct Ids {
+struct EventIdSequence {
     run: u64,
 }
 
-impl Ids {
+impl EventIdSequence {
     fn new() -> Self {
         // Seeded by the system's random numbers.
         Self {
@@ -312,7 +312,7 @@ mod tests {
 
     #[test]
     fn ids_are_unique_across_runs_and_within_one() {
-        let (one, other) = (Ids::new(), Ids::new());
+        let (one, other) = (EventIdSequence::new(), EventIdSequence::new());
         assert_ne!(one.number(0), other.number(0));
         assert_ne!(one.number(0), one.number(1));
         assert!(one.number(9) < one.number(10));

@@ -30,7 +30,7 @@ use super::stage::Stage;
 use crate::collect::PollConfig;
 use crate::kafka::{Connection, EmbeddedCluster};
 use crate::metrics::TaskMetrics;
-use crate::task::{Pace, Preset, ProduceConfig, Source, TaskConfig, produce};
+use crate::task::{Pace, Preset, ProduceConfig, RecordSource, TaskConfig, produce};
 
 /// The brokers of the embedded cluster.
 const BROKERS: i32 = 3;
@@ -277,7 +277,7 @@ impl Ensemble {
             ..ProduceConfig::default()
         };
         work.spawn(async move {
-            produce(config, connection, Source::Generated(pace), shutdown).await?;
+            produce(config, connection, RecordSource::Generated(pace), shutdown).await?;
             Ok(())
         });
     }
