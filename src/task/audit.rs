@@ -17,9 +17,9 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use super::event::EventId;
-use super::work::Task;
+use super::item::Task;
 
-/// Requests that wait for the thread; the loop has one under way at a time.
+/// Requests that wait for the thread; the loop has one in flight at a time.
 const WAITING: usize = 4;
 
 /// How long another process may hold the file.
@@ -46,7 +46,7 @@ const INSERT: &str = "\
 /// The audit log's thread, which alone touches the file. It ends when this handle is dropped.
 #[derive(Debug)]
 pub(super) struct AuditLog {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<AuditRequest>,
     ended: oneshot::Receiver<()>,
 }
 
@@ -96,7 +96,7 @@ pub(super) struct NotRecorded {
     pub(super) tasks: Vec<Task>,
 }
 
-enum Request {
+enum AuditRequest {
     Record {
         tasks: Vec<Task>,
         answer: oneshot::Sender<Result<Vec<(Task, Recorded)>, NotRecorded>>,
@@ -148,18 +148,20 @@ impl AuditLog {
             tasks,
         };
         let (answer, receiver) = oneshot::channel();
-        if let Err(mpsc::error::SendError(Request::Record { tasks, .. })) =
-            self.requests.send(Request::Record { tasks, answer }).await
+        if let Err(mpsc::error::SendError(AuditRequest::Record { tasks, .. })) = self
+            .requests
+            .send(AuditRequest::Record { tasks, answer })
+            .await
         {
             return Err(closed(tasks));
         }
         receiver.await.unwrap_or_else(|_| Err(closed(Vec::new())))
     }
 
-    /// Tells whether an event has a row.
+    /// Returns whether an event has a row.
     pub(super) async fn contains(&self, id: &EventId) -> Result<bool, AuditError> {
         let (answer, receiver) = oneshot::channel();
-        let request = Request::Find {
+        let request = AuditRequest::Find {
             id: id.clone(),
             answer,
         };
@@ -174,7 +176,7 @@ impl AuditLog {
     pub(super) async fn close(self) {
         let Self { requests, ended } = self;
         drop(requests);
-        // An error says that the thread is gone, which is what is waited for.
+        // An error means that the thread has ended, too.
         let _ = ended.await;
     }
 }
@@ -217,11 +219,11 @@ fn open_error(path: PathBuf, source: rusqlite::Error) -> AuditError {
     }
 }
 
-fn serve(mut database: Connection, mut requests: mpsc::Receiver<Request>) {
+fn serve(mut database: Connection, mut requests: mpsc::Receiver<AuditRequest>) {
     while let Some(request) = requests.blocking_recv() {
-        // Whoever asked may be gone; the rows stay, and a redelivery finds them.
+        // The caller may be gone; the rows stay, and a redelivery finds them.
         match request {
-            Request::Record { tasks, answer } => {
+            AuditRequest::Record { tasks, answer } => {
                 let _ = answer.send(match insert(&mut database, &tasks) {
                     Ok(recorded) => Ok(tasks.into_iter().zip(recorded).collect()),
                     Err(source) => Err(NotRecorded {
@@ -230,7 +232,7 @@ fn serve(mut database: Connection, mut requests: mpsc::Receiver<Request>) {
                     }),
                 });
             }
-            Request::Find { id, answer } => {
+            AuditRequest::Find { id, answer } => {
                 let _ = answer.send(find(&database, &id).map_err(AuditError::from));
             }
         }
@@ -278,8 +280,9 @@ mod tests {
     use super::*;
     use crate::kafka::ConsumerRecord;
     use crate::lag::TopicPartition;
+    use crate::task::error::one_line;
     use crate::task::event::TaskCreated;
-    use crate::task::work::{Item, one_line};
+    use crate::task::item::Item;
 
     fn task(id: &str, offset: u64) -> Task {
         Task {

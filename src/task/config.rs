@@ -1,4 +1,4 @@
-//! What a task consumer is told: where to read, when to commit, what to do about failures.
+//! The settings of a task consumer: where to read, when to commit, what to do about failures.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -88,6 +88,16 @@ pub enum CommitMode {
     Async,
 }
 
+impl CommitMode {
+    /// Returns the value of the label `mode` on the metrics of such commits.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Async => "async",
+        }
+    }
+}
+
 /// How long a failed record waits: doubling from `initial` up to `max`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
@@ -163,16 +173,18 @@ impl CommitStrategy {
         mode: CommitMode::Async,
     };
 
+    /// Returns whether processing waits for a commit's answer; `None` where librdkafka commits.
+    pub fn mode(self) -> Option<CommitMode> {
+        match self {
+            Self::Auto { .. } | Self::AutoStore { .. } => None,
+            Self::PerMessage => Some(CommitMode::Sync),
+            Self::PerBatch { mode, .. } => Some(mode),
+        }
+    }
+
     /// Returns the value of the label `mode` on the metrics of its commits.
     pub fn mode_label(self) -> &'static str {
-        match self {
-            Self::Auto { .. } | Self::AutoStore { .. } => "auto",
-            Self::PerMessage => "sync",
-            Self::PerBatch { mode, .. } => match mode {
-                CommitMode::Sync => "sync",
-                CommitMode::Async => "async",
-            },
-        }
+        self.mode().map_or("auto", CommitMode::label)
     }
 }
 

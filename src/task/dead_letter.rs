@@ -12,7 +12,7 @@ use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
 use super::config::Backoff;
-use super::journal::Journal;
+use super::journal::FailureJournal;
 use crate::kafka::{ConsumerRecord, Header, OutgoingRecord, Producer};
 use crate::lag::{Offset, TopicName, TopicPartition};
 
@@ -27,7 +27,7 @@ pub const ERROR: &str = "x-error";
 /// The header that says how often it was tried.
 pub const ATTEMPTS: &str = "x-attempts";
 
-/// A record that is given up.
+/// A record that failed for good.
 #[derive(Debug)]
 pub(super) struct DeadLetter {
     pub(super) partition: TopicPartition,
@@ -38,40 +38,49 @@ pub(super) struct DeadLetter {
 
 /// A dead letter that Kafka has.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(super) struct DeliveredDeadLetter {
     pub(super) partition: TopicPartition,
     pub(super) offset: Offset,
 }
 
-/// Dead letters on their way, at most one a partition. Its tasks end when this is dropped.
+/// Dead letters in flight, at most one a partition. Its tasks end when this is dropped.
 #[derive(Debug)]
 pub(super) struct DeadLetters {
     producer: Producer,
     topic: TopicName,
     backoff: Backoff,
-    writing: JoinSet<Written>,
+    journal: FailureJournal,
+    writing: JoinSet<DeliveredDeadLetter>,
     handles: BTreeMap<TopicPartition, AbortHandle>,
 }
 
 impl DeadLetters {
-    pub(super) fn new(producer: Producer, topic: TopicName, backoff: Backoff) -> Self {
+    /// Failed writes are reported to `journal` and tried again.
+    pub(super) fn new(
+        producer: Producer,
+        topic: TopicName,
+        backoff: Backoff,
+        journal: FailureJournal,
+    ) -> Self {
         Self {
             producer,
             topic,
             backoff,
+            journal,
             writing: JoinSet::new(),
             handles: BTreeMap::new(),
         }
     }
 
-    /// Begins to write a dead letter; a failed write is told to `journal` and tried again.
-    pub(super) fn write(&mut self, letter: DeadLetter, journal: Journal) {
+    /// Starts to write a dead letter.
+    pub(super) fn write(&mut self, letter: DeadLetter) {
         let producer = self.producer.clone();
+        let journal = self.journal.clone();
         let backoff = self.backoff;
         let partition = letter.partition.clone();
         let offset = letter.record.offset;
         let outgoing = outgoing(self.topic.clone(), letter);
-        let written = Written {
+        let delivered = DeliveredDeadLetter {
             partition: partition.clone(),
             offset,
         };
@@ -80,52 +89,51 @@ impl DeadLetters {
             while let Err(error) = producer.send(outgoing.clone()).await {
                 attempts += 1;
                 let delay = backoff.delay_after(attempts);
-                journal.dead_letter_failed(&written.partition, written.offset, &error, delay);
+                journal.dead_letter_failed(&delivered.partition, delivered.offset, &error, delay);
                 sleep(delay).await;
             }
-            written
+            delivered
         };
-        // What it tells belongs to the consumer that runs it.
+        // Its log lines belong to the consumer that runs it.
         let writing = writing.in_current_span().with_current_subscriber();
         let handle = self.writing.spawn(writing);
         self.handles.insert(partition, handle);
     }
 
-    /// Returns the next dead letter that is written; waits for ever while none is under way.
+    /// Returns the next dead letter that Kafka has; waits for ever while none is in flight.
     ///
     /// # Cancel safety
     ///
     /// None is lost when the future is dropped.
-    pub(super) async fn written(&mut self) -> Written {
+    pub(super) async fn delivered(&mut self) -> DeliveredDeadLetter {
         loop {
             match self.writing.join_next().await {
-                Some(Ok(written)) => {
-                    self.handles.remove(&written.partition);
-                    return written;
+                Some(Ok(delivered)) => {
+                    self.handles.remove(&delivered.partition);
+                    return delivered;
                 }
-                // Given up with its partition.
+                // Aborted with its partition.
                 Some(Err(_)) => {}
                 None => std::future::pending().await,
             }
         }
     }
 
-    /// Tells whether a dead letter of any of `partitions` is under way.
-    pub(super) fn is_writing<'a>(
-        &self,
-        mut partitions: impl Iterator<Item = &'a TopicPartition>,
-    ) -> bool {
-        partitions.any(|partition| self.handles.contains_key(partition))
+    /// Returns whether a dead letter of any of `partitions` is in flight.
+    pub(super) fn is_writing(&self, partitions: &[TopicPartition]) -> bool {
+        partitions
+            .iter()
+            .any(|partition| self.handles.contains_key(partition))
     }
 
-    /// Gives up the dead letter of a partition that is no longer ours: its next owner will write it.
+    /// Aborts the dead letter of a partition that is no longer ours: its next owner will write it.
     pub(super) fn abandon(&mut self, partition: &TopicPartition) {
         if let Some(handle) = self.handles.remove(partition) {
             handle.abort();
         }
     }
 
-    /// Waits until the producer has nothing under way, then closes it; each for `patience` at most.
+    /// Waits until the producer has nothing in flight, then closes it; each for `patience` at most.
     pub(super) async fn close(self, patience: Duration) {
         // What is not delivered by then is not committed either.
         let _ = self.producer.flush(patience).await;

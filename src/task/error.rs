@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::audit::AuditError;
 use crate::kafka::{ConsumerError, KafkaError, ProducerError};
 
-/// Why the task consumer or producer could not begin, or could not go on.
+/// Why the task consumer or producer could not start, or could not go on.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum TaskError {
@@ -23,7 +23,7 @@ pub enum TaskError {
     /// The producer could not be made.
     #[error(transparent)]
     Producer(#[from] ProducerError),
-    /// librdkafka gave the client up.
+    /// librdkafka abandoned the client.
     #[error("the Kafka client cannot go on")]
     Fatal {
         /// In librdkafka's words.
@@ -43,4 +43,16 @@ pub enum TaskError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// Returns an error and its causes as one line.
+pub(super) fn one_line(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line
 }

@@ -1,6 +1,6 @@
 //! One partition as the task consumer works through it. Pure: `now` is an argument.
 //!
-//! Records wait in offset order; some are in hand; what failed goes back to the front and is not overtaken.
+//! Records wait in offset order; some are in progress; what failed goes back to the front and is not overtaken.
 //! [`Partition::position`] is the offset that may be committed: everything below it is done, nothing above.
 
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use crate::lag::Offset;
 #[derive(Debug, Default)]
 pub(super) struct Partition {
     waiting: VecDeque<ConsumerRecord>,
-    in_hand: usize,
+    in_progress: usize,
     trouble: Option<Trouble>,
     position: Option<Offset>,
     committed: Option<Offset>,
@@ -41,11 +41,11 @@ enum End {
     Ahead,
     /// Kafka has nothing more; the buffer may still hold something.
     Fetched,
-    /// Told once; again only after more records came.
-    Told,
+    /// Reported once; again only after more records came.
+    Reported,
 }
 
-/// Records taken in hand, to be given back by [`Partition::settle`].
+/// Records to be processed, until [`Partition::settle`] is called.
 #[derive(Debug)]
 pub(super) struct Taken {
     /// In offset order, at least one.
@@ -69,19 +69,19 @@ impl Partition {
     }
 
     /// Returns true once each time everything up to the partition's end is done.
-    pub(super) fn tell_end(&mut self) -> bool {
-        let done = self.end == End::Fetched && self.waiting.is_empty() && self.in_hand == 0;
+    pub(super) fn report_end(&mut self) -> bool {
+        let done = self.end == End::Fetched && self.waiting.is_empty() && self.in_progress == 0;
         if done {
-            self.end = End::Told;
+            self.end = End::Reported;
         }
         done
     }
 
-    /// Takes up to `limit` records in hand; nothing while some are, or while a failed one waits for its time.
+    /// Takes up to `limit` records; `None` while some are in progress, or while a failed one waits for its time.
     ///
     /// A record that is tried again is taken alone.
     pub(super) fn take(&mut self, now: Instant, limit: usize) -> Option<Taken> {
-        if self.in_hand > 0 || self.waiting.is_empty() || limit == 0 {
+        if self.in_progress > 0 || self.waiting.is_empty() || limit == 0 {
             return None;
         }
         let (count, attempt) = match self.trouble {
@@ -92,16 +92,16 @@ impl Partition {
             }) if at <= now => (1, attempts + 1),
             Some(_) => return None,
         };
-        self.in_hand = count;
+        self.in_progress = count;
         Some(Taken {
             records: self.waiting.drain(..count).collect(),
             attempt,
         })
     }
 
-    /// Ends what [`Self::take`] began: everything below `done` is done, `rest` goes back to the front, untried.
+    /// Ends what [`Self::take`] started: everything below `done` is done, `rest` goes back to the front, untried.
     pub(super) fn settle(&mut self, done: Option<Offset>, rest: Vec<ConsumerRecord>) {
-        self.in_hand = 0;
+        self.in_progress = 0;
         if let Some(done) = done {
             self.position = Some(done);
             self.trouble = None;
@@ -127,13 +127,13 @@ impl Partition {
         });
     }
 
-    /// Moves on behind the record at `offset` if it is the one given up: it is safe in the dead-letter topic.
+    /// Moves on behind the record at `offset` if it is the one that failed for good: it is safe in the dead-letter topic.
     pub(super) fn dead_lettered(&mut self, offset: Offset) -> bool {
-        let is_given_up = self
+        let failed_for_good = self
             .trouble
             .is_some_and(|trouble| trouble.next == Next::DeadLetter);
         match self.waiting.front() {
-            Some(record) if is_given_up && record.offset == offset => {
+            Some(record) if failed_for_good && record.offset == offset => {
                 self.position = Some(record.next_offset());
                 self.waiting.pop_front();
                 self.trouble = None;
@@ -196,7 +196,7 @@ mod tests {
         partition.push(records(0..5));
         let taken = partition.take(now, 3).expect("five wait");
         assert_eq!(offsets(&taken), [0, 1, 2]);
-        assert!(partition.take(now, 3).is_none(), "three are in hand");
+        assert!(partition.take(now, 3).is_none(), "three are in progress");
         partition.settle(offset(3), Vec::new());
         assert_eq!(offsets(&partition.take(now, 9).expect("two wait")), [3, 4]);
     }
@@ -268,20 +268,20 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_told_once_for_each_time_it_is_caught_up_with() {
+    fn the_end_is_reported_once_for_each_time_it_is_caught_up_with() {
         let now = Instant::now();
         let mut partition = Partition::default();
         partition.reach_end();
-        assert!(partition.tell_end(), "an empty partition is at its end");
+        assert!(partition.report_end(), "an empty partition is at its end");
         partition.reach_end();
-        assert!(!partition.tell_end());
+        assert!(!partition.report_end());
         partition.push(records(0..1));
         partition.reach_end();
-        assert!(!partition.tell_end(), "one record waits");
+        assert!(!partition.report_end(), "one record waits");
         partition.take(now, 1).expect("one waits");
-        assert!(!partition.tell_end(), "it is in hand");
+        assert!(!partition.report_end(), "it is in progress");
         partition.settle(offset(1), Vec::new());
-        assert!(partition.tell_end());
-        assert!(!partition.tell_end());
+        assert!(partition.report_end());
+        assert!(!partition.report_end());
     }
 }

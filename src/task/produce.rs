@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::error::TaskError;
+use super::error::{TaskError, one_line};
 use super::event::{EventId, TaskCreated};
 use crate::kafka::{
     Connection, Delivery, KafkaError, OutgoingRecord, Producer, ProducerConfig, WriteOrder,
@@ -199,7 +199,7 @@ impl Producing {
                 }
                 Err(error) => {
                     self.summary.rejected += 1;
-                    let reason = super::work::one_line(&error);
+                    let reason = one_line(&error);
                     warn!(line = number, "line {number} is left out: {reason}");
                 }
             }

@@ -1,7 +1,7 @@
-//! The work on a few records that were taken in hand together.
+//! The work on a batch of records.
 //!
 //! Without a handler the audit log's row is the work, and a batch is one transaction. With one, records are done one
-//! by one, and what is not begun when the stop comes is given back untried.
+//! by one, and those not started when the stop comes are returned untried.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,26 +12,12 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::{AuditError, AuditLog, NotRecorded, Recorded};
+use super::error::one_line;
 use super::event::TaskCreated;
 use super::handler::{HandlerError, TaskHandler};
+use super::item::{Item, Task};
 use crate::kafka::ConsumerRecord;
 use crate::lag::{Offset, TopicPartition};
-
-/// A record in hand.
-#[derive(Clone, Debug)]
-pub(super) struct Item {
-    pub(super) partition: TopicPartition,
-    pub(super) record: ConsumerRecord,
-    /// From 1.
-    pub(super) attempt: u32,
-}
-
-/// A record in hand that is a `task-created` event.
-#[derive(Debug)]
-pub(super) struct Task {
-    pub(super) item: Item,
-    pub(super) event: TaskCreated,
-}
 
 /// What became of a record.
 #[derive(Debug)]
@@ -42,7 +28,7 @@ pub(super) enum Outcome {
     Duplicate(TaskCreated),
     /// The attempt failed.
     Failed(AttemptError),
-    /// It was not begun.
+    /// It was not started.
     Untouched,
 }
 
@@ -70,7 +56,7 @@ pub(super) struct Worked {
     pub(super) duration: Duration,
 }
 
-/// Is told when records are handed to the processing step: those below the offset, for each partition.
+/// Is called when records are handed to the processing step, with the offset after the last of each partition.
 pub(super) type HandOver = Arc<dyn Fn(&[(TopicPartition, Offset)]) + Send + Sync>;
 
 /// Does the work.
@@ -84,9 +70,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Works through `items`. Nothing of a partition is begun behind a record that failed.
+    /// Works through `items`. No record of a partition is started after one that failed.
     ///
-    /// After `stop` the record in hand is finished and no other begun.
+    /// After `stop` the record in progress is finished and no other started.
     pub(super) async fn work(&self, items: Vec<Item>, stop: &CancellationToken) -> Worked {
         let started = Instant::now();
         let mut worked = if self.handler.is_none() && self.delay.is_zero() {
@@ -122,7 +108,7 @@ impl Worker {
                 }
             }
         }
-        self.tell_hand_over(&handed_over);
+        self.report_hand_over(&handed_over);
         if !tasks.is_empty() {
             match self.audit.record(tasks).await {
                 Ok(recorded) => worked.results.extend(recorded.into_iter().map(settled)),
@@ -160,7 +146,7 @@ impl Worker {
                 worked.results.push((item, Outcome::Untouched));
                 continue;
             }
-            self.tell_hand_over(&[(item.partition.clone(), item.record.next_offset())]);
+            self.report_hand_over(&[(item.partition.clone(), item.record.next_offset())]);
             let partition = item.partition.clone();
             match self.one(item).await {
                 Ok(result) => {
@@ -206,7 +192,7 @@ impl Worker {
         ))
     }
 
-    fn tell_hand_over(&self, offsets: &[(TopicPartition, Offset)]) {
+    fn report_hand_over(&self, offsets: &[(TopicPartition, Offset)]) {
         if let Some(hand_over) = &self.hand_over {
             hand_over(offsets);
         }
@@ -227,18 +213,6 @@ fn decode(record: &ConsumerRecord) -> Result<TaskCreated, AttemptError> {
         reason: one_line(&error),
         retry: Retry::Useless,
     })
-}
-
-/// Returns an error and its causes as one line.
-pub(super) fn one_line(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line
 }
 
 impl From<HandlerError> for AttemptError {

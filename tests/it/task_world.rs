@@ -289,6 +289,27 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl 
     }
 }
 
+/// Returns a metric's value: a counter's or gauge's, or a histogram's count; 0 where it is not there.
+pub(crate) fn metric(own: &OwnMetrics, name: &str, labels: &[(&str, &str)]) -> u64 {
+    let families = own.registry().gather();
+    let values = families
+        .iter()
+        .filter(|family| family.name() == name)
+        .flat_map(|family| family.get_metric())
+        .filter(|metric| {
+            labels.iter().all(|(name, value)| {
+                let mut pairs = metric.get_label().iter();
+                pairs.any(|pair| pair.name() == *name && pair.value() == *value)
+            })
+        })
+        .map(|metric| {
+            metric.get_counter().get_value()
+                + metric.get_gauge().get_value()
+                + metric.get_histogram().get_sample_count() as f64
+        });
+    values.sum::<f64>() as u64
+}
+
 impl RunningTask {
     pub(crate) fn start(config: TaskConfig, connection: Connection) -> Self {
         let own = OwnMetrics::new("test");
@@ -336,25 +357,13 @@ impl RunningTask {
         !self.run.is_finished()
     }
 
-    /// Returns a metric's value: a counter's or gauge's, or a histogram's count; 0 where it is not there.
+    /// Returns the metrics, which stay readable when it has ended.
+    pub(crate) fn own(&self) -> OwnMetrics {
+        self.own.clone()
+    }
+
     pub(crate) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
-        let families = self.own.registry().gather();
-        let values = families
-            .iter()
-            .filter(|family| family.name() == name)
-            .flat_map(|family| family.get_metric())
-            .filter(|metric| {
-                labels.iter().all(|(name, value)| {
-                    let mut pairs = metric.get_label().iter();
-                    pairs.any(|pair| pair.name() == *name && pair.value() == *value)
-                })
-            })
-            .map(|metric| {
-                metric.get_counter().get_value()
-                    + metric.get_gauge().get_value()
-                    + metric.get_histogram().get_sample_count() as f64
-            });
-        values.sum::<f64>() as u64
+        metric(&self.own, name, labels)
     }
 
     pub(crate) async fn wait_for_metric(&self, name: &str, labels: &[(&str, &str)], value: u64) {

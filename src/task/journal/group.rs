@@ -1,75 +1,83 @@
 //! What concerns the group: commits, rebalances, errors of the client, and the audit log that holds all of it up.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use prometheus::IntGauge;
 use tracing::{error, info, warn};
 
+use super::counters;
 use super::text::{listed, listed_offsets};
-use super::{Audit, Journal};
 use crate::kafka::{ErrorCode, KafkaError};
-use crate::lag::{Offset, TopicPartition};
+use crate::lag::{GroupId, Offset, TopicPartition};
+use crate::metrics::TaskMetrics;
 use crate::task::audit::AuditError;
-use crate::task::work::one_line;
+use crate::task::error::one_line;
 
-impl Journal {
-    pub(in crate::task) fn committed(
-        &self,
+/// How long a member without partitions waits before it says so; KIP-848 sends such a member no assignment.
+const IDLE_NOTICE: Duration = Duration::from_secs(5);
+
+/// Reports what happens between a member and its group.
+#[derive(Debug)]
+pub(in crate::task) struct GroupJournal {
+    metrics: TaskMetrics,
+    group: GroupId,
+    assigned: BTreeSet<TopicPartition>,
+    /// Errors of the client since Kafka answered last.
+    errors: BTreeSet<ErrorCode>,
+    /// When to report that this member has nothing to do.
+    idle_at: Option<Instant>,
+}
+
+impl GroupJournal {
+    /// The member has no partition at `now`.
+    pub(super) fn new(metrics: TaskMetrics, group: GroupId, now: Instant) -> Self {
+        Self {
+            metrics,
+            group,
+            assigned: BTreeSet::new(),
+            errors: BTreeSet::new(),
+            idle_at: Some(now + IDLE_NOTICE),
+        }
+    }
+
+    /// Reports the answer to a commit; `duration` is absent for librdkafka's own commits.
+    pub(in crate::task) fn commit_answered(
+        &mut self,
         offsets: &[(TopicPartition, Offset)],
         mode: &str,
+        result: &Result<(), KafkaError>,
         duration: Option<Duration>,
     ) {
-        for topic in topics(offsets) {
-            self.metrics
-                .commits
-                .with_label_values(&[topic, mode, "ok"])
-                .inc();
-            if let Some(duration) = duration {
-                self.metrics
-                    .commit_duration
-                    .with_label_values(&[topic])
-                    .observe(duration.as_secs_f64());
-            }
-        }
-        self.with(|state| state.summary.commits += 1);
-        self.kafka_answers();
         let list = listed_offsets(offsets);
-        info!(mode, offsets = list, "committed {list} ({mode})");
-    }
-
-    pub(in crate::task) fn commit_failed(
-        &self,
-        offsets: &[(TopicPartition, Offset)],
-        mode: &str,
-        error: &KafkaError,
-    ) {
-        for topic in topics(offsets) {
-            self.metrics
-                .commits
-                .with_label_values(&[topic, mode, "error"])
-                .inc();
-        }
-        self.count_error(error.code.name());
-        self.with(|state| state.summary.failed_commits += 1);
-        let list = listed_offsets(offsets);
-        warn!(
-            mode, offsets = list, %error,
-            "committing {list} ({mode}) failed: {error}; a later commit makes it good"
-        );
-    }
-
-    pub(in crate::task) fn assigned(&self, partitions: &[TopicPartition]) {
-        self.count_rebalance(partitions, "assigned");
-        let owned = self.with(|state| {
-            for partition in partitions {
-                if state.assigned.insert(partition.clone()) {
-                    self.assigned_gauge(partition).inc();
+        match result {
+            Ok(()) => {
+                counters::count_commit(&self.metrics, offsets, mode, "ok");
+                if let Some(duration) = duration {
+                    counters::observe_commit(&self.metrics, offsets, duration);
                 }
+                self.kafka_answers();
+                info!(mode, offsets = list, "committed {list} ({mode})");
             }
-            state.summary.rebalances += 1;
-            state.assigned.len()
-        });
+            Err(error) => {
+                counters::count_commit(&self.metrics, offsets, mode, "error");
+                counters::count_error(&self.metrics, error.code.name());
+                warn!(
+                    mode, offsets = list, %error,
+                    "committing {list} ({mode}) failed: {error}; a later commit makes it good"
+                );
+            }
+        }
+    }
+
+    pub(in crate::task) fn assigned(&mut self, partitions: &[TopicPartition]) {
+        counters::count_rebalance(&self.metrics, partitions, "assigned");
+        for partition in partitions {
+            if self.assigned.insert(partition.clone()) {
+                counters::assigned_gauge(&self.metrics, partition).inc();
+            }
+        }
+        let owned = self.assigned.len();
+        self.idle_at = None;
         self.kafka_answers();
         let given = listed(partitions.iter());
         info!(
@@ -81,8 +89,25 @@ impl Journal {
         }
     }
 
-    /// Tells that this member has nothing to do.
-    pub(in crate::task) fn idle(&self) {
+    /// Returns when [`Self::idle_notice`] has something to report.
+    pub(in crate::task) fn idle_at(&self) -> Option<Instant> {
+        self.idle_at
+    }
+
+    /// Reports once that this member has nothing to do, when it has had no partition for a while.
+    pub(in crate::task) fn idle_notice(&mut self, now: Instant) {
+        if self.idle_at.is_none_or(|at| at > now) {
+            return;
+        }
+        // A member that cannot reach Kafka is in no group yet, and that was reported.
+        let is_cut_off = !self.errors.is_empty();
+        self.idle_at = is_cut_off.then(|| now + IDLE_NOTICE);
+        if !is_cut_off {
+            self.idle();
+        }
+    }
+
+    fn idle(&self) {
         let group = &self.group;
         info!(
             %group,
@@ -90,8 +115,8 @@ impl Journal {
         );
     }
 
-    pub(in crate::task) fn revoked(&self, partitions: &[TopicPartition]) {
-        let owned = self.take_away(partitions, "revoked");
+    pub(in crate::task) fn revoked(&mut self, partitions: &[TopicPartition], now: Instant) {
+        let owned = self.take_away(partitions, "revoked", now);
         let taken = listed(partitions.iter());
         info!(
             revoked = taken,
@@ -99,8 +124,8 @@ impl Journal {
         );
     }
 
-    pub(in crate::task) fn lost(&self, partitions: &[TopicPartition]) {
-        let owned = self.take_away(partitions, "lost");
+    pub(in crate::task) fn lost(&mut self, partitions: &[TopicPartition], now: Instant) {
+        let owned = self.take_away(partitions, "lost", now);
         let taken = listed(partitions.iter());
         warn!(
             lost = taken,
@@ -109,17 +134,24 @@ impl Journal {
         );
     }
 
-    fn take_away(&self, partitions: &[TopicPartition], event: &str) -> usize {
-        self.count_rebalance(partitions, event);
-        self.with(|state| {
-            for partition in partitions {
-                if state.assigned.remove(partition) {
-                    self.assigned_gauge(partition).dec();
-                }
+    fn take_away(&mut self, partitions: &[TopicPartition], event: &str, now: Instant) -> usize {
+        counters::count_rebalance(&self.metrics, partitions, event);
+        for partition in partitions {
+            if self.assigned.remove(partition) {
+                counters::assigned_gauge(&self.metrics, partition).dec();
             }
-            state.summary.rebalances += 1;
-            state.assigned.len()
-        })
+        }
+        if self.assigned.is_empty() {
+            self.idle_at = Some(now + IDLE_NOTICE);
+        }
+        self.assigned.len()
+    }
+
+    /// Takes this member's partitions from the gauge: it leaves the group.
+    pub(super) fn clear_assigned(&mut self) {
+        for partition in std::mem::take(&mut self.assigned) {
+            counters::assigned_gauge(&self.metrics, &partition).dec();
+        }
     }
 
     pub(in crate::task) fn reached_end(
@@ -136,10 +168,10 @@ impl Journal {
         }
     }
 
-    /// Counts an error of the client, and tells it where it is new.
-    pub(in crate::task) fn client_error(&self, error: &KafkaError) {
-        self.count_error(error.code.name());
-        if !self.with(|state| state.errors.insert(error.code)) {
+    /// Counts an error of the client, and reports it unless it was reported since Kafka answered last.
+    pub(in crate::task) fn client_error(&mut self, error: &KafkaError) {
+        counters::count_error(&self.metrics, error.code.name());
+        if !self.errors.insert(error.code) {
             return;
         }
         let advice = match error.code {
@@ -155,25 +187,24 @@ impl Journal {
         warn!(code = %error.code, "{error}; {advice}");
     }
 
-    /// Tells whether there were errors since Kafka answered last.
-    pub(in crate::task) fn waits_for_kafka(&self) -> bool {
-        self.with(|state| !state.errors.is_empty())
-    }
-
-    /// Notes that Kafka answered, and tells it where it did not before.
-    pub(in crate::task) fn kafka_answers(&self) {
-        let errors = self.with(|state| std::mem::take(&mut state.errors));
+    /// Notes that Kafka answered, and reports it after errors.
+    fn kafka_answers(&mut self) {
+        let errors = std::mem::take(&mut self.errors);
         if !errors.is_empty() {
             let over = listed(errors.iter());
             info!("Kafka answers again, after {over}");
         }
     }
 
-    pub(in crate::task) fn audit_failed(&self, failure: &AuditError, delay: Duration) {
-        self.count_error("audit_log");
-        let is_new = self
-            .with(|state| std::mem::replace(&mut state.audit, Audit::Failing) == Audit::Writable);
-        if is_new {
+    /// Counts a failed write of the audit log, and reports the first of several: `failures` is 1.
+    pub(in crate::task) fn audit_failed(
+        &self,
+        failure: &AuditError,
+        failures: u32,
+        delay: Duration,
+    ) {
+        counters::count_error(&self.metrics, "audit_log");
+        if failures == 1 {
             let reason = one_line(failure);
             error!(
                 "{reason}; nothing is processed until it can be written, tried again every {delay:?} or so"
@@ -182,36 +213,6 @@ impl Journal {
     }
 
     pub(in crate::task) fn audit_written(&self) {
-        let was_failing = self
-            .with(|state| std::mem::replace(&mut state.audit, Audit::Writable) == Audit::Failing);
-        if was_failing {
-            info!("the audit log can be written again");
-        }
+        info!("the audit log can be written again");
     }
-
-    fn count_rebalance(&self, partitions: &[TopicPartition], event: &str) {
-        let topics: BTreeSet<_> = partitions
-            .iter()
-            .map(|partition| partition.topic.as_str())
-            .collect();
-        for topic in topics {
-            self.metrics
-                .rebalances
-                .with_label_values(&[topic, event])
-                .inc();
-        }
-    }
-
-    pub(super) fn assigned_gauge(&self, partition: &TopicPartition) -> IntGauge {
-        self.metrics
-            .assigned_partitions
-            .with_label_values(&[partition.topic.as_str()])
-    }
-}
-
-fn topics(offsets: &[(TopicPartition, Offset)]) -> BTreeSet<&str> {
-    offsets
-        .iter()
-        .map(|(partition, _)| partition.topic.as_str())
-        .collect()
 }

@@ -3,18 +3,9 @@
 use std::time::Duration;
 
 use crate::lag::{Offset, TopicPartition};
-use crate::task::config::CommitMode;
 
 /// The longest list of partitions or offsets in one line.
 const LISTED: usize = 20;
-
-/// Returns the value of the label `mode`.
-pub(in crate::task) fn mode_label(mode: CommitMode) -> &'static str {
-    match mode {
-        CommitMode::Sync => "sync",
-        CommitMode::Async => "async",
-    }
-}
 
 pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

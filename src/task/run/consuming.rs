@@ -1,221 +1,155 @@
-//! Reading events, taking records in hand, and waiting.
+//! The loop: reading events, processing records, and waiting.
 
-use std::ops::Bound;
-use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::FutureExt;
 use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 
-use super::{Consuming, IDLE_NOTICE};
-use crate::kafka::consumer::{ConsumerEvent, Revocation};
+use super::commit::{commit, commit_if_due, note_commit};
+use super::events::{give_back, handle, note};
+use super::member::TaskMember;
+use super::settle::{move_past, settle};
+use super::shutdown::{GracePeriod, finish};
 use crate::kafka::{ErrorCode, KafkaError};
-use crate::lag::TopicPartition;
 use crate::task::config::CommitMode;
 use crate::task::error::TaskError;
-use crate::task::partition::Partition;
-use crate::task::work::Item;
+use crate::task::item::Item;
+use crate::task::summary::TaskSummary;
+use crate::task::work::Worker;
 
-/// The most records in hand at once: one transaction of the audit log.
+/// The most records in progress at once: one transaction of the audit log.
 const BATCH: usize = 1_000;
 
+/// The loop and what it works on.
+pub(super) struct Consuming {
+    pub(super) member: TaskMember,
+    pub(super) worker: Worker,
+    pub(super) grace: GracePeriod,
+}
+
 impl Consuming {
-    /// Consumes until `shutdown` is cancelled.
-    pub(super) async fn consume(&mut self, shutdown: &CancellationToken) -> Result<(), TaskError> {
+    /// Consumes until `shutdown` is cancelled, then finishes within the grace period.
+    pub(super) async fn run(
+        mut self,
+        shutdown: CancellationToken,
+    ) -> Result<TaskSummary, TaskError> {
         while !shutdown.is_cancelled() {
-            while let Some(event) = self.consumer.try_next() {
-                self.take_up(event).await?;
-            }
-            while let Some(answered) = self.commits.answered().now_or_never() {
-                self.note_answer(answered);
-            }
-            while let Some(written) = self.dead_letters.written().now_or_never() {
-                self.move_past(&written);
-            }
-            self.commit_what_is_due().await;
-            let items = self.next_batch(Instant::now());
+            self.note_what_came().await?;
+            commit_if_due(&mut self.member).await;
+            let items = next_batch(&mut self.member, Instant::now());
             if items.is_empty() {
-                self.wait(shutdown).await?;
+                wait(&mut self.member, &shutdown).await?;
             } else {
-                self.work(items, shutdown).await?;
+                self.work(items, &shutdown).await?;
             }
         }
-        self.begin_shutdown();
+        let Self {
+            member,
+            worker,
+            mut grace,
+        } = self;
+        grace.start(&member.journal);
+        finish(member, worker.audit, grace).await
+    }
+
+    /// Notes events, answers to commits and delivered dead letters that are there already.
+    async fn note_what_came(&mut self) -> Result<(), TaskError> {
+        let member = &mut self.member;
+        while let Some(event) = member.consumer.try_next() {
+            handle(member, event).await?;
+        }
+        while let Some(completed) = member.commits.completed().now_or_never() {
+            note_commit(member, completed);
+        }
+        while let Some(delivered) = member.dead_letters.delivered().now_or_never() {
+            move_past(member, &delivered);
+        }
         Ok(())
     }
 
-    /// Waits for something to do, at most the poll interval.
-    async fn wait(&mut self, shutdown: &CancellationToken) -> Result<(), TaskError> {
-        let now = Instant::now();
-        if self.idle_at.is_some_and(|at| at <= now) {
-            // Who cannot reach Kafka is in no group yet, and has been told so.
-            let is_cut_off = self.journal.waits_for_kafka();
-            self.idle_at = is_cut_off.then(|| now + IDLE_NOTICE);
-            if !is_cut_off {
-                self.journal.idle();
-            }
-        }
-        let wake_at = self.wake_at(now);
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => {}
-            answered = self.commits.answered() => self.note_answer(answered),
-            written = self.dead_letters.written() => self.move_past(&written),
-            event = self.consumer.next() => self.take_up(event.ok_or_else(closed)?).await?,
-            () = sleep_until(wake_at.into()) => {}
-        }
-        Ok(())
-    }
-
-    fn wake_at(&self, now: Instant) -> Instant {
-        let retries = self.partitions.values().filter_map(Partition::retry_at);
-        retries
-            .chain(self.commits.due_at())
-            .chain(self.audit_trouble.map(|trouble| trouble.retry_at))
-            .chain(self.idle_at)
-            .fold(now + self.config.poll_interval, Instant::min)
-    }
-
-    /// Takes records in hand: nothing while a failed commit, or the audit log, holds everything up.
-    fn next_batch(&mut self, now: Instant) -> Vec<Item> {
-        let audit_waits = self
-            .audit_trouble
-            .is_some_and(|trouble| trouble.retry_at > now);
-        let limit = self.commits.room(BATCH);
-        if audit_waits || limit == 0 {
-            return Vec::new();
-        }
-        let mut items = Vec::new();
-        let split = match &self.served_last {
-            Some(last) => Bound::Excluded(last.clone()),
-            None => Bound::Unbounded,
-        };
-        let first_half = match split.clone() {
-            Bound::Excluded(last) => Bound::Included(last),
-            other => other,
-        };
-        let order: Vec<TopicPartition> = self
-            .partitions
-            .range((split, Bound::Unbounded))
-            .chain(self.partitions.range((Bound::Unbounded, first_half)))
-            .map(|(partition, _)| partition.clone())
-            .collect();
-        for partition in order {
-            if items.len() >= limit {
-                break;
-            }
-            let Some(taken) = self
-                .partitions
-                .get_mut(&partition)
-                .and_then(|state| state.take(now, limit - items.len()))
-            else {
-                continue;
-            };
-            items.extend(
-                taken
-                    .records
-                    .into_iter()
-                    .zip(0..)
-                    .map(|(record, index)| Item {
-                        partition: partition.clone(),
-                        record,
-                        attempt: if index == 0 { taken.attempt } else { 1 },
-                    }),
-            );
-            self.served_last = Some(partition);
-        }
-        items
-    }
-
-    /// Works through `items` while events go on being read. A revocation or the shutdown ends it after the record
-    /// in hand.
+    /// Works through `items` while events continue to be read. A revocation or the shutdown ends it after the record
+    /// in progress.
     async fn work(
         &mut self,
         items: Vec<Item>,
         shutdown: &CancellationToken,
     ) -> Result<(), TaskError> {
+        let Self {
+            member,
+            worker,
+            grace,
+        } = self;
         let stop = CancellationToken::new();
-        let worker = Arc::clone(&self.worker);
         let work = worker.work(items, &stop);
         tokio::pin!(work);
         let mut revocation = None;
         let worked = loop {
-            let grace_end = self.grace_end;
-            let commit_at = self.commits.due_at_without_waiting();
+            let grace_end = grace.end();
+            let commit_at = member.commits.due_at_without_waiting();
             tokio::select! {
                 biased;
                 worked = &mut work => break worked,
                 () = shutdown.cancelled(), if grace_end.is_none() => {
                     stop.cancel();
-                    self.begin_shutdown();
+                    grace.start(&member.journal);
                 }
                 () = sleep_until(grace_end.unwrap_or_else(Instant::now).into()), if grace_end.is_some() => {
-                    return Err(self.out_of_time());
+                    return Err(grace.exceeded());
                 }
-                answered = self.commits.answered() => self.note_answer(answered),
-                event = self.consumer.next(), if revocation.is_none() => {
-                    revocation = self.note(event.ok_or_else(closed)?)?;
+                completed = member.commits.completed() => note_commit(member, completed),
+                event = member.consumer.next(), if revocation.is_none() => {
+                    revocation = note(member, event.ok_or_else(closed)?)?;
                     if revocation.is_some() {
                         stop.cancel();
                     }
                 }
                 () = sleep_until(commit_at.unwrap_or_else(Instant::now).into()), if commit_at.is_some() => {
-                    self.commit(CommitMode::Async).await;
+                    commit(member, CommitMode::Async).await;
                 }
             }
         };
-        self.settle(worked)?;
+        settle(member, worked)?;
         if let Some(revocation) = revocation {
-            self.give_back(revocation).await;
+            give_back(member, revocation).await;
         }
         Ok(())
     }
+}
 
-    pub(super) async fn take_up(&mut self, event: ConsumerEvent) -> Result<(), TaskError> {
-        if let Some(revocation) = self.note(event)? {
-            self.give_back(revocation).await;
-        }
-        Ok(())
+/// Takes records to be processed: none while a failed commit, or the audit log, holds everything up.
+fn next_batch(member: &mut TaskMember, now: Instant) -> Vec<Item> {
+    if member.audit_hold.is_some_and(|hold| hold.retry_at > now) {
+        return Vec::new();
     }
+    let limit = member.commits.room(BATCH);
+    member.assigned.take(now, limit)
+}
 
-    /// Notes an event. A revocation is returned: it is given back when nothing is in hand.
-    fn note(&mut self, event: ConsumerEvent) -> Result<Option<Revocation>, TaskError> {
-        match event {
-            ConsumerEvent::Records { partition, records } => {
-                if let Some(state) = self.partitions.get_mut(&partition) {
-                    state.push(records);
-                }
-            }
-            ConsumerEvent::EndOfPartition(partition) => {
-                if let Some(state) = self.partitions.get_mut(&partition) {
-                    state.reach_end();
-                }
-                self.tell_end(&partition);
-            }
-            ConsumerEvent::Assigned(partitions) => {
-                self.journal.assigned(&partitions);
-                for partition in partitions {
-                    self.partitions.insert(partition, Partition::default());
-                }
-                self.idle_at = None;
-            }
-            ConsumerEvent::AutoCommitted { offsets, result } => match result {
-                Ok(()) => {
-                    self.journal.committed(&offsets, "auto", None);
-                    self.confirm(offsets);
-                }
-                Err(error) => self.journal.commit_failed(&offsets, "auto", &error),
-            },
-            ConsumerEvent::Error(error) => self.journal.client_error(&error),
-            ConsumerEvent::Fatal(source) => {
-                self.journal.client_error(&source);
-                return Err(TaskError::Fatal { source });
-            }
-            ConsumerEvent::Revoked(revocation) => return Ok(Some(revocation)),
-        }
-        Ok(None)
+/// Waits for something to do, at most the poll interval.
+async fn wait(member: &mut TaskMember, shutdown: &CancellationToken) -> Result<(), TaskError> {
+    let now = Instant::now();
+    member.journal.group.idle_notice(now);
+    let wake_at = wake_at(member, now);
+    tokio::select! {
+        biased;
+        () = shutdown.cancelled() => {}
+        completed = member.commits.completed() => note_commit(member, completed),
+        delivered = member.dead_letters.delivered() => move_past(member, &delivered),
+        event = member.consumer.next() => handle(member, event.ok_or_else(closed)?).await?,
+        () = sleep_until(wake_at.into()) => {}
     }
+    Ok(())
+}
+
+fn wake_at(member: &TaskMember, now: Instant) -> Instant {
+    member
+        .assigned
+        .retry_times()
+        .chain(member.commits.due_at())
+        .chain(member.audit_hold.map(|hold| hold.retry_at))
+        .chain(member.journal.group.idle_at())
+        .fold(now + member.config.poll_interval, Instant::min)
 }
 
 fn closed() -> TaskError {

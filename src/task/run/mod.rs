@@ -1,59 +1,42 @@
-//! The loop: poll, process, commit, until it is told to stop.
+//! The loop: poll, process, commit, until the shutdown.
 //!
-//! One record, or one batch, is in hand at a time. While it is, events keep being read: records of other partitions
-//! are buffered, and a rebalance ends the batch after the record in hand.
+//! One record, or one batch, is in progress at a time. Meanwhile events continue to be read: records of other partitions
+//! are buffered, and a rebalance ends the batch after the record in progress.
 
 mod commit;
 mod consuming;
+mod events;
+mod member;
 mod settle;
+mod shutdown;
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use self::consuming::Consuming;
+use self::member::TaskMember;
+use self::shutdown::GracePeriod;
+use super::assigned::AssignedPartitions;
 use super::audit::AuditLog;
+use super::commit_schedule::CommitSchedule;
 use super::config::{CommitStrategy, TaskConfig};
 use super::dead_letter::DeadLetters;
 use super::error::TaskError;
-use super::journal::Journal;
-use super::offsets::Commits;
-use super::partition::Partition;
+use super::journal::{FailureJournal, Journal};
+use super::summary::TaskSummary;
 use super::work::{HandOver, Worker};
 use crate::kafka::{
     AutoCommit, Connection, Consumer, ConsumerConfig, Intake, Producer, ProducerConfig, WriteOrder,
 };
-use crate::lag::TopicPartition;
 use crate::metrics::TaskMetrics;
 
 /// How long a batch of slow records may take before it is ended between two of them.
 const BATCH_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a member without partitions waits before it says so; KIP-848 sends such a member no assignment.
-const IDLE_NOTICE: Duration = Duration::from_secs(5);
-
-/// What a task consumer did from its start to its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TaskSummary {
-    /// Records that were done for the first time.
-    pub processed: u64,
-    /// Records whose event was done before.
-    pub duplicates: u64,
-    /// Records that are in the dead-letter topic.
-    pub dead_letters: u64,
-    /// Attempts after the first.
-    pub retries: u64,
-    /// Commits that Kafka confirmed, librdkafka's own included.
-    pub commits: u64,
-    /// Commits that failed.
-    pub failed_commits: u64,
-    /// Times that partitions were given or taken.
-    pub rebalances: u64,
-}
-
-/// Consumes until `shutdown` is cancelled, then finishes the record in hand, commits and leaves the group.
+/// Consumes until `shutdown` is cancelled, then finishes the record in progress, commits and leaves the group.
 ///
 /// # Errors
 ///
@@ -68,17 +51,17 @@ pub async fn run(
     consumer.run(shutdown).await
 }
 
-/// A task consumer that has what it needs: an audit log it can write, and clients with properties that are accepted.
+/// A task consumer that is ready: its audit log can be written, and the properties of its clients are accepted.
 pub struct TaskConsumer {
     consuming: Consuming,
 }
 
 impl TaskConsumer {
-    /// Opens the audit log and makes the clients; the group is joined from now on.
+    /// Opens the audit log and creates the clients, which join the group.
     ///
     /// # Errors
     ///
-    /// The audit log cannot be written or a property is refused. A cluster that is away is no error.
+    /// The audit log cannot be written or a property is refused. An unreachable cluster is not an error.
     pub async fn open(
         config: TaskConfig,
         connection: Connection,
@@ -90,71 +73,43 @@ impl TaskConsumer {
         let audit = AuditLog::open(&config.audit_log).await?;
         let producer = Producer::connect(&connection, &dead_letter_producer(&config))?;
         let consumer = Consumer::start(&connection, consumer_config(&config))?;
-        let journal = Journal::new(metrics, config.group.clone());
+        let journal = Journal::new(metrics, config.group.clone(), Instant::now());
         journal.subscribed(&config);
+        let failures = &journal.failures;
         let worker = Worker {
             audit,
             handler: config.handler.clone(),
             delay: config.processing_delay,
             patience: batch_patience(config.commit),
-            hand_over: hand_over(config.commit, &consumer, &journal),
+            hand_over: hand_over(config.commit, &consumer, failures.clone()),
+        };
+        let topic = config.dead_letter_topic.clone();
+        let member = TaskMember {
+            consumer,
+            assigned: AssignedPartitions::default(),
+            commits: CommitSchedule::new(config.commit, config.commit_timeout),
+            dead_letters: DeadLetters::new(producer, topic, config.backoff, failures.clone()),
+            journal,
+            audit_hold: None,
+            config,
         };
         let consuming = Consuming {
-            consumer,
-            worker: Arc::new(worker),
-            partitions: BTreeMap::new(),
-            served_last: None,
-            commits: Commits::new(config.commit, config.commit_timeout),
-            dead_letters: DeadLetters::new(
-                producer,
-                config.dead_letter_topic.clone(),
-                config.backoff,
-            ),
-            journal,
-            audit_trouble: None,
-            idle_at: Some(Instant::now() + IDLE_NOTICE),
-            grace_end: None,
-            config,
+            grace: GracePeriod::new(member.config.grace_period),
+            member,
+            worker,
         };
         Ok(Self { consuming })
     }
 
-    /// Consumes until `shutdown` is cancelled, then finishes the record in hand, commits and leaves the group.
+    /// Consumes until `shutdown` is cancelled, then finishes the record in progress, commits and leaves the group.
     ///
     /// # Errors
     ///
-    /// librdkafka gives up, or the shutdown takes longer than the grace period.
+    /// librdkafka fails for good, or the shutdown takes longer than the grace period.
     pub async fn run(self, shutdown: CancellationToken) -> Result<TaskSummary, TaskError> {
-        let Self { mut consuming } = self;
-        consuming.consume(&shutdown).await?;
-        consuming.finish().await
+        let Self { consuming } = self;
+        consuming.run(shutdown).await
     }
-}
-
-/// The state of the loop.
-struct Consuming {
-    config: TaskConfig,
-    consumer: Consumer,
-    worker: Arc<Worker>,
-    /// The assigned partitions.
-    partitions: BTreeMap<TopicPartition, Partition>,
-    /// Where the last batch came from: the others have their turn first.
-    served_last: Option<TopicPartition>,
-    commits: Commits,
-    dead_letters: DeadLetters,
-    journal: Journal,
-    audit_trouble: Option<AuditTrouble>,
-    /// When to say that there is nothing to do.
-    idle_at: Option<Instant>,
-    /// When the shutdown must be over; nothing before it begins.
-    grace_end: Option<Instant>,
-}
-
-/// The audit log cannot be written: nothing is processed until then.
-#[derive(Clone, Copy)]
-struct AuditTrouble {
-    failures: u32,
-    retry_at: Instant,
 }
 
 fn batch_patience(strategy: CommitStrategy) -> Duration {
@@ -167,16 +122,19 @@ fn batch_patience(strategy: CommitStrategy) -> Duration {
 /// Returns what is called when a record is handed to the processing step.
 ///
 /// Under `auto` that is when its offset counts as consumed, exactly as in a loop that polls one record and processes
-/// it: what waits in the buffer in between is not affected.
-fn hand_over(strategy: CommitStrategy, consumer: &Consumer, journal: &Journal) -> Option<HandOver> {
+/// it: records that are still in the buffer are not affected.
+fn hand_over(
+    strategy: CommitStrategy,
+    consumer: &Consumer,
+    failures: FailureJournal,
+) -> Option<HandOver> {
     let CommitStrategy::Auto { .. } = strategy else {
         return None;
     };
     let store = consumer.offset_store();
-    let journal = journal.clone();
     Some(Arc::new(move |offsets| {
         if let Err(error) = store.store(offsets) {
-            journal.store_failed(&error);
+            failures.store_failed(&error);
         }
     }))
 }

@@ -1,7 +1,7 @@
-//! When the next commit is due, and the one that is under way.
+//! When the next commit is due, and the one that is in flight.
 //!
-//! At most one commit is under way. What a failed one was to say is still uncommitted on its partitions, so the next
-//! one says it again.
+//! At most one commit is in flight. The offsets of a failed one are still uncommitted on their partitions, so the next
+//! one contains them.
 
 use std::time::{Duration, Instant};
 
@@ -18,20 +18,20 @@ const RETRY: Backoff = Backoff {
     max: Duration::from_secs(5),
 };
 
-/// The commits of one task consumer.
+/// The commits of one task consumer: when the next one is due, and the one in flight.
 #[derive(Debug)]
-pub(super) struct Commits {
+pub(super) struct CommitSchedule {
     strategy: CommitStrategy,
     patience: Duration,
     done: usize,
     oldest: Option<Instant>,
     retry_at: Option<Instant>,
     failures: u32,
-    under_way: Option<UnderWay>,
+    in_flight: Option<CommitInFlight>,
 }
 
 #[derive(Debug)]
-struct UnderWay {
+struct CommitInFlight {
     answer: CommitAnswer,
     offsets: Vec<(TopicPartition, Offset)>,
     started: Instant,
@@ -41,14 +41,14 @@ struct UnderWay {
 
 /// A commit that was answered, or was not in time.
 #[derive(Debug)]
-pub(super) struct Answered {
+pub(super) struct CompletedCommit {
     pub(super) offsets: Vec<(TopicPartition, Offset)>,
     pub(super) result: Result<(), KafkaError>,
     pub(super) duration: Duration,
     pub(super) mode: CommitMode,
 }
 
-impl Commits {
+impl CommitSchedule {
     pub(super) fn new(strategy: CommitStrategy, patience: Duration) -> Self {
         Self {
             strategy,
@@ -57,7 +57,7 @@ impl Commits {
             oldest: None,
             retry_at: None,
             failures: 0,
-            under_way: None,
+            in_flight: None,
         }
     }
 
@@ -69,16 +69,16 @@ impl Commits {
         }
     }
 
-    /// Forgets what was to be committed: there is nothing any more.
+    /// Forgets what was to be committed: there is nothing left.
     pub(super) fn clear(&mut self) {
         self.done = 0;
         self.oldest = None;
         self.retry_at = None;
     }
 
-    /// Returns when the next commit is due, which may be past; nothing while none is, or one is under way.
+    /// Returns when the next commit is due, which may be past; `None` while none is, or one is in flight.
     pub(super) fn due_at(&self) -> Option<Instant> {
-        if self.under_way.is_some() {
+        if self.in_flight.is_some() {
             return None;
         }
         if self.retry_at.is_some() {
@@ -100,19 +100,15 @@ impl Commits {
             .filter(|_| self.mode() == Some(CommitMode::Async))
     }
 
-    /// Returns whether processing waits for this strategy's commits; nothing where librdkafka commits.
+    /// Returns whether processing waits for this strategy's commits; `None` where librdkafka commits.
     pub(super) fn mode(&self) -> Option<CommitMode> {
-        match self.strategy {
-            CommitStrategy::Auto { .. } | CommitStrategy::AutoStore { .. } => None,
-            CommitStrategy::PerMessage => Some(CommitMode::Sync),
-            CommitStrategy::PerBatch { mode, .. } => Some(mode),
-        }
+        self.strategy.mode()
     }
 
     /// Returns how many records may be done before the next commit, of at most `limit` at once.
     ///
-    /// None while a synchronous commit that failed is to be tried again, nor while a batch is full and the commit of
-    /// the one before is still under way.
+    /// 0 while a synchronous commit that failed is to be tried again, and while a batch is full and the commit of the
+    /// one before is still in flight.
     pub(super) fn room(&self, limit: usize) -> usize {
         if self.retry_at.is_some() && self.mode() == Some(CommitMode::Sync) {
             return 0;
@@ -126,12 +122,12 @@ impl Commits {
         }
     }
 
-    /// Tells whether a commit is under way.
-    pub(super) fn is_under_way(&self) -> bool {
-        self.under_way.is_some()
+    /// Returns whether a commit is in flight.
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
     }
 
-    /// Begins to wait for the answer of a commit of `offsets`.
+    /// Starts to wait for the answer to a commit of `offsets`.
     pub(super) fn begin(
         &mut self,
         answer: CommitAnswer,
@@ -142,7 +138,7 @@ impl Commits {
         self.done = 0;
         self.oldest = None;
         self.retry_at = None;
-        self.under_way = Some(UnderWay {
+        self.in_flight = Some(CommitInFlight {
             answer,
             offsets,
             started: now,
@@ -151,25 +147,25 @@ impl Commits {
         });
     }
 
-    /// Returns the answer to the commit under way, `TIMED_OUT` at its deadline; waits for ever where there is none.
+    /// Returns the answer to the commit in flight, `TIMED_OUT` at its deadline; waits for ever where there is none.
     ///
     /// # Cancel safety
     ///
     /// The answer is not lost when the future is dropped.
-    pub(super) async fn answered(&mut self) -> Answered {
-        let Some(under_way) = &mut self.under_way else {
+    pub(super) async fn completed(&mut self) -> CompletedCommit {
+        let Some(in_flight) = &mut self.in_flight else {
             return std::future::pending().await;
         };
-        let left = under_way.deadline.saturating_duration_since(Instant::now());
-        let result = timeout(left, &mut under_way.answer)
+        let left = in_flight.deadline.saturating_duration_since(Instant::now());
+        let result = timeout(left, &mut in_flight.answer)
             .await
             .unwrap_or_else(|_| Err(KafkaError::of(ErrorCode::TIMED_OUT)));
-        let UnderWay {
+        let CommitInFlight {
             offsets,
             started,
             mode,
             ..
-        } = self.under_way.take().expect("it was there above");
+        } = self.in_flight.take().expect("it was there above");
         let now = Instant::now();
         match &result {
             Ok(()) => self.failures = 0,
@@ -178,7 +174,7 @@ impl Commits {
                 self.retry_at = Some(now + RETRY.delay_after(self.failures));
             }
         }
-        Answered {
+        CompletedCommit {
             offsets,
             result,
             duration: now - started,
@@ -193,13 +189,13 @@ mod tests {
 
     use super::*;
 
-    fn per_batch(records: usize, interval: Duration) -> Commits {
+    fn per_batch(records: usize, interval: Duration) -> CommitSchedule {
         let strategy = CommitStrategy::PerBatch {
             records: NonZeroUsize::new(records).expect("not zero"),
             interval,
             mode: CommitMode::Async,
         };
-        Commits::new(strategy, Duration::from_secs(1))
+        CommitSchedule::new(strategy, Duration::from_secs(1))
     }
 
     #[test]
@@ -230,7 +226,7 @@ mod tests {
     #[test]
     fn each_message_is_due_at_once_and_librdkafkas_commits_never() {
         let now = Instant::now();
-        let mut each = Commits::new(CommitStrategy::PerMessage, Duration::from_secs(1));
+        let mut each = CommitSchedule::new(CommitStrategy::PerMessage, Duration::from_secs(1));
         each.add(1, now);
         assert_eq!(each.due_at(), Some(now));
         let interval = Duration::from_millis(100);
@@ -238,7 +234,7 @@ mod tests {
             CommitStrategy::Auto { interval },
             CommitStrategy::AutoStore { interval },
         ] {
-            let mut auto = Commits::new(strategy, Duration::from_secs(1));
+            let mut auto = CommitSchedule::new(strategy, Duration::from_secs(1));
             auto.add(9, now);
             assert_eq!(auto.due_at(), None);
         }
