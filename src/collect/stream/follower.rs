@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::TOPIC;
-use super::members::{Change, Place};
+use super::members::{MemberChange, RecordPosition};
 use super::progress::Progress;
-use super::state::{Novelty, State, Touched, group_of};
+use super::state::{Novelty, State, StateChange, group_of};
 use crate::collect::config::PollConfig;
 use crate::collect::fetch::commits::FetchedCommits;
-use crate::collect::fetch::groups::{Described, GroupAnswer, Seen};
+use crate::collect::fetch::groups::{GroupAnswer, Seen};
 use crate::collect::fetch::listing::Listed;
 use crate::kafka::log_reader::is_lost;
 use crate::kafka::{ErrorCode, GroupDescription, KafkaError, Log, LogEvent, LogRecord};
 use crate::lag::{GroupId, Offset, PartitionId, TopicName, TopicPartition};
 use crate::metrics::ClusterMetrics;
 use crate::offsets_topic::{Malformed, Record, decode};
-use crate::snapshot::{Activity, EventWriter, GroupState, Happening};
+use crate::snapshot::{Activity, EventWriter, Happening};
 
 /// What is known by following the topic.
 #[derive(Debug)]
@@ -110,7 +110,8 @@ impl Follower {
         for partition in self.progress.restrict(is_wanted) {
             self.log.stop(partition);
         }
-        self.state.forget(|group| !config.watches_group(group));
+        self.state
+            .retain_watched(|group| config.watches_group(group));
         self.pending.retain(|group, _| config.watches_group(group));
         self.checks
             .retain(|check| config.watches_group(&check.group));
@@ -177,14 +178,13 @@ impl Follower {
         {
             return self.refuse_layout(partition, group);
         }
-        let place = Place {
+        let position = RecordPosition {
             offset: record.offset,
-            at_ms: record.timestamp_ms,
+            timestamp_ms: record.timestamp_ms,
         };
         let novelty = self.novelty(partition);
-        let touched = self.state.apply(&read, place, novelty, config);
-        if let Some(touched) = touched {
-            self.note(touched);
+        if let Some(change) = self.state.apply(&read, position, novelty, config) {
+            self.note_change(change);
         }
     }
 
@@ -210,14 +210,14 @@ impl Follower {
         );
     }
 
-    fn note(&mut self, touched: Touched) {
-        let Touched {
+    fn note_change(&mut self, change: StateChange) {
+        let StateChange {
             group,
             partition,
             members,
             event,
             at_ms,
-        } = touched;
+        } = change;
         self.happenings.extend(event.map(|kind| Happening {
             group: group.clone(),
             at_ms,
@@ -225,7 +225,7 @@ impl Follower {
         }));
         let pending = self.pending.entry(group).or_default();
         pending.partitions.extend(partition);
-        pending.asks_for_members |= members == Change::ToBeAsked;
+        pending.asks_for_members |= members == MemberChange::ToBeAsked;
     }
 
     /// A partition cannot be read on where it stands: something of it may never be seen.
@@ -234,7 +234,7 @@ impl Follower {
         self.progress.lose(partition);
         let progress = &self.progress;
         self.state
-            .doubt(|group| progress.partition_of(group.as_str()) == partition);
+            .note_gap(|group| progress.partition_of(group.as_str()) == partition);
         self.checks
             .retain(|check| progress.partition_of(check.group.as_str()) != partition);
     }
@@ -249,15 +249,9 @@ impl Follower {
         let partition = self.progress.partition_of(id.as_str());
         let position = self.progress.live_position(partition, now)?;
         let group = self.state.known(id, position)?;
-        let description = match (group.members().description(), listed) {
-            (Some(description), listed) => Described::Answered(brought_up(description, listed)),
-            (None, _) if group.members().is_to_be_asked() => return None,
-            (None, Some(listed)) => Described::Memberless(listed),
-            (None, None) => Described::NotFound,
-        };
         Some(GroupAnswer {
             listed,
-            description,
+            description: group.members().described(listed)?,
             committed: Ok(FetchedCommits::from_records(group.commits())),
             seen: Seen::Compared,
         })
@@ -271,7 +265,7 @@ impl Follower {
 
     /// Tells whether a group will be known once a little more was read.
     pub(in crate::collect) fn is_on_the_way(&self, id: &GroupId) -> bool {
-        self.state.is_seeded(id)
+        self.state.has_answer(id)
     }
 
     /// Takes over what coordinators answered before their partitions ended at `ends`.
@@ -284,7 +278,7 @@ impl Follower {
             let partition = self.progress.partition_of(id.as_str());
             if let Some(end) = ends.get(&partition) {
                 let novelty = self.novelty(partition);
-                self.state.seed(id, answer, *end, novelty);
+                self.state.apply_answer(id, answer, *end, novelty);
             }
         }
     }
@@ -422,26 +416,5 @@ fn kind(read: &Result<Record<'_>, Malformed>) -> &'static str {
         Ok(Record::OffsetCommit { .. }) => "commit",
         Ok(Record::UnknownType { .. } | Record::UnknownVersion { .. }) => "unknown",
         Ok(_) => "group",
-    }
-}
-
-/// Returns what records say of a group's members, with what a listing says beyond that.
-///
-/// The records do not tell a rebalance before it is over; the listing does.
-fn brought_up(description: GroupDescription, listed: Option<Listed>) -> GroupDescription {
-    let Some(listed) = listed else {
-        return description;
-    };
-    let contradicts =
-        |state: GroupState| (state == GroupState::Empty) != description.members.is_empty();
-    GroupDescription {
-        // A listing that is older than the records is seen by this.
-        state: if contradicts(listed.state) {
-            description.state
-        } else {
-            listed.state
-        },
-        coordinator: Some(listed.coordinator),
-        ..description
     }
 }

@@ -1,8 +1,8 @@
-//! What `__consumer_offsets` says of each watched group: its commits, its members, and what it was seen to do.
+//! The state of each watched group by the records of `__consumer_offsets`: its commits, its members, its activity.
 //!
-//! A group is known once its coordinator was asked (it is *seeded*) and every record up to then was read; from then on
-//! its records alone keep it true, and no later answer is taken for newer than they are. Records are applied in the
-//! order of their partition.
+//! A group is known once its coordinator has answered and every record written before the answer was read. From then on
+//! only its records change it, and no later answer is taken to be newer than they are. Records are applied in the order
+//! of their partition.
 
 #[cfg(test)]
 mod tests;
@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::commits::CommitTable;
-use super::members::{Change, Members, Place, Said};
+use super::members::{GroupMembers, MemberChange, MemberUpdate, RecordPosition};
 use crate::collect::config::PollConfig;
 use crate::collect::fetch::commits::Commits;
 use crate::collect::fetch::groups::{Described, GroupAnswer};
@@ -22,23 +22,17 @@ use crate::lag::{Committed, GroupId, Offset, TopicName, TopicPartition};
 use crate::offsets_topic::{OffsetCommit, Record};
 use crate::snapshot::{Activity, EventKind, GroupType};
 
-/// The most names that are remembered with what the patterns say of them, until names are forgotten again.
-const REMEMBERED: usize = 100_000;
+/// The most names of which it is remembered whether the patterns match; then all are forgotten, and matched again.
+const MOST_NAMES: usize = 100_000;
 
 /// What is known of the groups of a cluster.
 #[derive(Debug, Default)]
 pub(super) struct State {
     groups: HashMap<GroupId, Group>,
-    /// Groups that are not watched, so that no pattern is asked twice.
+    /// Groups that are not watched, so that the patterns are matched once.
     ignored: HashSet<Box<str>>,
-    /// Topics that commits have named, and whether they are watched.
-    topics: HashMap<TopicName, Watched>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Watched {
-    Yes,
-    No,
+    /// Topics with commits, and whether they are watched.
+    topics: HashMap<TopicName, bool>,
 }
 
 /// What is known of a group.
@@ -46,53 +40,52 @@ enum Watched {
 pub(super) struct Group {
     knowledge: Knowledge,
     commits: CommitTable,
-    members: Members,
-    /// What it was seen to do and is not in `activity` yet.
+    members: GroupMembers,
+    /// The activity that is not in `activity` yet.
     news: News,
-    /// All that it was seen to do; nothing while nobody has asked for it.
+    /// All activity; nothing before it was first asked for.
     activity: Option<Arc<Activity>>,
 }
 
-/// Whether a group that has never been heard of may be older than the record that names it.
+/// Whether an unknown group may be older than the first record that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Novelty {
-    /// It is not: every group that there was has been listed.
+    /// It is not: all older groups were listed.
     New,
     /// It may be.
     Unknown,
 }
 
-/// How far what is known of a group can be relied on.
+/// Whether the state of a group is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Knowledge {
-    /// Its coordinator was never asked, or records were missed since.
+    /// Its coordinator has not answered, or records were missed since.
     #[default]
     Partial,
-    /// Its coordinator was asked; records before this offset may be older than the answer.
+    /// Its coordinator has answered; records before this offset may be older than the answer.
     FromAnswer { until: Offset },
 }
 
-/// What a record changed, so that it can be shown.
+/// What a record changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Touched {
+pub(super) struct StateChange {
     pub(super) group: GroupId,
     /// The partition whose commit changed.
     pub(super) partition: Option<TopicPartition>,
-    pub(super) members: Change,
-    /// What happened, to be told.
+    pub(super) members: MemberChange,
     pub(super) event: Option<EventKind>,
     pub(super) at_ms: Option<i64>,
 }
 
 impl State {
-    /// Takes over a record; returns what it changed of a watched group. `novelty` is that of groups not heard of before.
+    /// Applies a record. Returns what it changed of a watched group. `novelty` is that of an unknown group.
     pub(super) fn apply(
         &mut self,
         record: &Record<'_>,
-        at: Place,
+        at: RecordPosition,
         novelty: Novelty,
         config: &PollConfig,
-    ) -> Option<Touched> {
+    ) -> Option<StateChange> {
         if let Record::GroupMetadata {
             group,
             metadata: Some(metadata),
@@ -109,34 +102,21 @@ impl State {
             ..
         } = record
         {
-            let topic = self.watched_topic(topic, config)?;
-            let group = self.group(&id, novelty);
             let partition = TopicPartition {
-                topic,
+                topic: self.watched_topic(topic, config)?,
                 partition: *partition,
             };
-            let previous = group.commit(&partition, commit.as_ref(), at.offset);
-            let written = commit.as_ref().map(|commit| commit.commit_timestamp_ms);
-            return Some(Touched {
-                group: id,
-                partition: Some(partition.clone()),
-                members: Change::None,
-                event: Some(EventKind::Commit {
-                    partition,
-                    offset: commit.as_ref().and_then(|commit| offset(commit.committed)),
-                    previous,
-                }),
-                at_ms: written.or(at.at_ms),
-            });
+            let group = self.group(&id, novelty);
+            return Some(group.commit(id, partition, commit.as_ref(), at));
         }
         let group = self.group(&id, novelty);
-        let Said { change, rebalance } = group.members.apply(record, at, &mut group.news);
-        (change != Change::None).then_some(Touched {
+        let MemberUpdate { change, rebalance } = group.members.apply(record, at, &mut group.news);
+        (change != MemberChange::None).then_some(StateChange {
             group: id,
             partition: None,
             members: change,
             event: rebalance.map(EventKind::Rebalance),
-            at_ms: at.at_ms,
+            at_ms: at.timestamp_ms,
         })
     }
 
@@ -145,16 +125,16 @@ impl State {
             .entry(id.clone())
             .or_insert_with(|| match novelty {
                 Novelty::New => Group {
-                    members: Members::of_new_group(),
+                    members: GroupMembers::of_new_group(),
                     ..Group::default()
                 },
                 Novelty::Unknown => Group::default(),
             })
     }
 
-    /// Takes over what a group's coordinator has answered, where nothing is known for sure. Records before `until` may
-    /// be older than that. `novelty` is that of groups not heard of before: a new one's records are all yet to come.
-    pub(super) fn seed(
+    /// Applies the answer of a group's coordinator, unless an earlier answer was applied. Records before `until` may be
+    /// older than the answer. `novelty` is that of an unknown group: no record of a new one was read yet.
+    pub(super) fn apply_answer(
         &mut self,
         id: &GroupId,
         answer: &GroupAnswer,
@@ -169,7 +149,7 @@ impl State {
         if is_absent && !self.groups.contains_key(id) {
             return;
         }
-        // A group whose answer is of no use is known to be there, and what its members do first cannot be counted.
+        // Even if the answer is incomplete, the group exists from now on, and its first joins cannot be counted.
         let group = self.group(id, novelty);
         if group.knowledge != Knowledge::Partial {
             return group.members.renew(&answer.description);
@@ -184,21 +164,21 @@ impl State {
             return;
         }
         group.knowledge = Knowledge::FromAnswer { until };
-        group.commits = CommitTable::of_answer(&commits);
-        group.members.seed(&answer.description, until);
+        group.commits = CommitTable::from_answer(&commits);
+        group.members.apply_answer(&answer.description, until);
     }
 
-    /// Forgets that anything is known for sure of the groups that `is_affected`.
-    pub(super) fn doubt(&mut self, is_affected: impl Fn(&GroupId) -> bool) {
+    /// Notes that records of the affected groups may have been missed.
+    pub(super) fn note_gap(&mut self, is_affected: impl Fn(&GroupId) -> bool) {
         for (id, group) in &mut self.groups {
             if is_affected(id) {
                 group.knowledge = Knowledge::Partial;
-                group.members.doubt();
+                group.members.note_gap();
             }
         }
     }
 
-    /// Returns a group of which everything is known that was written before `position` of its partition.
+    /// Returns a group whose state is complete up to `position` of its partition.
     pub(super) fn known(&self, id: &GroupId, position: Offset) -> Option<&Group> {
         let group = self.groups.get(id)?;
         match group.knowledge {
@@ -207,20 +187,21 @@ impl State {
         }
     }
 
-    /// Tells whether a group's coordinator was asked, so that it will be known once everything of then was read.
-    pub(super) fn is_seeded(&self, id: &GroupId) -> bool {
+    /// Returns whether a group's coordinator has answered: the group is known once the records before the answer were
+    /// read.
+    pub(super) fn has_answer(&self, id: &GroupId) -> bool {
         let group = self.groups.get(id);
         group.is_some_and(|group| group.knowledge != Knowledge::Partial)
     }
 
-    /// Takes over how a coordinator describes the members of a group.
+    /// Applies a coordinator's description of a group.
     pub(super) fn describe(&mut self, id: &GroupId, description: &GroupDescription) {
         if let Some(group) = self.groups.get_mut(id) {
             group.members.describe(description);
         }
     }
 
-    /// Returns all that a group was seen to do. `before` is what is shown of it, where that is from before it was
+    /// Returns all activity of a group. `before` is the activity that is shown, which may be from before the topic was
     /// followed.
     pub(super) fn activity(
         &mut self,
@@ -239,39 +220,39 @@ impl State {
         Arc::clone(activity)
     }
 
-    /// Forgets the groups that are no longer shown and about which nothing is known.
+    /// Forgets the groups that are not shown and have neither commits nor members.
     pub(super) fn retain(&mut self, is_shown: impl Fn(&GroupId) -> bool) {
         self.groups
             .retain(|id, group| !group.is_empty() || is_shown(id));
     }
 
-    /// Forgets what a group was seen to do on topics that are not left.
-    pub(super) fn retain_topics(&mut self, id: &GroupId, is_left: impl Fn(&TopicName) -> bool) {
+    /// Forgets a group's commits on topics that are not kept.
+    pub(super) fn retain_topics(&mut self, id: &GroupId, is_kept: impl Fn(&TopicName) -> bool) {
         if let Some(activity) = self
             .groups
             .get_mut(id)
             .and_then(|group| group.activity.as_mut())
         {
             let commits = &mut Arc::make_mut(activity).commits;
-            commits.retain(|topic, _| is_left(topic));
+            commits.retain(|topic, _| is_kept(topic));
         }
     }
 
-    /// Forgets the groups that are watched no more, and what was not watched before.
-    pub(super) fn forget(&mut self, is_watched_no_more: impl Fn(&GroupId) -> bool) {
-        self.groups.retain(|id, _| !is_watched_no_more(id));
+    /// Forgets the groups that are not watched any more, and which ones were not watched before.
+    pub(super) fn retain_watched(&mut self, is_watched: impl Fn(&GroupId) -> bool) {
+        self.groups.retain(|id, _| is_watched(id));
         self.ignored.clear();
     }
 
-    /// Forgets the names that may never be heard of again: groups and topics come and go for ever. The patterns are asked
-    /// anew about those that are.
-    pub(super) fn forget_names(&mut self, is_left: impl Fn(&TopicName) -> bool) {
-        self.topics.retain(|topic, _| is_left(topic));
+    /// Forgets the names of topics that were deleted and of ignored groups, which may never be used again. The patterns
+    /// are matched again if they are.
+    pub(super) fn forget_names(&mut self, is_kept: impl Fn(&TopicName) -> bool) {
+        self.topics.retain(|topic, _| is_kept(topic));
         self.ignored.clear();
     }
 
-    /// Compares what is known with what the coordinator answered after everything before `from` had been read.
-    /// Repairs what differs and was not written since, and returns how much that is.
+    /// Compares a group's commits with the coordinator's, which were fetched when everything before `from` had been
+    /// read. Takes the coordinator's where they differ and no newer record was read, and returns those partitions.
     pub(super) fn reconcile(
         &mut self,
         id: &GroupId,
@@ -284,10 +265,10 @@ impl State {
         group.commits.reconcile(commits, from)
     }
 
-    /// Remembers whether a classic group consumes partitions, as its record says, and returns it.
+    /// Returns whether a classic group consumes partitions, by the protocol type in its record. Ignores it if not.
     fn consumes(&mut self, name: &str, protocol_type: &str) -> bool {
         if skipped_as(GroupType::Classic, protocol_type).is_none() {
-            // The patterns are asked again, as it may have been of another protocol before.
+            // It may have had another protocol type before, so the patterns are matched again.
             self.ignored.remove(name);
             return true;
         }
@@ -297,7 +278,7 @@ impl State {
     }
 
     fn ignore(&mut self, name: &str) {
-        if self.ignored.len() >= REMEMBERED {
+        if self.ignored.len() >= MOST_NAMES {
             self.ignored.clear();
         }
         self.ignored.insert(name.into());
@@ -321,33 +302,26 @@ impl State {
 
     /// Returns the name of a topic that is watched.
     fn watched_topic(&mut self, name: &str, config: &PollConfig) -> Option<TopicName> {
-        let (topic, watched) = match self.topics.get_key_value(name) {
-            Some((topic, watched)) => (topic.clone(), *watched),
-            None => {
-                let topic = TopicName::from(name);
-                let watched = if config.watches_topic(name) {
-                    Watched::Yes
-                } else {
-                    Watched::No
-                };
-                if self.topics.len() >= REMEMBERED {
-                    self.topics.clear();
-                }
-                self.topics.insert(topic.clone(), watched);
-                (topic, watched)
-            }
-        };
-        (watched == Watched::Yes).then_some(topic)
+        if let Some((topic, is_watched)) = self.topics.get_key_value(name) {
+            return is_watched.then(|| topic.clone());
+        }
+        if self.topics.len() >= MOST_NAMES {
+            self.topics.clear();
+        }
+        let topic = TopicName::from(name);
+        let is_watched = config.watches_topic(name);
+        self.topics.insert(topic.clone(), is_watched);
+        is_watched.then_some(topic)
     }
 }
 
 impl Group {
     /// Returns the commits as the coordinator would answer them.
     pub(super) fn commits(&self) -> Arc<Commits> {
-        self.commits.told()
+        self.commits.commits()
     }
 
-    pub(super) fn members(&self) -> &Members {
+    pub(super) fn members(&self) -> &GroupMembers {
         &self.members
     }
 
@@ -355,22 +329,31 @@ impl Group {
         self.commits.is_empty() && self.members.is_empty()
     }
 
-    /// Takes over a commit, or its end, and returns what was committed before.
+    /// Applies a commit of the group `id`, or its deletion.
     fn commit(
         &mut self,
-        partition: &TopicPartition,
+        id: GroupId,
+        partition: TopicPartition,
         commit: Option<&OffsetCommit<'_>>,
-        at: Offset,
-    ) -> Option<Offset> {
-        let committed = match commit {
-            Some(commit) => {
-                self.news
-                    .commit(&partition.topic, commit.commit_timestamp_ms);
-                commit.committed
-            }
-            None => Committed::Never,
-        };
-        offset(self.commits.set(partition, committed, at))
+        at: RecordPosition,
+    ) -> StateChange {
+        let committed = commit.map_or(Committed::Never, |commit| commit.committed);
+        let previous = self.commits.set(&partition, committed, at.offset);
+        let committed_ms = commit.map(|commit| commit.commit_timestamp_ms);
+        if let Some(at_ms) = committed_ms {
+            self.news.commit(&partition.topic, at_ms);
+        }
+        StateChange {
+            group: id,
+            partition: Some(partition.clone()),
+            members: MemberChange::None,
+            event: Some(EventKind::Commit {
+                partition,
+                offset: offset(committed),
+                previous: offset(previous),
+            }),
+            at_ms: committed_ms.or(at.timestamp_ms),
+        }
     }
 }
 
@@ -381,7 +364,7 @@ fn offset(committed: Committed) -> Option<Offset> {
     }
 }
 
-/// Returns the group a record is about; nothing where it cannot be read or says nothing that is shown.
+/// Returns the group of a record; nothing for record types that are not used.
 pub(super) fn group_of<'a>(record: &Record<'a>) -> Option<&'a str> {
     match record {
         Record::OffsetCommit { group, .. }

@@ -1,20 +1,20 @@
-//! The members of a classic group: one record tells all of them, written when the leader's assignment has come in.
+//! The members of a classic group: one record holds all of them. It is written when the leader has sent the assignment.
 //!
-//! Its generation counts the rebalances.
+//! The generation counts the rebalances.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Comparison, Ids, state_of};
+use super::comparison::{Comparison, MemberIds};
 use crate::collect::news::News;
 use crate::kafka::{GroupDescription, MalformedMembers};
 use crate::offsets_topic::{ClassicMember, Embedded, GroupMetadata};
-use crate::snapshot::{GroupType, Member, MemberShare, Rebalance};
+use crate::snapshot::{GroupState, GroupType, Member, MemberShare, Rebalance};
 
 /// The members of a classic group.
 #[derive(Debug, Default)]
 pub(super) struct Classic {
-    /// Nothing where no record has told it yet.
+    /// Nothing before the first record.
     generation: Option<i32>,
     /// What the members agree on: `consumer`, `connect`; empty for a group without members ever.
     protocol_type: String,
@@ -26,8 +26,8 @@ pub(super) struct Classic {
 }
 
 impl Classic {
-    /// Returns the members as a record tells them.
-    pub(super) fn told(metadata: &GroupMetadata<'_>) -> Self {
+    /// Returns the members of a record.
+    pub(super) fn from_record(metadata: &GroupMetadata<'_>) -> Self {
         let mut malformed = None;
         let members = metadata.members.iter();
         let members = members.map(|of_group| member(of_group, &mut malformed));
@@ -40,8 +40,8 @@ impl Classic {
         }
     }
 
-    /// Returns the members as the coordinator answered, in the newest generation that a record told.
-    pub(super) fn answered(
+    /// Returns the members of the coordinator's answer. `generation` is the newest one that a record had.
+    pub(super) fn from_answer(
         members: &[Member],
         description: Option<&GroupDescription>,
         generation: Option<i32>,
@@ -57,8 +57,8 @@ impl Classic {
         answered
     }
 
-    /// Returns a group of which no more is known than who is in it.
-    pub(super) fn of(members: &Ids) -> Self {
+    /// Returns a group of which only the members are known.
+    pub(super) fn of(members: &MemberIds) -> Self {
         Self {
             shares: members.iter().map(|id| (Arc::clone(id), None)).collect(),
             ..Self::default()
@@ -82,7 +82,7 @@ impl Classic {
         self.generation
     }
 
-    pub(super) fn ids(&self) -> Ids {
+    pub(super) fn ids(&self) -> MemberIds {
         self.shares.keys().cloned().collect()
     }
 
@@ -92,7 +92,11 @@ impl Classic {
 
     pub(super) fn description(&self) -> GroupDescription {
         GroupDescription {
-            state: state_of(self.members.len()),
+            state: if self.members.is_empty() {
+                GroupState::Empty
+            } else {
+                GroupState::Stable
+            },
             group_type: GroupType::Classic,
             protocol_type: self.protocol_type.clone(),
             malformed: self.malformed.clone(),
@@ -102,29 +106,28 @@ impl Classic {
         }
     }
 
-    /// Counts what lies between `before` and this, as far as they can be compared, and returns the rebalance if it was
-    /// one.
-    pub(super) fn follow(
+    /// Counts the joins and leaves since `before`, if they can be compared, and returns the rebalance if there was one.
+    pub(super) fn rebalance_since(
         &self,
         before: &Self,
         comparison: Comparison,
         news: &mut News,
     ) -> Option<Rebalance> {
         let unknown = BTreeMap::new();
-        let (old, new) = match comparison {
-            Comparison::Firm => (&before.shares, &self.shares),
-            Comparison::Vague => (&unknown, &self.shares),
-        };
-        let (joined, left) = match comparison {
-            Comparison::Firm => (only_in(new, old), only_in(old, new)),
-            Comparison::Vague => (Vec::new(), Vec::new()),
+        let new = &self.shares;
+        let (old, joined, left) = match comparison {
+            Comparison::Possible => {
+                let old = &before.shares;
+                (old, only_in(new, old), only_in(old, new))
+            }
+            Comparison::Impossible => (&unknown, Vec::new(), Vec::new()),
         };
         news.members(joined.len(), left.len());
-        // Without members it is the end of a generation that nobody is in.
+        // Without members the record is the end of a generation, not a rebalance.
         if self.is_empty() || before.generation == self.generation {
             return None;
         }
-        let all: Ids = old.keys().chain(new.keys()).cloned().collect();
+        let all: MemberIds = old.keys().chain(new.keys()).cloned().collect();
         let share = |id: Arc<str>| MemberShare {
             before: old.get(&id).copied().flatten(),
             after: new.get(&id).copied().flatten(),

@@ -1,12 +1,12 @@
 //! The members of a KIP-848 group: many records, some for each member.
 //!
-//! The members move to the group's epoch one by one, and the first one to reach an epoch is a rebalance.
+//! The members move to the group's epoch one by one. A rebalance is counted when the first one reaches an epoch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 
-use super::{Comparison, Ids};
+use super::comparison::{Comparison, MemberIds};
 use crate::collect::news::News;
 use crate::kafka::GroupDescription;
 use crate::offsets_topic::{Assigned, CurrentAssignment};
@@ -14,25 +14,26 @@ use crate::snapshot::{GroupType, Member, MemberShare, Rebalance};
 
 /// The members of a KIP-848 group.
 #[derive(Debug, Default)]
-pub(super) struct Consumer {
-    /// The highest epoch that a member has reached; nothing where no record has told it yet.
+pub(super) struct ConsumerMembers {
+    /// The highest epoch that a member has reached; nothing before the first record.
     reached: Option<i32>,
-    members: Ids,
-    /// Members whose records were taken back: they have left, unless the whole group goes over to the other protocol.
-    leaving: Ids,
+    members: MemberIds,
+    /// Members whose records were deleted: they have left, unless the group is converted to the other protocol.
+    leaving: MemberIds,
     /// Members that joined and left since the last rebalance.
-    joined: Ids,
-    left: Ids,
-    /// How many partitions each member has, and is to have, as far as records told.
-    owned: BTreeMap<Arc<str>, u32>,
+    joined: MemberIds,
+    left: MemberIds,
+    /// How many partitions each member has in the current assignment, and in the target, as far as records say.
+    current: BTreeMap<Arc<str>, u32>,
     target: BTreeMap<Arc<str>, u32>,
-    /// What its coordinator said last; its assignments are told by topic ids, so that it is asked when they change.
-    described: Option<GroupDescription>,
+    /// The coordinator's newest description; nothing if the members have changed since. Records have only the ids of
+    /// assigned topics, so the coordinator has to be asked for them.
+    description: Option<GroupDescription>,
 }
 
-impl Consumer {
-    /// Returns the members as the coordinator answered; `reached` is the newest epoch that a record told.
-    pub(super) fn answered(
+impl ConsumerMembers {
+    /// Returns the members of the coordinator's answer. `reached` is the newest epoch that a record had.
+    pub(super) fn from_answer(
         members: &[Member],
         description: Option<&GroupDescription>,
         reached: Option<i32>,
@@ -43,13 +44,13 @@ impl Consumer {
                 .iter()
                 .map(|member| Arc::clone(&member.id))
                 .collect(),
-            described: description.cloned(),
+            description: description.cloned(),
             ..Self::default()
         }
     }
 
-    /// Returns a group of which no more is known than who is in it.
-    pub(super) fn of(members: Ids) -> Self {
+    /// Returns a group of which only the members are known.
+    pub(super) fn of(members: MemberIds) -> Self {
         Self {
             members,
             ..Self::default()
@@ -64,17 +65,17 @@ impl Consumer {
         self.members.is_empty()
     }
 
-    /// Returns what the coordinator said of the members of now; nothing where it has to be asked.
+    /// Returns the coordinator's description of the members; nothing where it has to be asked.
     pub(super) fn description(&self) -> Option<&GroupDescription> {
-        self.described.as_ref()
+        self.description.as_ref()
     }
 
     pub(super) fn describe(&mut self, description: &GroupDescription) {
-        self.described = Some(description.clone());
+        self.description = Some(description.clone());
     }
 
-    /// Notes that the group has a new epoch, which nobody has reached yet.
-    pub(super) fn begin_epoch(&mut self, epoch: i32, news: &mut News) {
+    /// Notes that the group has a new epoch, which no member has reached yet.
+    pub(super) fn start_epoch(&mut self, epoch: i32, news: &mut News) {
         self.count_leaving(news);
         self.reached.get_or_insert(epoch - 1);
     }
@@ -83,26 +84,26 @@ impl Consumer {
     pub(super) fn join(&mut self, member: &str, comparison: Comparison, news: &mut News) {
         self.count_leaving(news);
         let id = Arc::from(member);
-        if self.members.insert(Arc::clone(&id)) && comparison == Comparison::Firm {
+        if self.members.insert(Arc::clone(&id)) && comparison == Comparison::Possible {
             news.members(1, 0);
             self.joined.insert(id);
         }
-        self.described = None;
+        self.description = None;
     }
 
     pub(super) fn leave(&mut self, member: &str, comparison: Comparison) {
         if let Some(id) = self.members.take(member)
-            && comparison == Comparison::Firm
+            && comparison == Comparison::Possible
         {
             self.joined.remove(member);
             self.leaving.insert(id);
         }
-        self.owned.remove(member);
-        self.described = None;
+        self.current.remove(member);
+        self.description = None;
     }
 
-    /// Notes what a member is to have.
-    pub(super) fn aim(&mut self, member: &str, target: Option<&Assigned<'_>>) {
+    /// Notes a member's target assignment, or its deletion.
+    pub(super) fn set_target(&mut self, member: &str, target: Option<&Assigned<'_>>) {
         match target {
             Some(target) => {
                 self.target.insert(Arc::from(member), partitions(target));
@@ -113,35 +114,35 @@ impl Consumer {
         }
     }
 
-    /// Notes what a member has; the first one in an epoch is a rebalance.
-    pub(super) fn reach(
+    /// Notes a member's current assignment. Returns the rebalance if it is the first member to reach its epoch.
+    pub(super) fn set_current(
         &mut self,
         member: &str,
-        current: &CurrentAssignment<'_>,
+        assignment: &CurrentAssignment<'_>,
         news: &mut News,
     ) -> Option<Rebalance> {
         self.count_leaving(news);
-        self.described = None;
-        let epoch = current.member_epoch;
+        self.description = None;
+        let epoch = assignment.member_epoch;
         let before = self
             .reached
             .replace(self.reached.map_or(epoch, |before| before.max(epoch)));
-        // Without one before, it moves to an epoch that began before anybody listened.
+        // Without an epoch before, it moves to one that started before the topic was followed.
         let is_new = before.is_some_and(|before| epoch > before);
         let rebalance = is_new.then(|| self.rebalance(epoch));
-        self.owned
-            .insert(Arc::from(member), partitions(&current.assigned));
+        self.current
+            .insert(Arc::from(member), partitions(&assignment.assigned));
         rebalance
     }
 
-    /// Ends the group, and returns those who go over to the other protocol, if that is why it ends.
-    pub(super) fn end(&mut self) -> Ids {
+    /// Ends the group. Returns the members that stay if it is converted to the other protocol.
+    pub(super) fn end(&mut self) -> MemberIds {
         let mut members = mem::take(&mut self.members);
         members.append(&mut self.leaving);
         members
     }
 
-    /// Counts as left whose records were taken back: what was read next is no end of the group.
+    /// Counts the members whose records were deleted as left: the record that was read next does not end the group.
     fn count_leaving(&mut self, news: &mut News) {
         news.members(0, self.leaving.len());
         self.left.append(&mut self.leaving);
@@ -153,7 +154,7 @@ impl Consumer {
         let all: BTreeSet<&Arc<str>> = self.members.iter().chain(&left).collect();
         let share = |id: &Arc<str>| MemberShare {
             id: Arc::clone(id),
-            before: self.owned.get(id).copied(),
+            before: self.current.get(id).copied(),
             after: self.target.get(id).copied(),
         };
         Rebalance {
@@ -167,7 +168,7 @@ impl Consumer {
     }
 }
 
-/// Returns how many partitions a member has or is to have.
+/// Returns how many partitions an assignment has.
 fn partitions(assigned: &Assigned<'_>) -> u32 {
     match assigned {
         Assigned::Partitions(topics) => {

@@ -1,116 +1,85 @@
-//! The members of a group, as far as records tell them, and what their changes mean.
+//! The members of a group as far as records say who they are, and the rebalances, joins and leaves between records.
 //!
-//! Who the members are is shown by whatever tells it best, a record or the coordinator. Joins and leaves are counted
-//! between records alone: an answer may be older or younger than the record that is read next.
+//! The members come from whichever knows most, a record or the coordinator. Joins and leaves are counted between
+//! records alone: an answer may be older or newer than the record that is read next.
 
 mod classic;
+mod comparison;
 mod consumer;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use self::classic::Classic;
-use self::consumer::Consumer;
+use self::comparison::{Basis, Comparison, MemberIds};
+use self::consumer::ConsumerMembers;
 use crate::collect::fetch::groups::Described;
+use crate::collect::fetch::listing::Listed;
 use crate::collect::news::News;
 use crate::kafka::GroupDescription;
 use crate::lag::Offset;
-use crate::offsets_topic::{GroupKind, Record};
+use crate::offsets_topic::{GroupEpoch, GroupKind, GroupMetadata, Record};
 use crate::snapshot::{GroupState, GroupType, Rebalance};
 
 /// What is known of a group's members.
 #[derive(Debug, Default)]
-pub(super) struct Members {
-    protocol: Protocol,
+pub(super) struct GroupMembers {
+    protocol: GroupProtocol,
     basis: Basis,
 }
 
-/// By which protocol the members share the partitions.
+/// The protocol by which the members share the partitions.
 #[derive(Debug, Default)]
-enum Protocol {
-    /// There are no members, or nobody knows.
+enum GroupProtocol {
+    /// There are no members, or they are not known.
     #[default]
     None,
-    /// The members agree on it (JoinGroup, SyncGroup).
+    /// The members agree on the assignment (JoinGroup, SyncGroup).
     Classic(Classic),
-    /// The coordinator decides it (KIP-848).
-    Consumer(Consumer),
-    /// It is about to change: these members go over.
-    Changing(Ids),
+    /// The coordinator decides the assignment (KIP-848).
+    Consumer(ConsumerMembers),
+    /// The group is being converted from one protocol to the other, with these members.
+    Changing(MemberIds),
 }
 
-/// The ids of members.
-type Ids = BTreeSet<Arc<str>>;
-
-/// What the members of before a record are known from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Basis {
-    /// Nothing: who they were cannot be said.
-    #[default]
-    Nothing,
-    /// A coordinator's answer, which records before `until` may be older than.
-    Answer { until: Offset },
-    /// Records alone.
-    Records,
-}
-
-/// Whether who came and went can be told by comparing with what was before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
-    Firm,
-    Vague,
-}
-
-/// Where and when a record was written.
+/// The offset and timestamp of a record.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct RecordPosition {
     pub(super) offset: Offset,
     /// In milliseconds since the epoch.
-    pub(super) at_ms: Option<i64>,
+    pub(super) timestamp_ms: Option<i64>,
 }
 
 /// What a record says of the members.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said {
-    pub(super) change: Change,
-    /// The rebalance that it ends, or begins to end.
+pub(super) struct MemberUpdate {
+    pub(super) change: MemberChange,
+    /// The rebalance that the record completes, or that its member is the first to complete.
     pub(super) rebalance: Option<Rebalance>,
 }
 
 /// How a record changed the members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// Not at all.
+pub(super) enum MemberChange {
+    /// It did not.
     None,
-    /// As known now.
-    Told,
-    /// Only the coordinator can say how.
+    /// The members after it are known.
+    Known,
+    /// The coordinator has to be asked for the members after it.
     ToBeAsked,
 }
 
-impl Basis {
-    fn comparison(self, at: Offset) -> Comparison {
-        match self {
-            Self::Records => Comparison::Firm,
-            Self::Answer { until } if until <= at => Comparison::Firm,
-            Self::Answer { .. } | Self::Nothing => Comparison::Vague,
-        }
-    }
-}
-
-impl Members {
+impl GroupMembers {
     /// Returns the members of a group that had none before its first record.
     pub(super) fn of_new_group() -> Self {
         Self {
-            protocol: Protocol::None,
+            protocol: GroupProtocol::None,
             basis: Basis::Records,
         }
     }
 
-    /// Takes over what the coordinator has answered, unless records tell it. Records before `until` may be older.
-    pub(super) fn seed(&mut self, described: &Described, until: Offset) {
+    /// Applies the coordinator's answer, unless the members are known from records. Records before `until` may be older
+    /// than the answer.
+    pub(super) fn apply_answer(&mut self, described: &Described, until: Offset) {
         if self.basis == Basis::Records {
             return self.renew(described);
         }
@@ -121,92 +90,98 @@ impl Members {
             Described::Unsupported | Described::Failed(_) => return,
         };
         self.basis = Basis::Answer { until };
-        self.protocol = match (group_type, std::mem::take(&mut self.protocol)) {
-            (GroupType::Consumer, before) => {
-                Protocol::Consumer(Consumer::answered(members, description, before.reached()))
-            }
-            (
-                GroupType::Classic | GroupType::Unknown | GroupType::Share | GroupType::Streams,
-                before,
-            ) => match described {
-                Described::NotFound => Protocol::None,
-                _ => {
-                    Protocol::Classic(Classic::answered(members, description, before.generation()))
-                }
-            },
+        let before = std::mem::take(&mut self.protocol);
+        self.protocol = match (group_type, described) {
+            (GroupType::Consumer, _) => GroupProtocol::Consumer(ConsumerMembers::from_answer(
+                members,
+                description,
+                before.reached(),
+            )),
+            (_, Described::NotFound) => GroupProtocol::None,
+            _ => GroupProtocol::Classic(Classic::from_answer(
+                members,
+                description,
+                before.generation(),
+            )),
         };
     }
 
-    /// Takes over from an answer what records do not tell.
+    /// Applies the part of an answer that records do not say.
     pub(super) fn renew(&mut self, described: &Described) {
         if let Described::Answered(description) = described {
             self.describe(description);
         }
     }
 
-    /// Takes over what the coordinator has answered when it was asked about a change.
+    /// Applies the coordinator's description, which was asked for because the members changed.
     pub(super) fn describe(&mut self, description: &GroupDescription) {
-        if let Protocol::Consumer(consumer) = &mut self.protocol {
+        if let GroupProtocol::Consumer(consumer) = &mut self.protocol {
             consumer.describe(description);
         }
     }
 
     /// Notes that records may have been missed.
-    pub(super) fn doubt(&mut self) {
+    pub(super) fn note_gap(&mut self) {
         self.basis = Basis::Nothing;
     }
 
-    /// Takes over a record about members; what it means is counted in `news`.
-    pub(super) fn apply(&mut self, record: &Record<'_>, at: Place, news: &mut News) -> Said {
-        let mut rebalance = None;
-        let change = self.change(record, at, &mut rebalance, news);
-        if rebalance.is_some() {
-            news.rebalance(at.at_ms);
-        }
-        Said { change, rebalance }
-    }
-
-    fn change(
+    /// Applies a record about members, and counts joins, leaves and rebalances in `news`.
+    pub(super) fn apply(
         &mut self,
         record: &Record<'_>,
-        at: Place,
-        rebalance: &mut Option<Rebalance>,
+        at: RecordPosition,
         news: &mut News,
-    ) -> Change {
+    ) -> MemberUpdate {
         let comparison = self.basis.comparison(at.offset);
-        match record {
+        let (change, rebalance) = match record {
             Record::GroupMetadata { metadata, .. } => {
-                match metadata {
-                    Some(metadata) => {
-                        let after = Classic::told(metadata);
-                        *rebalance = match &self.protocol {
-                            Protocol::Classic(before) => after.follow(before, comparison, news),
-                            Protocol::Changing(before) => {
-                                after.follow(&Classic::of(before), comparison, news)
-                            }
-                            Protocol::None | Protocol::Consumer(_) => {
-                                after.follow(&Classic::default(), comparison, news)
-                            }
-                        };
-                        self.protocol = Protocol::Classic(after);
-                    }
-                    None => self.end_classic(),
-                }
-                // Such a record tells all there is.
-                self.basis = Basis::Records;
-                Change::Told
+                self.apply_classic(metadata.as_ref(), comparison, news)
             }
+            _ => self.apply_consumer(record, comparison, news),
+        };
+        if rebalance.is_some() {
+            news.rebalance(at.timestamp_ms);
+        }
+        MemberUpdate { change, rebalance }
+    }
+
+    /// Applies the record of a classic group, or its deletion.
+    fn apply_classic(
+        &mut self,
+        metadata: Option<&GroupMetadata<'_>>,
+        comparison: Comparison,
+        news: &mut News,
+    ) -> (MemberChange, Option<Rebalance>) {
+        // The record holds all members.
+        self.basis = Basis::Records;
+        let Some(metadata) = metadata else {
+            self.end_classic();
+            return (MemberChange::Known, None);
+        };
+        let before = match std::mem::take(&mut self.protocol) {
+            GroupProtocol::Classic(before) => before,
+            GroupProtocol::Changing(members) => Classic::of(&members),
+            GroupProtocol::None | GroupProtocol::Consumer(_) => Classic::default(),
+        };
+        let after = Classic::from_record(metadata);
+        let rebalance = after.rebalance_since(&before, comparison, news);
+        self.protocol = GroupProtocol::Classic(after);
+        (MemberChange::Known, rebalance)
+    }
+
+    /// Applies one of the records of a KIP-848 group.
+    fn apply_consumer(
+        &mut self,
+        record: &Record<'_>,
+        comparison: Comparison,
+        news: &mut News,
+    ) -> (MemberChange, Option<Rebalance>) {
+        match record {
             Record::GroupEpoch {
                 kind: GroupKind::Consumer,
                 epoch,
                 ..
-            } => match epoch {
-                Some(epoch) => {
-                    self.consumer().begin_epoch(epoch.epoch, news);
-                    Change::None
-                }
-                None => self.end_consumer(),
-            },
+            } => (self.apply_epoch(epoch.as_ref(), news), None),
             Record::Member {
                 kind: GroupKind::Consumer,
                 member,
@@ -217,7 +192,7 @@ impl Members {
                     Some(_) => self.consumer().join(member, comparison, news),
                     None => self.consumer().leave(member, comparison),
                 }
-                Change::ToBeAsked
+                (MemberChange::ToBeAsked, None)
             }
             Record::TargetAssignment {
                 kind: GroupKind::Consumer,
@@ -225,8 +200,8 @@ impl Members {
                 target,
                 ..
             } => {
-                self.consumer().aim(member, target.as_ref());
-                Change::None
+                self.consumer().set_target(member, target.as_ref());
+                (MemberChange::None, None)
             }
             Record::CurrentAssignment {
                 kind: GroupKind::Consumer,
@@ -234,85 +209,108 @@ impl Members {
                 current: Some(current),
                 ..
             } => {
-                *rebalance = self.consumer().reach(member, current, news);
-                Change::ToBeAsked
+                let rebalance = self.consumer().set_current(member, current, news);
+                (MemberChange::ToBeAsked, rebalance)
             }
-            _ => Change::None,
+            _ => (MemberChange::None, None),
+        }
+    }
+
+    /// Applies the epoch of a KIP-848 group, or its deletion, which ends the group.
+    fn apply_epoch(&mut self, epoch: Option<&GroupEpoch>, news: &mut News) -> MemberChange {
+        let Some(epoch) = epoch else {
+            return self.end_consumer();
+        };
+        self.consumer().start_epoch(epoch.epoch, news);
+        MemberChange::None
+    }
+
+    /// Returns what the coordinator would answer about a group with this listing; nothing where it has to be asked.
+    pub(super) fn described(&self, listed: Option<Listed>) -> Option<Described> {
+        match (self.description(), listed) {
+            (Some(description), None) => Some(Described::Answered(description)),
+            (Some(description), Some(listed)) => {
+                Some(Described::Answered(with_listing(description, listed)))
+            }
+            (None, _) if self.is_to_be_asked() => None,
+            (None, Some(listed)) => Some(Described::Memberless(listed)),
+            (None, None) => Some(Described::NotFound),
         }
     }
 
     /// Returns the members as the coordinator would describe them; nothing where it has to be asked.
     ///
     /// State and coordinator are what the records imply: `Stable` with members, else `Empty`.
-    pub(super) fn description(&self) -> Option<GroupDescription> {
+    fn description(&self) -> Option<GroupDescription> {
         match &self.protocol {
-            Protocol::None | Protocol::Changing(_) => None,
-            Protocol::Classic(classic) => Some(classic.description()),
-            Protocol::Consumer(consumer) => consumer.description().cloned(),
+            GroupProtocol::None | GroupProtocol::Changing(_) => None,
+            GroupProtocol::Classic(classic) => Some(classic.description()),
+            GroupProtocol::Consumer(consumer) => consumer.description().cloned(),
         }
     }
 
-    /// Tells whether only the coordinator can say who the members are.
-    pub(super) fn is_to_be_asked(&self) -> bool {
+    /// Returns whether only the coordinator can say who the members are.
+    fn is_to_be_asked(&self) -> bool {
         match &self.protocol {
-            Protocol::None | Protocol::Classic(_) => false,
-            Protocol::Consumer(consumer) => {
+            GroupProtocol::None | GroupProtocol::Classic(_) => false,
+            GroupProtocol::Consumer(consumer) => {
                 consumer.description().is_none() && !consumer.is_empty()
             }
-            Protocol::Changing(members) => !members.is_empty(),
+            GroupProtocol::Changing(members) => !members.is_empty(),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         match &self.protocol {
-            Protocol::None => true,
-            Protocol::Classic(classic) => classic.is_empty(),
-            Protocol::Consumer(consumer) => consumer.is_empty(),
-            Protocol::Changing(members) => members.is_empty(),
+            GroupProtocol::None => true,
+            GroupProtocol::Classic(classic) => classic.is_empty(),
+            GroupProtocol::Consumer(consumer) => consumer.is_empty(),
+            GroupProtocol::Changing(members) => members.is_empty(),
         }
     }
 
-    fn consumer(&mut self) -> &mut Consumer {
-        if !matches!(self.protocol, Protocol::Consumer(_)) {
-            self.protocol = match std::mem::take(&mut self.protocol) {
-                Protocol::Changing(members) => Protocol::Consumer(Consumer::of(members)),
-                Protocol::None | Protocol::Classic(_) | Protocol::Consumer(_) => {
-                    Protocol::Consumer(Consumer::default())
-                }
-            };
+    fn consumer(&mut self) -> &mut ConsumerMembers {
+        if !matches!(self.protocol, GroupProtocol::Consumer(_)) {
+            self.protocol = GroupProtocol::Consumer(match std::mem::take(&mut self.protocol) {
+                GroupProtocol::Changing(members) => ConsumerMembers::of(members),
+                _ => ConsumerMembers::default(),
+            });
         }
         match &mut self.protocol {
-            Protocol::Consumer(consumer) => consumer,
-            _ => unreachable!("made one just now"),
+            GroupProtocol::Consumer(consumer) => consumer,
+            _ => unreachable!("set just before"),
         }
     }
 
-    /// The group was deleted, which takes that nobody is in it, or becomes a KIP-848 group with the same members.
+    /// Applies the deletion of a classic group, or the conversion of one with members to a KIP-848 group.
     fn end_classic(&mut self) {
         self.protocol = match std::mem::take(&mut self.protocol) {
-            Protocol::Classic(classic) if !classic.is_empty() => Protocol::Changing(classic.ids()),
-            _ => Protocol::None,
+            GroupProtocol::Classic(classic) if !classic.is_empty() => {
+                GroupProtocol::Changing(classic.ids())
+            }
+            _ => GroupProtocol::None,
         };
     }
 
-    /// The group was deleted, or becomes a classic group with the members whose records were taken back just before.
-    fn end_consumer(&mut self) -> Change {
-        let Protocol::Consumer(consumer) = &mut self.protocol else {
-            return Change::None;
+    /// Applies the deletion of a KIP-848 group, or its conversion to a classic group. The members whose records were
+    /// deleted just before stay.
+    fn end_consumer(&mut self) -> MemberChange {
+        let GroupProtocol::Consumer(consumer) = &mut self.protocol else {
+            return MemberChange::None;
         };
         let members = consumer.end();
         self.protocol = if members.is_empty() {
-            Protocol::None
+            GroupProtocol::None
         } else {
-            Protocol::Changing(members)
+            GroupProtocol::Changing(members)
         };
-        // Whoever is in it from now on is told by records.
+        // All later members have records.
         self.basis = Basis::Records;
-        Change::Told
+        MemberChange::Known
     }
 }
 
-impl Protocol {
+impl GroupProtocol {
     fn generation(&self) -> Option<i32> {
         match self {
             Self::Classic(classic) => classic.generation(),
@@ -328,11 +326,18 @@ impl Protocol {
     }
 }
 
-/// Returns the state that a group with or without members is in while no rebalance is under way.
-fn state_of(members: usize) -> GroupState {
-    if members == 0 {
-        GroupState::Empty
-    } else {
-        GroupState::Stable
+/// Returns the description by records, with the state and the coordinator of the listing.
+///
+/// A rebalance has no record until it is complete; the listing shows it.
+fn with_listing(description: GroupDescription, listed: Listed) -> GroupDescription {
+    let is_outdated = (listed.state == GroupState::Empty) != description.members.is_empty();
+    GroupDescription {
+        state: if is_outdated {
+            description.state
+        } else {
+            listed.state
+        },
+        coordinator: Some(listed.coordinator),
+        ..description
     }
 }

@@ -89,22 +89,26 @@ fn reached(member: &str, epoch: i32) -> Record<'_> {
     }
 }
 
-fn place(offset: i64) -> Place {
-    Place {
+fn position(offset: i64) -> RecordPosition {
+    RecordPosition {
         offset: Offset::new(offset).expect("not negative"),
-        at_ms: Some(7),
+        timestamp_ms: Some(7),
     }
 }
 
-fn seed(members: &mut Members, described: &Described, until: i64) {
-    members.seed(described, Offset::new(until).expect("not negative"));
+fn apply_answer(members: &mut GroupMembers, described: &Described, until: i64) {
+    members.apply_answer(described, Offset::new(until).expect("not negative"));
 }
 
-/// Returns rebalances, joins and leaves that records from `offset` on tell.
-fn counted_from(members: &mut Members, offset: i64, records: &[Record<'_>]) -> (u64, u64, u64) {
+/// Returns the rebalances, joins and leaves in records from `offset` on.
+fn counted_from(
+    members: &mut GroupMembers,
+    offset: i64,
+    records: &[Record<'_>],
+) -> (u64, u64, u64) {
     let mut news = News::default();
     for (record, offset) in records.iter().zip(offset..) {
-        members.apply(record, place(offset), &mut news);
+        members.apply(record, position(offset), &mut news);
     }
     let mut activity = Activity::default();
     news.add_to(&mut activity);
@@ -115,7 +119,7 @@ fn counted_from(members: &mut Members, offset: i64, records: &[Record<'_>]) -> (
     )
 }
 
-fn counted(members: &mut Members, records: &[Record<'_>]) -> (u64, u64, u64) {
+fn counted(members: &mut GroupMembers, records: &[Record<'_>]) -> (u64, u64, u64) {
     counted_from(members, LATER, records)
 }
 
@@ -157,9 +161,9 @@ fn a_member_whose_assignment_is_malformed_is_counted() {
     metadata.protocol_type = "sr";
     metadata.members[1].assignment = Embedded::Malformed(malformed);
     metadata.members[2].assignment = Embedded::Malformed(malformed);
-    let mut members = Members::of_new_group();
-    members.apply(&record, place(0), &mut News::default());
-    let description = members.description().expect("a record told it");
+    let mut members = GroupMembers::of_new_group();
+    members.apply(&record, position(0), &mut News::default());
+    let description = members.description().expect("a record has it");
     assert_eq!(description.protocol_type, "sr");
     let malformed = description.malformed.expect("two are malformed");
     assert_eq!(malformed.count, 2);
@@ -172,11 +176,11 @@ fn a_member_whose_assignment_is_malformed_is_counted() {
 
 #[test]
 fn a_new_generation_with_members_is_a_rebalance_of_a_classic_group() {
-    let mut members = Members::of_new_group();
+    let mut members = GroupMembers::of_new_group();
     let records = [
         classic(0, &[]),
         classic(1, &["a"]),
-        // Told again, as when a static member comes back.
+        // Written again, as when a static member returns.
         classic(1, &["a"]),
         classic(2, &["a", "b"]),
         classic(3, &["b"]),
@@ -190,7 +194,7 @@ fn a_new_generation_with_members_is_a_rebalance_of_a_classic_group() {
 
 #[test]
 fn the_first_member_to_reach_an_epoch_is_a_rebalance_of_a_consumer_group() {
-    let mut members = Members::of_new_group();
+    let mut members = GroupMembers::of_new_group();
     let records = [
         joined("a"),
         epoch(1),
@@ -211,12 +215,12 @@ fn the_first_member_to_reach_an_epoch_is_a_rebalance_of_a_consumer_group() {
 }
 
 #[test]
-fn a_rebalance_tells_who_came_and_went_and_what_each_had_and_has() {
-    let mut members = Members::of_new_group();
+fn a_rebalance_has_who_joined_and_left_and_the_share_of_each() {
+    let mut members = GroupMembers::of_new_group();
     let mut news = News::default();
-    members.apply(&classic(1, &["a", "b"]), place(0), &mut news);
-    let said = members.apply(&classic(2, &["b", "c"]), place(1), &mut news);
-    let rebalance = said.rebalance.expect("a new generation");
+    members.apply(&classic(1, &["a", "b"]), position(0), &mut news);
+    let update = members.apply(&classic(2, &["b", "c"]), position(1), &mut news);
+    let rebalance = update.rebalance.expect("a new generation");
     assert_eq!(rebalance.generation, 2);
     assert_eq!(&*rebalance.assignor, "range");
     assert_eq!(rebalance.joined, ["c".into()]);
@@ -236,8 +240,8 @@ fn a_rebalance_tells_who_came_and_went_and_what_each_had_and_has() {
 
 #[test]
 fn an_epoch_that_began_before_anybody_listened_is_no_rebalance() {
-    let mut members = Members::default();
-    seed(
+    let mut members = GroupMembers::default();
+    apply_answer(
         &mut members,
         &described(GroupType::Consumer, &["a", "b"]),
         0,
@@ -250,38 +254,38 @@ fn an_epoch_that_began_before_anybody_listened_is_no_rebalance() {
 
 #[test]
 fn an_answer_does_not_overtake_records_that_are_yet_to_come() {
-    let mut members = Members::of_new_group();
+    let mut members = GroupMembers::of_new_group();
     assert_eq!(counted(&mut members, &[classic(1, &["a"])]), (1, 1, 0));
-    seed(&mut members, &described(GroupType::Classic, &["a", "b"]), 0);
+    apply_answer(&mut members, &described(GroupType::Classic, &["a", "b"]), 0);
     assert_eq!(counted(&mut members, &[classic(2, &["a", "b"])]), (1, 1, 0));
-    let mut members = Members::of_new_group();
+    let mut members = GroupMembers::of_new_group();
     assert_eq!(counted(&mut members, &[joined("a"), epoch(1)]), (0, 1, 0));
-    seed(&mut members, &described(GroupType::Consumer, &["b"]), 0);
+    apply_answer(&mut members, &described(GroupType::Consumer, &["b"]), 0);
     let records = [joined("b"), epoch(2), left("a"), epoch(3)];
     assert_eq!(counted(&mut members, &records), (0, 1, 1));
 }
 
 #[test]
 fn after_a_gap_nothing_is_counted_that_nobody_saw() {
-    let mut members = Members::of_new_group();
+    let mut members = GroupMembers::of_new_group();
     counted(&mut members, &[classic(1, &["a", "b"])]);
-    members.doubt();
+    members.note_gap();
     // Nobody could be asked.
     assert_eq!(counted(&mut members, &[classic(9, &["c"])]), (1, 0, 0));
-    members.doubt();
-    seed(&mut members, &described(GroupType::Classic, &["d"]), LATER);
+    members.note_gap();
+    apply_answer(&mut members, &described(GroupType::Classic, &["d"]), LATER);
     assert_eq!(
         counted(&mut members, &[classic(12, &["d", "e"])]),
         (1, 1, 0)
     );
-    let mut members = Members::default();
+    let mut members = GroupMembers::default();
     assert_eq!(counted(&mut members, &[joined("a"), left("b")]), (0, 0, 0));
 }
 
 #[test]
 fn records_that_may_be_older_than_the_answer_are_not_compared_with_it() {
-    let mut members = Members::default();
-    seed(
+    let mut members = GroupMembers::default();
+    apply_answer(
         &mut members,
         &described(GroupType::Classic, &["a", "b"]),
         12,
@@ -293,16 +297,16 @@ fn records_that_may_be_older_than_the_answer_are_not_compared_with_it() {
         classic(7, &["a"]),
     ];
     assert_eq!(counted_from(&mut members, 10, &records), (3, 1, 1));
-    let mut members = Members::default();
-    seed(&mut members, &described(GroupType::Consumer, &["a"]), 12);
+    let mut members = GroupMembers::default();
+    apply_answer(&mut members, &described(GroupType::Consumer, &["a"]), 12);
     let records = [joined("b"), left("b"), joined("c"), left("a"), epoch(2)];
     assert_eq!(counted_from(&mut members, 10, &records), (0, 1, 1));
 }
 
 #[test]
 fn who_the_members_of_a_consumer_group_are_is_asked_when_they_change() {
-    let mut members = Members::default();
-    seed(&mut members, &described(GroupType::Consumer, &["a"]), 0);
+    let mut members = GroupMembers::default();
+    apply_answer(&mut members, &described(GroupType::Consumer, &["a"]), 0);
     assert!(!members.is_to_be_asked());
     counted(&mut members, &[joined("b")]);
     assert!(members.is_to_be_asked());
@@ -315,8 +319,8 @@ fn who_the_members_of_a_consumer_group_are_is_asked_when_they_change() {
 }
 
 #[test]
-fn a_group_that_is_deleted_has_no_members_and_begins_anew() {
-    let mut members = Members::of_new_group();
+fn a_deleted_group_has_no_members_and_starts_again() {
+    let mut members = GroupMembers::of_new_group();
     let gone = Record::GroupMetadata {
         group: "g",
         metadata: None,
@@ -343,7 +347,7 @@ fn who_goes_over_to_the_other_protocol_neither_leaves_nor_joins() {
         group: "g",
         epoch: None,
     };
-    let mut members = Members::of_new_group();
+    let mut members = GroupMembers::of_new_group();
     let there = [
         classic(1, &["a", "b"]),
         classic_is_gone,

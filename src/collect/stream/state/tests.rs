@@ -51,7 +51,7 @@ fn known(state: &State, position: i64) -> Option<Vec<(i32, u64)>> {
     Some(commits.collect())
 }
 
-fn apply(state: &mut State, record: &Record<'_>, offset: i64) -> Option<Touched> {
+fn apply(state: &mut State, record: &Record<'_>, offset: i64) -> Option<StateChange> {
     apply_to(state, record, offset, &PollConfig::default())
 }
 
@@ -60,12 +60,12 @@ fn apply_to(
     record: &Record<'_>,
     offset: i64,
     config: &PollConfig,
-) -> Option<Touched> {
-    let place = Place {
+) -> Option<StateChange> {
+    let position = RecordPosition {
         offset: at(offset),
-        at_ms: None,
+        timestamp_ms: None,
     };
-    state.apply(record, place, Novelty::New, config)
+    state.apply(record, position, Novelty::New, config)
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_group_is_known_once_everything_before_its_answer_was_read() {
     apply(&mut state, &commit("g", 0, Some(5)), 10);
     assert_eq!(known(&state, 11), None, "its coordinator was never asked");
     // Answered when the record at 12 was there already, and before the one at 13.
-    state.seed(
+    state.apply_answer(
         &"g".into(),
         &answer(&[(0, 7), (1, 1)]),
         at(13),
@@ -88,7 +88,7 @@ fn a_group_is_known_once_everything_before_its_answer_was_read() {
     assert_eq!(known(&state, 14), Some(vec![(0, 7), (1, 2)]));
     apply(&mut state, &commit("g", 0, None), 14);
     assert_eq!(known(&state, 15), Some(vec![(1, 2)]));
-    state.doubt(|_| true);
+    state.note_gap(|_| true);
     assert_eq!(known(&state, 15), None);
 }
 
@@ -101,7 +101,7 @@ fn an_answer_with_a_gap_makes_nothing_known() {
         TopicPartition::new("t", 0),
         Err(error),
     )])));
-    state.seed(&"g".into(), &gap, at(0), Novelty::Unknown);
+    state.apply_answer(&"g".into(), &gap, at(0), Novelty::Unknown);
     assert_eq!(known(&state, 1), None);
 }
 
@@ -128,7 +128,7 @@ fn what_is_not_watched_touches_nothing() {
 #[test]
 fn drift_is_found_and_repaired_unless_a_record_explains_it() {
     let mut state = State::default();
-    state.seed(
+    state.apply_answer(
         &"g".into(),
         &answer(&[(0, 1), (1, 1), (2, 1), (3, 1)]),
         at(0),
@@ -200,13 +200,13 @@ fn counts_go_on_from_what_was_shown_and_outlive_a_row_that_is_gone_for_a_moment(
 #[test]
 fn a_later_answer_takes_nothing_back_that_records_are_still_to_tell() {
     let mut state = State::default();
-    state.seed(&"g".into(), &answer(&[(0, 1)]), at(0), Novelty::Unknown);
+    state.apply_answer(&"g".into(), &answer(&[(0, 1)]), at(0), Novelty::Unknown);
     // Polled meanwhile, as the partition is behind: the records before 20 are read later.
-    state.seed(&"g".into(), &answer(&[(0, 9)]), at(20), Novelty::Unknown);
+    state.apply_answer(&"g".into(), &answer(&[(0, 9)]), at(20), Novelty::Unknown);
     assert_eq!(known(&state, 10), Some(vec![(0, 1)]));
-    let touched = apply(&mut state, &commit("g", 0, Some(9)), 10).expect("it is watched");
-    let Some(EventKind::Commit { previous, .. }) = touched.event else {
-        panic!("a commit is told: {touched:?}");
+    let change = apply(&mut state, &commit("g", 0, Some(9)), 10).expect("it is watched");
+    let Some(EventKind::Commit { previous, .. }) = change.event else {
+        panic!("not a commit: {change:?}");
     };
     assert_eq!(previous, Some(at(1)));
     assert_eq!(known(&state, 11), Some(vec![(0, 9)]));
@@ -233,7 +233,7 @@ fn a_group_that_is_asked_about_before_its_first_record_was_read_is_counted_from_
     for (novelty, joins) in [(Novelty::New, 1), (Novelty::Unknown, 0)] {
         let mut state = State::default();
         // The record at 10 was there when the coordinator answered.
-        state.seed(&"g".into(), &answer(&[(0, 7)]), at(11), novelty);
+        state.apply_answer(&"g".into(), &answer(&[(0, 7)]), at(11), novelty);
         apply(&mut state, &joined, 10);
         assert_eq!(state.activity(&"g".into(), None).member_joins, joins);
     }
@@ -266,6 +266,6 @@ fn names_that_come_and_go_are_not_remembered() {
     assert_eq!((state.topics.len(), state.ignored.len()), (1, 0));
     state.forget_names(|_| false);
     assert_eq!(state.topics.len(), 0);
-    let touched = apply_to(&mut state, &commit("g", 0, Some(2)), 2, &config);
-    assert!(touched.is_some(), "it is judged anew");
+    let change = apply_to(&mut state, &commit("g", 0, Some(2)), 2, &config);
+    assert!(change.is_some(), "the pattern is matched again");
 }
