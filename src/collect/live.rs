@@ -18,7 +18,7 @@ use super::fetch::{Budget, within};
 use super::judging::{Judged, Occasion};
 use super::poller::{Poller, now};
 use super::renewal::Renewals;
-use super::stream::{Follower, Pending};
+use super::stream::{ChangedGroup, Follower};
 use crate::kafka::GroupQuery;
 use crate::lag::{GroupId, Offset, PartitionId, Timestamp, TopicPartition};
 use crate::snapshot::{ClusterSnapshot, GroupType};
@@ -187,7 +187,7 @@ impl Poller {
     }
 
     /// Finds out what is known of the groups that changed.
-    fn sort(&mut self, changes: BTreeMap<GroupId, Pending>) -> Sorted {
+    fn sort(&mut self, changes: BTreeMap<GroupId, ChangedGroup>) -> Sorted {
         let now = Instant::now().into_std();
         let mut sorted = Sorted::default();
         let Some(follower) = self.stream.follower_mut() else {
@@ -216,7 +216,7 @@ impl Poller {
     }
 
     /// Asks coordinators who the members of these groups are, where records do not tell.
-    async fn ask_for_members(&mut self, changes: &BTreeMap<GroupId, Pending>, budget: Budget) {
+    async fn ask_for_members(&mut self, changes: &BTreeMap<GroupId, ChangedGroup>, budget: Budget) {
         let limit = budget.request_timeout;
         let now = Instant::now().into_std();
         let Some(follower) = self.stream.follower() else {

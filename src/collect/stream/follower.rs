@@ -1,13 +1,14 @@
-//! Following `__consumer_offsets`: what is read of it goes into the state, and tells which rows are to be shown anew.
+//! Following `__consumer_offsets`: records that are read change the state, and the changed groups wait to be shown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::TOPIC;
+use super::check::Check;
 use super::members::{MemberChange, RecordPosition};
-use super::progress::Progress;
+use super::progress::TopicProgress;
 use super::state::{Novelty, State, StateChange, group_of};
+use super::topic::TOPIC;
 use crate::collect::config::PollConfig;
 use crate::collect::fetch::commits::FetchedCommits;
 use crate::collect::fetch::groups::{GroupAnswer, Seen};
@@ -19,83 +20,72 @@ use crate::metrics::ClusterMetrics;
 use crate::offsets_topic::{Malformed, Record, decode};
 use crate::snapshot::{Activity, EventWriter, Happening};
 
-/// What is known by following the topic.
+/// A reader of the topic, and the state of the groups by what was read.
 #[derive(Debug)]
 pub(in crate::collect) struct Follower {
     log: Box<dyn Log>,
-    progress: Progress,
+    progress: TopicProgress,
     state: State,
-    pending: BTreeMap<GroupId, Pending>,
+    changed: BTreeMap<GroupId, ChangedGroup>,
     checks: Vec<Check>,
-    /// What happened, on its way to `events`.
+    /// What happened and is not written to `events` yet.
     happenings: Vec<Happening>,
     events: Option<EventWriter>,
-    /// Why the topic may not be read, where it may not.
+    /// Why the topic cannot be followed, if it cannot.
     refusal: Option<KafkaError>,
-    has_told_malformed: bool,
+    has_logged_malformed: bool,
     metrics: ClusterMetrics,
 }
 
-/// What of a group is to be shown anew.
+/// What of a group changed since it was last shown.
 #[derive(Clone, Debug, Default)]
-pub(in crate::collect) struct Pending {
+pub(in crate::collect) struct ChangedGroup {
     pub(in crate::collect) partitions: BTreeSet<TopicPartition>,
-    /// Whether only the coordinator can say who the members are.
+    /// Whether the coordinator has to be asked for the members.
     pub(in crate::collect) asks_for_members: bool,
 }
 
-/// An answer that what is known is to be compared with, once everything written before it was read.
-#[derive(Debug)]
-struct Check {
-    group: GroupId,
-    answer: GroupAnswer,
-    /// Records from here on may be newer than the answer.
-    from: Offset,
-    /// Records from here on are.
-    until: Offset,
-}
-
 impl Follower {
-    pub(super) fn new(log: Box<dyn Log>, progress: Progress, metrics: ClusterMetrics) -> Self {
-        // They begin at 0: `increase` does not see the first event of a counter that begins with it.
+    pub(super) fn new(log: Box<dyn Log>, progress: TopicProgress, metrics: ClusterMetrics) -> Self {
+        // They start at 0: `increase` misses the first event of a counter that starts with it.
         metrics.stream_gaps();
         metrics.stream_drift();
         Self {
             log,
             progress,
             state: State::default(),
-            pending: BTreeMap::new(),
+            changed: BTreeMap::new(),
             checks: Vec::new(),
             happenings: Vec::new(),
             events: None,
             refusal: None,
-            has_told_malformed: false,
+            has_logged_malformed: false,
             metrics,
         }
     }
 
-    /// Writes what happens to `events` from now on.
+    /// Writes what happens from now on to `events`.
     pub(super) fn reporting_to(mut self, events: Option<EventWriter>) -> Self {
         self.events = events;
         self
     }
 
-    pub(super) fn progress(&self) -> &Progress {
+    pub(super) fn progress(&self) -> &TopicProgress {
         &self.progress
     }
 
-    /// Returns why the topic may not be read, where it may not.
+    /// Returns why the topic cannot be followed, if it cannot.
     pub(super) fn refusal(&self) -> Option<&KafkaError> {
         self.refusal.as_ref()
     }
 
-    /// Begins to read a partition.
-    pub(super) fn begin(&mut self, partition: PartitionId, at: Offset) {
-        self.progress.begin(partition, at);
+    /// Starts to read a partition.
+    pub(super) fn start(&mut self, partition: PartitionId, at: Offset) {
+        self.progress.start(partition, at);
         self.log.read(partition, at);
     }
 
-    /// Leaves out what holds no group that is watched, and takes in what may.
+    /// Stops reading partitions that hold no watched group, and includes those that may.
     pub(super) fn restrict(&mut self, config: &PollConfig) {
         let count = self.progress.len();
         let named: BTreeSet<PartitionId> = config
@@ -112,38 +102,38 @@ impl Follower {
         }
         self.state
             .retain_watched(|group| config.watches_group(group));
-        self.pending.retain(|group, _| config.watches_group(group));
+        self.changed.retain(|group, _| config.watches_group(group));
         self.checks
             .retain(|check| config.watches_group(&check.group));
     }
 
-    /// Notes where the partitions end.
-    pub(super) fn see_ends(&mut self, ends: &BTreeMap<PartitionId, Offset>, now: Instant) {
-        self.progress.see_ends(ends, now);
+    /// Notes the ends of the partitions.
+    pub(super) fn note_ends(&mut self, ends: &BTreeMap<PartitionId, Offset>, now: Instant) {
+        self.progress.note_ends(ends, now);
     }
 
-    /// Returns what was read next; waits where there is nothing.
+    /// Returns what was read next; waits until there is something.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
-    pub(in crate::collect) async fn next(&mut self) -> Vec<LogEvent> {
+    pub(super) async fn next(&mut self) -> Vec<LogEvent> {
         match self.log.next().await {
             Some(found) => found,
-            // The reader's thread has died, which the cycle's own look at the positions tells.
+            // The reader's thread has ended. The partitions fall behind, so the cycles ask coordinators.
             None => std::future::pending().await,
         }
     }
 
-    /// Takes over what was read.
-    pub(in crate::collect) fn take_in(&mut self, found: Vec<LogEvent>, config: &PollConfig) {
+    /// Applies what was read.
+    pub(super) fn apply(&mut self, found: Vec<LogEvent>, config: &PollConfig) {
         for found in found {
             match found {
-                LogEvent::Record(partition, record) => self.record(partition, &record, config),
+                LogEvent::Record(partition, record) => self.apply_record(partition, &record, config),
                 LogEvent::End(partition, next) => {
                     self.progress.advance(partition, next);
                 }
-                LogEvent::Error(Some(partition), error) if is_lost(&error) => self.lose(partition),
+                LogEvent::Error(Some(partition), error) if is_lost(&error) => self.note_gap(partition),
                 LogEvent::Error(_, error) => {
                     if error.code.is_authorization() {
                         self.refusal = Some(error);
@@ -155,10 +145,10 @@ impl Follower {
             events.append_all(self.happenings.drain(..));
         }
         self.happenings.clear();
-        self.compare();
+        self.run_due_checks();
     }
 
-    fn record(&mut self, partition: PartitionId, record: &LogRecord, config: &PollConfig) {
+    fn apply_record(&mut self, partition: PartitionId, record: &LogRecord, config: &PollConfig) {
         if !self.progress.advance(partition, record.offset.next()) {
             return;
         }
@@ -171,7 +161,7 @@ impl Follower {
         self.metrics.stream_records(kind(&read)).inc();
         let read = match read {
             Ok(read) => read,
-            Err(error) => return self.tell_malformed(partition, record.offset, &error),
+            Err(error) => return self.log_malformed(partition, record.offset, &error),
         };
         if let Some(group) = group_of(&read)
             && self.progress.partition_of(group) != partition
@@ -188,7 +178,7 @@ impl Follower {
         }
     }
 
-    /// Gives up where groups lie elsewhere than they should: nobody could say when they are known.
+    /// Refuses the topic because a group is in another partition than expected: its position would not be known.
     fn refuse_layout(&mut self, partition: PartitionId, group: &str) {
         let expected = self.progress.partition_of(group);
         self.refusal = Some(KafkaError {
@@ -199,9 +189,9 @@ impl Follower {
         });
     }
 
-    /// Tells of the first record that could not be read; all of them are counted.
-    fn tell_malformed(&mut self, partition: PartitionId, offset: Offset, error: &Malformed) {
-        if std::mem::replace(&mut self.has_told_malformed, true) {
+    /// Logs the first record that cannot be decoded; all of them are counted.
+    fn log_malformed(&mut self, partition: PartitionId, offset: Offset, error: &Malformed) {
+        if std::mem::replace(&mut self.has_logged_malformed, true) {
             return;
         }
         tracing::warn!(
@@ -223,15 +213,15 @@ impl Follower {
             at_ms,
             kind,
         }));
-        let pending = self.pending.entry(group).or_default();
-        pending.partitions.extend(partition);
-        pending.asks_for_members |= members == MemberChange::ToBeAsked;
+        let changed = self.changed.entry(group).or_default();
+        changed.partitions.extend(partition);
+        changed.asks_for_members |= members == MemberChange::ToBeAsked;
     }
 
-    /// A partition cannot be read on where it stands: something of it may never be seen.
-    fn lose(&mut self, partition: PartitionId) {
+    /// Notes that a partition cannot be read from its position on: records of it may have been missed.
+    fn note_gap(&mut self, partition: PartitionId) {
         self.metrics.stream_gaps().inc();
-        self.progress.lose(partition);
+        self.progress.stop(partition);
         let progress = &self.progress;
         self.state
             .note_gap(|group| progress.partition_of(group.as_str()) == partition);
@@ -239,7 +229,7 @@ impl Follower {
             .retain(|check| progress.partition_of(check.group.as_str()) != partition);
     }
 
-    /// Returns a group's answer by what was read; nothing where its coordinator has to be asked.
+    /// Returns what a group's coordinator would answer, by the records; nothing where it has to be asked.
     pub(in crate::collect) fn answer(
         &self,
         id: &GroupId,
@@ -257,18 +247,18 @@ impl Follower {
         })
     }
 
-    /// Returns the offset that is read next of a group's partition, if that follows its end.
+    /// Returns the offset that will be read next of a group's partition, if the partition is live.
     pub(in crate::collect) fn position(&self, id: &GroupId, now: Instant) -> Option<Offset> {
         let partition = self.progress.partition_of(id.as_str());
         self.progress.live_position(partition, now)
     }
 
-    /// Tells whether a group will be known once a little more was read.
+    /// Returns whether a group will be known once a few more records were read.
     pub(in crate::collect) fn is_on_the_way(&self, id: &GroupId) -> bool {
         self.state.has_answer(id)
     }
 
-    /// Takes over what coordinators answered before their partitions ended at `ends`.
+    /// Applies what coordinators answered before `ends` were listed.
     pub(in crate::collect) fn seed<'a>(
         &mut self,
         answers: impl Iterator<Item = (&'a GroupId, &'a GroupAnswer)>,
@@ -283,21 +273,21 @@ impl Follower {
         }
     }
 
-    /// Returns whether a group of the partition that was not heard of before may be older than what is read next.
+    /// Returns whether an unknown group of the partition may be older than the record that is read next.
     fn novelty(&self, partition: PartitionId) -> Novelty {
-        if self.progress.is_surveyed(partition) {
+        if self.progress.has_listed_groups(partition) {
             Novelty::New
         } else {
             Novelty::Unknown
         }
     }
 
-    /// Notes that every group was listed after the partitions that are read were begun.
+    /// Notes that all groups were listed since the reading of the partitions started.
     pub(in crate::collect) fn survey(&mut self) {
-        self.progress.survey();
+        self.progress.note_group_listing();
     }
 
-    /// Compares, once everything was read up to `ends`, what is known of a group with an answer that was asked for when
+    /// Compares a group's commits with `answer` once everything was read up to `ends`. The answer was asked for when
     /// everything before `from` had been read.
     pub(in crate::collect) fn check(
         &mut self,
@@ -319,67 +309,52 @@ impl Follower {
         }
     }
 
-    fn compare(&mut self) {
+    fn run_due_checks(&mut self) {
         let now = Instant::now();
-        for check in std::mem::take(&mut self.checks) {
-            let is_due = self
-                .position(&check.group, now)
-                .is_some_and(|position| position >= check.until);
-            if !is_due {
-                self.checks.push(check);
-                continue;
-            }
-            let Ok(commits) = &check.answer.committed else {
-                continue;
-            };
-            let differing = self
-                .state
-                .reconcile(&check.group, &commits.commits(), check.from);
+        let (due, early): (Vec<_>, Vec<_>) = std::mem::take(&mut self.checks)
+            .into_iter()
+            .partition(|check| check.is_due(&self.progress, now));
+        self.checks = early;
+        for check in due {
+            let differing = check.reconcile(&mut self.state);
             if differing.is_empty() {
                 continue;
             }
             let count = u64::try_from(differing.len()).unwrap_or(u64::MAX);
             self.metrics.stream_drift().inc_by(count);
-            tracing::warn!(
-                group = %check.group,
-                "the followed offsets of group `{}` differ from its coordinator's on {} partitions, such as `{}`; the coordinator's are taken over",
-                check.group,
-                differing.len(),
-                differing[0],
-            );
-            let pending = self.pending.entry(check.group).or_default();
-            pending.partitions.extend(differing);
+            let changed = self.changed.entry(check.group).or_default();
+            changed.partitions.extend(differing);
         }
     }
 
-    /// Forgets comparisons that were never due.
+    /// Drops comparisons that were not due in time.
     pub(in crate::collect) fn clear_checks(&mut self) {
         self.checks.clear();
     }
 
-    /// Takes over how a coordinator describes the members of a group.
+    /// Applies a coordinator's description of a group.
     pub(in crate::collect) fn describe(&mut self, id: &GroupId, description: &GroupDescription) {
         self.state.describe(id, description);
     }
 
-    /// Tells whether something is to be shown anew.
+    /// Returns whether any group has changed since it was last shown.
     pub(in crate::collect) fn has_changes(&self) -> bool {
-        !self.pending.is_empty()
+        !self.changed.is_empty()
     }
 
-    /// Takes what is to be shown anew.
-    pub(in crate::collect) fn take_changes(&mut self) -> BTreeMap<GroupId, Pending> {
-        std::mem::take(&mut self.pending)
+    /// Takes the groups that have changed since they were last shown.
+    pub(in crate::collect) fn take_changes(&mut self) -> BTreeMap<GroupId, ChangedGroup> {
+        std::mem::take(&mut self.changed)
     }
 
-    /// Gives back what could not be shown yet.
-    pub(in crate::collect) fn give_back(&mut self, group: GroupId, pending: Pending) {
-        let known = self.pending.entry(group).or_default();
-        known.partitions.extend(pending.partitions);
-        known.asks_for_members |= pending.asks_for_members;
+    /// Keeps a group's change, which cannot be shown yet, for the next time.
+    pub(in crate::collect) fn give_back(&mut self, group: GroupId, change: ChangedGroup) {
+        let changed = self.changed.entry(group).or_default();
+        changed.partitions.extend(change.partitions);
+        changed.asks_for_members |= change.asks_for_members;
     }
 
-    /// Returns all that a group was seen to do, beginning with what is shown of it.
+    /// Returns all activity of a group, including the activity that is shown.
     pub(in crate::collect) fn activity(
         &mut self,
         id: &GroupId,
@@ -388,27 +363,27 @@ impl Follower {
         self.state.activity(id, shown)
     }
 
-    /// Forgets groups that are neither shown nor known.
+    /// Forgets the groups that are not shown and have neither commits nor members.
     pub(in crate::collect) fn retain(&mut self, is_shown: impl Fn(&GroupId) -> bool) {
         self.state.retain(is_shown);
     }
 
-    /// Forgets the names of topics that are not left, and those that are not watched.
-    pub(in crate::collect) fn forget_names(&mut self, is_left: impl Fn(&TopicName) -> bool) {
-        self.state.forget_names(is_left);
+    /// Forgets the names of topics that are not kept, and of groups that are not watched.
+    pub(in crate::collect) fn forget_names(&mut self, is_kept: impl Fn(&TopicName) -> bool) {
+        self.state.forget_names(is_kept);
     }
 
-    /// Forgets what a group was seen to do on topics that are not left.
+    /// Forgets a group's commits on topics that are not kept.
     pub(in crate::collect) fn retain_topics(
         &mut self,
         id: &GroupId,
-        is_left: impl Fn(&TopicName) -> bool,
+        is_kept: impl Fn(&TopicName) -> bool,
     ) {
-        self.state.retain_topics(id, is_left);
+        self.state.retain_topics(id, is_kept);
     }
 }
 
-/// Returns the word for a record in labels.
+/// Returns the kind of a record, as labels name it.
 fn kind(read: &Result<Record<'_>, Malformed>) -> &'static str {
     match read {
         Err(_) => "malformed",

@@ -1,10 +1,11 @@
 //! Following `__consumer_offsets`: every commit and every rebalance of every group, as it happens.
 //!
-//! The ends of the topic's partitions are noted first, then coordinators are asked about every group, then the topic is
-//! read from the noted ends on. A group is told by its records once everything was read that had been written when
-//! its coordinator answered; until then, and whenever its partition cannot be followed, its coordinator goes on being
+//! First the ends of the topic's partitions are listed, then coordinators are asked about every group, then the topic
+//! is read from these ends on. The records of a group replace its coordinator once everything was read that had been
+//! written when the coordinator answered. Until then, and whenever the partition cannot be followed, the coordinator is
 //! asked.
 
+mod check;
 mod commits;
 mod follower;
 mod members;
@@ -20,11 +21,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-pub(in crate::collect) use self::follower::{Follower, Pending};
+pub(in crate::collect) use self::follower::{ChangedGroup, Follower};
+pub use self::topic::TOPIC;
 pub(in crate::collect) use self::topic::partition_count;
 
-use self::progress::Progress;
-use self::topic::{Partitions, TopicTrouble};
+use self::progress::TopicProgress;
+use self::topic::{PartitionLeaders, TopicTrouble};
 use super::config::{Mode, PollConfig};
 use super::fetch::Budget;
 use crate::kafka::{Admin, ConnectionError, Log};
@@ -32,33 +34,31 @@ use crate::lag::{Isolation, Offset, PartitionId};
 use crate::metrics::ClusterMetrics;
 use crate::snapshot::{CollectMode, EventWriter};
 
-/// The topic.
-pub const TOPIC: &str = "__consumer_offsets";
+/// How long to poll after the topic was refused, until following it is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_secs(300);
 
-/// How long after the topic was refused it is tried again.
-const AFTER_REFUSAL: Duration = Duration::from_secs(300);
+/// The least time between two reports of changes.
+const CHANGES_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long it takes at least from showing changes to showing more of them.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// Within which time arrives what was fetched together.
-const SETTLING: Duration = Duration::from_millis(5);
+/// How long to wait after a first change for the other records of the same fetch.
+const FETCH_WINDOW: Duration = Duration::from_millis(5);
 
 /// Opens the topic's log.
 #[derive(Clone)]
 pub struct LogSource(Arc<dyn Fn() -> Result<Box<dyn Log>, ConnectionError> + Send + Sync>);
 
-/// The following of one cluster's topic, as far as the mode wants it and the cluster lets it.
+/// Follows the topic of one cluster, if the mode asks for it and the cluster allows it.
 #[derive(Debug)]
 pub(in crate::collect) struct Stream {
     source: Option<LogSource>,
     follower: Option<Follower>,
-    partitions: Partitions,
+    leaders: PartitionLeaders,
     refused_at: Option<Instant>,
-    told: Option<String>,
-    reconciled: Option<Instant>,
-    /// When changes were told last.
-    changed: Option<Instant>,
+    /// The reason for polling that was logged last.
+    logged_reason: Option<String>,
+    reconciled_at: Option<Instant>,
+    /// When changes were last reported.
+    changed_at: Option<Instant>,
     events: Option<EventWriter>,
     metrics: ClusterMetrics,
 }
@@ -83,11 +83,11 @@ impl Stream {
         Self {
             source: None,
             follower: None,
-            partitions: Partitions::default(),
+            leaders: PartitionLeaders::default(),
             refused_at: None,
-            told: None,
-            reconciled: None,
-            changed: None,
+            logged_reason: None,
+            reconciled_at: None,
+            changed_at: None,
             events: None,
             metrics,
         }
@@ -115,13 +115,14 @@ impl Stream {
             None => CollectMode::Poll,
             Some(follower) => {
                 let now = Instant::now().into_std();
-                let (live, behind) = follower.progress().standings(now);
+                let (live, behind) = follower.progress().live_and_behind(now);
                 CollectMode::Stream { live, behind }
             }
         }
     }
 
-    /// Begins to follow what is not followed, at the beginning of a cycle: nothing of what follows is missed.
+    /// Starts to follow the partitions that are not followed yet. Called at the start of a cycle, so that the cycle's
+    /// answers are newer than where the reading starts.
     pub(in crate::collect) async fn begin(
         &mut self,
         admin: &dyn Admin,
@@ -131,43 +132,59 @@ impl Stream {
         if self.source.is_none() || !config.follows() {
             return;
         }
-        if let Some(refusal) = self.follower.as_ref().and_then(Follower::refusal) {
-            let verb = if refusal.code.is_authorization() {
-                "may not be read"
-            } else {
-                "cannot be followed"
-            };
-            let reason = format!("`{TOPIC}` {verb}: {refusal}");
-            self.refuse(config, reason);
-        }
+        self.drop_refused_follower(config);
         let now = Instant::now();
-        if self.refused_at.is_some_and(|at| now < at + AFTER_REFUSAL) {
+        if self.refused_at.is_some_and(|at| now < at + RETRY_INTERVAL) {
             return;
         }
         match topic::partitions(admin, budget).await {
-            Ok(partitions) => self.partitions = partitions,
+            Ok(leaders) => self.leaders = leaders,
             Err(TopicTrouble::Refused(error)) => {
                 return self.refuse(config, format!("`{TOPIC}` may not be read: {error}"));
             }
             Err(TopicTrouble::Missing) => {
-                return self.tell(config, format!("there is no `{TOPIC}` yet"));
+                return self.log_polling(config, format!("there is no `{TOPIC}` yet"));
             }
-            // The partitions of before are as good as any.
+            // The leaders of the last cycle are probably the same.
             Err(TopicTrouble::Unknown) => {}
         }
-        let count = self.partitions.len();
-        let follows = |follower: &Follower| follower.progress().len();
-        if self.follower.as_ref().map(follows) != Some(count) {
-            self.follower = None;
-            if count > 0 {
-                self.open(config);
-            }
+        self.follow_all_partitions(config);
+        self.start_unread(admin, budget).await;
+    }
+
+    fn drop_refused_follower(&mut self, config: &PollConfig) {
+        let Some(refusal) = self.follower.as_ref().and_then(Follower::refusal) else {
+            return;
+        };
+        let verb = if refusal.code.is_authorization() {
+            "may not be read"
+        } else {
+            "cannot be followed"
+        };
+        let reason = format!("`{TOPIC}` {verb}: {refusal}");
+        self.refuse(config, reason);
+    }
+
+    /// Opens the log if there is no follower, or one with another number of partitions.
+    fn follow_all_partitions(&mut self, config: &PollConfig) {
+        let count = self.leaders.len();
+        let followed = self.follower.as_ref().map(|old| old.progress().len());
+        if followed == Some(count) {
+            return;
         }
+        self.follower = None;
+        if count > 0 {
+            self.open(config);
+        }
+    }
+
+    /// Starts to read, from its end, each partition that is wanted and not being read.
+    async fn start_unread(&mut self, admin: &dyn Admin, budget: Budget) {
         let Some(follower) = &mut self.follower else {
             return;
         };
-        for (id, leader) in (0..).map(PartitionId).zip(&mut self.partitions) {
-            if !follower.progress().wants(id) {
+        for (id, leader) in (0..).map(PartitionId).zip(&mut self.leaders) {
+            if !follower.progress().is_wanted(id) {
                 *leader = None;
             }
         }
@@ -175,11 +192,11 @@ impl Stream {
         if unread.is_empty() {
             return;
         }
-        // What a transaction holds open lies behind the stable end, and is read once it is over.
-        let ends = topic::ends(admin, budget, &self.partitions, Isolation::ReadCommitted).await;
+        // Records of an open transaction are after the last stable offset: they are read once the transaction ends.
+        let ends = topic::ends(admin, budget, &self.leaders, Isolation::ReadCommitted).await;
         for partition in unread {
             if let Some(end) = ends.get(&partition) {
-                follower.begin(partition, *end);
+                follower.start(partition, *end);
             }
         }
     }
@@ -190,19 +207,19 @@ impl Stream {
         };
         match open() {
             Ok(log) => {
-                let progress = Progress::new(self.partitions.len());
+                let progress = TopicProgress::new(self.leaders.len());
                 let follower = Follower::new(log, progress, self.metrics.clone());
                 self.follower = Some(follower.reporting_to(self.events.clone()));
                 self.restrict(config);
-                self.reconciled = Some(Instant::now());
-                self.told = None;
+                self.reconciled_at = Some(Instant::now());
+                self.logged_reason = None;
                 info!(cluster = config.cluster_label(), "following `{TOPIC}`");
             }
             Err(error) => self.refuse(config, error.to_string()),
         }
     }
 
-    /// Follows from now on only what may hold groups that are watched.
+    /// Follows from now on only the partitions that may hold watched groups.
     pub(in crate::collect) fn restrict(&mut self, config: &PollConfig) {
         if let Some(follower) = &mut self.follower {
             follower.restrict(config);
@@ -212,12 +229,12 @@ impl Stream {
     fn refuse(&mut self, config: &PollConfig, reason: String) {
         self.follower = None;
         self.refused_at = Some(Instant::now());
-        self.tell(config, reason);
+        self.log_polling(config, reason);
     }
 
-    /// Tells once why the topic is not followed.
-    fn tell(&mut self, config: &PollConfig, reason: String) {
-        if self.told.as_ref() == Some(&reason) {
+    /// Logs once why the topic is not followed.
+    fn log_polling(&mut self, config: &PollConfig, reason: String) {
+        if self.logged_reason.as_ref() == Some(&reason) {
             return;
         }
         let cluster = config.cluster_label();
@@ -225,10 +242,10 @@ impl Stream {
             Mode::Stream => warn!(cluster, "polling, although the mode is `stream`: {reason}"),
             Mode::Auto | Mode::Poll => info!(cluster, "polling: {reason}"),
         }
-        self.told = Some(reason);
+        self.logged_reason = Some(reason);
     }
 
-    /// Returns where the partitions end, behind everything that was answered before.
+    /// Lists the ends of the partitions: everything that was answered before is before them.
     pub(in crate::collect) async fn see_ends(
         &mut self,
         admin: &dyn Admin,
@@ -237,24 +254,26 @@ impl Stream {
         let Some(follower) = &mut self.follower else {
             return BTreeMap::new();
         };
-        let ends = topic::ends(admin, budget, &self.partitions, Isolation::ReadUncommitted).await;
-        follower.see_ends(&ends, Instant::now().into_std());
+        let ends = topic::ends(admin, budget, &self.leaders, Isolation::ReadUncommitted).await;
+        follower.note_ends(&ends, Instant::now().into_std());
         ends
     }
 
-    /// Tells whether it is time to ask every coordinator, and compare.
+    /// Returns whether it is time to ask every coordinator, and compare.
     pub(in crate::collect) fn is_due_for_reconciliation(&self, config: &PollConfig) -> bool {
-        let due = self.reconciled.map(|last| last + config.reconcile_interval);
+        let due = self
+            .reconciled_at
+            .map(|last| last + config.reconcile_interval);
         self.follower.is_some() && due.is_some_and(|due| Instant::now() >= due)
     }
 
     /// Notes that every coordinator was asked.
     pub(in crate::collect) fn note_reconciliation(&mut self) {
-        self.reconciled = Some(Instant::now());
+        self.reconciled_at = Some(Instant::now());
     }
 
-    /// Waits until something changed, and a little longer for what comes with it; for ever where nothing is followed. Ends
-    /// at most ten times a second.
+    /// Waits until a group has changed, and a little longer for the records of the same fetch. Waits for ever if the
+    /// topic is not followed. Returns at most ten times a second.
     ///
     /// # Cancel safety
     ///
@@ -265,19 +284,19 @@ impl Stream {
         };
         while !follower.has_changes() {
             let found = follower.next().await;
-            follower.take_in(found, config);
+            follower.apply(found, config);
         }
-        let settled = Instant::now() + SETTLING;
+        let fetched = Instant::now() + FETCH_WINDOW;
         let due = self
-            .changed
-            .map_or(settled, |last| settled.max(last + PAUSE));
+            .changed_at
+            .map_or(fetched, |last| fetched.max(last + CHANGES_INTERVAL));
         while let Ok(found) = tokio::time::timeout_at(due, follower.next()).await {
-            follower.take_in(found, config);
-            // There may always be more.
+            follower.apply(found, config);
+            // On a busy topic there are always more.
             if Instant::now() > due {
                 break;
             }
         }
-        self.changed = Some(Instant::now());
+        self.changed_at = Some(Instant::now());
     }
 }

@@ -1,36 +1,37 @@
-//! How far each partition of `__consumer_offsets` was read, and whether that is far enough to rely on it.
+//! How far each partition of `__consumer_offsets` was read, and whether that is far enough to know its groups.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::lag::{Offset, PartitionId, partition_of};
 
-/// How long a partition may take to be read up to an end that was seen. A transaction that holds its offsets open, or
-/// a leader that is away, takes longer: then coordinators are asked instead.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a partition may take to be read up to a listed end. An open transaction that holds offsets, or an
+/// unreachable leader, takes longer: then coordinators are asked instead.
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(3);
 
 /// The partitions and how far each was read.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
-    parts: Vec<Part>,
+pub(super) struct TopicProgress {
+    partitions: Vec<PartitionProgress>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Part {
+struct PartitionProgress {
     /// The offset that will be read next; nothing while the partition is not being read.
     position: Option<Offset>,
-    /// An end that was seen, and when, which the reading may not have reached yet.
+    /// A listed end, and when it was listed. The position may be before it.
     goal: Option<(Offset, Instant)>,
-    /// The end that has to be reached first: what coordinators said before it was seen has been shown already.
+    /// The end to reach before records replace coordinators again: their answers from before it was listed have been
+    /// shown already.
     resume: Option<Offset>,
-    sight: Sight,
+    end_lookup: EndLookup,
     usage: Usage,
-    survey: Survey,
+    group_listing: GroupListing,
 }
 
-/// Whether the groups of a partition were all listed since it is being read.
+/// Whether all groups of a partition were listed since its reading started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Survey {
+enum GroupListing {
     #[default]
     Pending,
     Done,
@@ -44,119 +45,106 @@ enum Usage {
     LeftOut,
 }
 
-/// Whether the end of a partition could be seen the last time.
+/// Whether the newest request for the end of a partition succeeded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Sight {
+enum EndLookup {
     #[default]
-    Lost,
-    Clear,
+    Failed,
+    Succeeded,
 }
 
-/// Whether the groups of a partition can be told by its records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// They can: all that was written up to a moment ago was read.
-    Live,
-    /// They cannot.
-    Behind,
-}
-
-impl Progress {
-    /// Returns the progress of so many partitions, none of which is being read.
+impl TopicProgress {
+    /// Returns the progress of N partitions, none of which is being read.
     pub(super) fn new(partitions: usize) -> Self {
         Self {
-            parts: vec![Part::default(); partitions],
+            partitions: vec![PartitionProgress::default(); partitions],
         }
     }
 
-    /// Leaves out every partition that is not wanted, and takes in the others. Returns those that are to be read no
-    /// longer.
+    /// Leaves out every partition that is not wanted, and includes the others. Returns those whose reading has to stop.
     pub(super) fn restrict(&mut self, is_wanted: impl Fn(PartitionId) -> bool) -> Vec<PartitionId> {
         let mut stopped = Vec::new();
-        for (id, part) in (0..).map(PartitionId).zip(&mut self.parts) {
+        for (id, progress) in (0..).map(PartitionId).zip(&mut self.partitions) {
             let usage = if is_wanted(id) {
                 Usage::Read
             } else {
                 Usage::LeftOut
             };
-            if usage == Usage::LeftOut && part.position.is_some() {
+            if usage == Usage::LeftOut && progress.position.is_some() {
                 stopped.push(id);
             }
-            if usage != part.usage {
-                *part = Part {
+            if usage != progress.usage {
+                *progress = PartitionProgress {
                     usage,
-                    ..Part::default()
+                    ..PartitionProgress::default()
                 };
             }
         }
         stopped
     }
 
-    /// Tells whether a partition is to be read.
-    pub(super) fn wants(&self, partition: PartitionId) -> bool {
-        self.part(partition)
-            .is_some_and(|part| part.usage == Usage::Read)
+    /// Returns whether a partition is to be read.
+    pub(super) fn is_wanted(&self, partition: PartitionId) -> bool {
+        self.of(partition)
+            .is_some_and(|progress| progress.usage == Usage::Read)
     }
 
     pub(super) fn len(&self) -> usize {
-        self.parts.len()
+        self.partitions.len()
     }
 
     /// Returns the partition that holds a group.
     pub(super) fn partition_of(&self, group: &str) -> PartitionId {
-        partition_of(group, self.parts.len())
+        partition_of(group, self.partitions.len())
     }
 
-    /// Returns the partitions that are not being read.
+    /// Returns the partitions that are to be read, but are not being read yet.
     pub(super) fn unread(&self) -> Vec<PartitionId> {
-        let unread = (0..).map(PartitionId).zip(&self.parts);
+        let unread = (0..).map(PartitionId).zip(&self.partitions);
         unread
-            .filter(|(_, part)| part.position.is_none() && part.usage == Usage::Read)
+            .filter(|(_, progress)| progress.position.is_none() && progress.usage == Usage::Read)
             .map(|(id, _)| id)
             .collect()
     }
 
     /// Notes that a partition is being read from an offset.
-    pub(super) fn begin(&mut self, partition: PartitionId, at: Offset) {
-        if let Some(part) = self.part_mut(partition) {
-            *part = Part {
-                position: Some(at),
-                ..*part
-            };
+    pub(super) fn start(&mut self, partition: PartitionId, at: Offset) {
+        if let Some(progress) = self.of_mut(partition) {
+            progress.position = Some(at);
         }
     }
 
     /// Notes that a partition is no longer being read.
-    pub(super) fn lose(&mut self, partition: PartitionId) {
-        if let Some(part) = self.part_mut(partition) {
-            *part = Part {
-                usage: part.usage,
-                ..Part::default()
+    pub(super) fn stop(&mut self, partition: PartitionId) {
+        if let Some(progress) = self.of_mut(partition) {
+            *progress = PartitionProgress {
+                usage: progress.usage,
+                ..PartitionProgress::default()
             };
         }
     }
 
-    /// Notes that all groups were listed: one that is not known by now has yet to come.
-    pub(super) fn survey(&mut self) {
-        for part in &mut self.parts {
-            if part.position.is_some() {
-                part.survey = Survey::Done;
+    /// Notes that all groups were listed: one that is not known by now will be created later.
+    pub(super) fn note_group_listing(&mut self) {
+        for progress in &mut self.partitions {
+            if progress.position.is_some() {
+                progress.group_listing = GroupListing::Done;
             }
         }
     }
 
-    /// Tells whether every group of the partition that there was when it was begun has been listed.
-    pub(super) fn is_surveyed(&self, partition: PartitionId) -> bool {
-        self.part(partition)
-            .is_some_and(|part| part.survey == Survey::Done)
+    /// Returns whether every group that the partition held when its reading started has been listed.
+    pub(super) fn has_listed_groups(&self, partition: PartitionId) -> bool {
+        self.of(partition)
+            .is_some_and(|progress| progress.group_listing == GroupListing::Done)
     }
 
-    /// Notes that everything before `next` was read. Returns whether that is news: what was read before is not again.
+    /// Notes that everything before `next` was read. Returns whether the position moved: records may be read twice.
     pub(super) fn advance(&mut self, partition: PartitionId, next: Offset) -> bool {
-        let Some(part) = self.part_mut(partition) else {
+        let Some(progress) = self.of_mut(partition) else {
             return false;
         };
-        match &mut part.position {
+        match &mut progress.position {
             Some(position) if *position < next => {
                 *position = next;
                 true
@@ -165,66 +153,63 @@ impl Progress {
         }
     }
 
-    /// Notes where the partitions end, after coordinators were asked about the groups of those that are behind. Those
-    /// that are missing could not be asked.
-    pub(super) fn see_ends(&mut self, ends: &BTreeMap<PartitionId, Offset>, now: Instant) {
-        for (id, part) in (0..).map(PartitionId).zip(&mut self.parts) {
+    /// Notes the ends of the partitions, listed after coordinators were asked about the groups of those that are
+    /// behind. A partition is missing from `ends` if its request failed.
+    pub(super) fn note_ends(&mut self, ends: &BTreeMap<PartitionId, Offset>, now: Instant) {
+        for (id, progress) in (0..).map(PartitionId).zip(&mut self.partitions) {
             let Some(end) = ends.get(&id) else {
-                part.sight = Sight::Lost;
+                progress.end_lookup = EndLookup::Failed;
                 continue;
             };
-            if part.standing(now) == Standing::Behind {
-                part.resume = Some(*end);
+            if !progress.is_live(now) {
+                progress.resume = Some(*end);
             }
-            part.sight = Sight::Clear;
-            let is_reached = part
+            progress.end_lookup = EndLookup::Succeeded;
+            let is_reached = progress
                 .goal
-                .is_none_or(|(goal, _)| part.position.is_some_and(|position| goal <= position));
-            // One that is not reached stays, so that its age shows.
+                .is_none_or(|(goal, _)| progress.position.is_some_and(|position| goal <= position));
+            // One that is not reached stays, so that the partition is late if it takes too long.
             if is_reached {
-                part.goal = Some((*end, now));
+                progress.goal = Some((*end, now));
             }
         }
     }
 
-    /// Returns the offset that will be read next, where the groups of the partition can be told by its records.
+    /// Returns the offset that will be read next, if the partition is live: its records are enough to know its groups.
     pub(super) fn live_position(&self, partition: PartitionId, now: Instant) -> Option<Offset> {
-        let part = self.part(partition)?;
-        let position = part.position?;
-        (part.standing(now) == Standing::Live).then_some(position)
+        let progress = self.of(partition)?;
+        let position = progress.position?;
+        progress.is_live(now).then_some(position)
     }
 
     /// Returns how many partitions are live, and how many are not.
-    pub(super) fn standings(&self, now: Instant) -> (usize, usize) {
-        let read = self.parts.iter().filter(|part| part.usage == Usage::Read);
-        let (live, behind): (Vec<&Part>, Vec<&Part>) =
-            read.partition(|part| part.standing(now) == Standing::Live);
-        (live.len(), behind.len())
+    pub(super) fn live_and_behind(&self, now: Instant) -> (usize, usize) {
+        let is_read = |progress: &&PartitionProgress| progress.usage == Usage::Read;
+        let read: Vec<_> = self.partitions.iter().filter(is_read).collect();
+        let live = read.iter().filter(|read| read.is_live(now)).count();
+        (live, read.len() - live)
     }
 
-    fn part(&self, partition: PartitionId) -> Option<&Part> {
-        self.parts.get(usize::try_from(partition.0).ok()?)
+    fn of(&self, partition: PartitionId) -> Option<&PartitionProgress> {
+        self.partitions.get(usize::try_from(partition.0).ok()?)
     }
 
-    fn part_mut(&mut self, partition: PartitionId) -> Option<&mut Part> {
-        self.parts.get_mut(usize::try_from(partition.0).ok()?)
+    fn of_mut(&mut self, partition: PartitionId) -> Option<&mut PartitionProgress> {
+        self.partitions.get_mut(usize::try_from(partition.0).ok()?)
     }
 }
 
-impl Part {
-    fn standing(&self, now: Instant) -> Standing {
+impl PartitionProgress {
+    /// Returns whether everything that was written until shortly before `now` was read.
+    fn is_live(&self, now: Instant) -> bool {
         let Some(position) = self.position else {
-            return Standing::Behind;
+            return false;
         };
-        let is_late = self.goal.is_none_or(|(goal, seen)| {
-            position < goal && now.saturating_duration_since(seen) > PATIENCE
+        let is_late = self.goal.is_none_or(|(goal, listed)| {
+            position < goal && now.saturating_duration_since(listed) > CATCH_UP_LIMIT
         });
-        let is_back = self.resume.is_none_or(|resume| resume <= position);
-        if self.sight == Sight::Lost || is_late || !is_back {
-            Standing::Behind
-        } else {
-            Standing::Live
-        }
+        let has_resumed = self.resume.is_none_or(|resume| resume <= position);
+        self.end_lookup == EndLookup::Succeeded && !is_late && has_resumed
     }
 }
 
@@ -245,78 +230,81 @@ mod tests {
     #[test]
     fn a_partition_is_live_while_it_follows_its_end() {
         let start = Instant::now();
-        let mut progress = Progress::new(1);
+        let mut progress = TopicProgress::new(1);
         assert_eq!(progress.live_position(P, start), None);
-        progress.begin(P, at(10));
-        progress.see_ends(&ends(12), start);
+        progress.start(P, at(10));
+        progress.note_ends(&ends(12), start);
         assert_eq!(progress.live_position(P, start), None);
         progress.advance(P, at(12));
         assert_eq!(progress.live_position(P, start), Some(at(12)));
-        let later = start + 2 * PATIENCE;
+        let later = start + 2 * CATCH_UP_LIMIT;
         assert_eq!(progress.live_position(P, later), Some(at(12)));
-        progress.see_ends(&ends(15), later);
-        assert_eq!(progress.live_position(P, later + PATIENCE), Some(at(12)));
+        progress.note_ends(&ends(15), later);
+        assert_eq!(
+            progress.live_position(P, later + CATCH_UP_LIMIT),
+            Some(at(12))
+        );
     }
 
     #[test]
     fn a_partition_whose_end_it_does_not_reach_in_time_is_behind_until_it_does() {
         let start = Instant::now();
-        let mut progress = Progress::new(1);
-        progress.begin(P, at(10));
-        progress.see_ends(&ends(12), start);
-        let late = start + 2 * PATIENCE;
+        let mut progress = TopicProgress::new(1);
+        progress.start(P, at(10));
+        progress.note_ends(&ends(12), start);
+        let late = start + 2 * CATCH_UP_LIMIT;
         assert_eq!(progress.live_position(P, late), None);
-        // A newer end does not make it younger, and coordinators have told what lies before that.
-        progress.see_ends(&ends(20), late);
+        // A newer end gives it no more time, and coordinators have answered for what was written before that.
+        progress.note_ends(&ends(20), late);
         assert_eq!(progress.live_position(P, late), None);
         progress.advance(P, at(12));
         assert_eq!(progress.live_position(P, late), None);
         progress.advance(P, at(20));
         assert_eq!(progress.live_position(P, late), Some(at(20)));
-        progress.see_ends(&ends(21), late);
+        progress.note_ends(&ends(21), late);
         assert_eq!(progress.live_position(P, late), Some(at(20)));
     }
 
     #[test]
-    fn a_partition_whose_end_cannot_be_seen_is_behind() {
+    fn a_partition_whose_end_cannot_be_listed_is_behind() {
         let now = Instant::now();
-        let mut progress = Progress::new(1);
-        progress.begin(P, at(10));
-        progress.see_ends(&ends(10), now);
+        let mut progress = TopicProgress::new(1);
+        progress.start(P, at(10));
+        progress.note_ends(&ends(10), now);
         assert_eq!(progress.live_position(P, now), Some(at(10)));
-        progress.see_ends(&BTreeMap::new(), now);
+        progress.note_ends(&BTreeMap::new(), now);
         assert_eq!(progress.live_position(P, now), None);
-        progress.see_ends(&ends(15), now);
+        progress.note_ends(&ends(15), now);
         assert_eq!(progress.live_position(P, now), None);
         progress.advance(P, at(15));
         assert_eq!(progress.live_position(P, now), Some(at(15)));
-        progress.see_ends(&BTreeMap::new(), now);
-        assert_eq!(progress.standings(now), (0, 1));
+        progress.note_ends(&BTreeMap::new(), now);
+        assert_eq!(progress.live_and_behind(now), (0, 1));
     }
 
     #[test]
     fn partitions_without_a_watched_group_are_left_out() {
-        let mut progress = Progress::new(50);
-        progress.begin(P, at(0));
+        let mut progress = TopicProgress::new(50);
+        progress.start(P, at(0));
         assert_eq!(progress.restrict(|id| id == PartitionId(47)), [P]);
         assert_eq!(progress.unread(), [PartitionId(47)]);
-        assert!(progress.wants(PartitionId(47)) && !progress.wants(PartitionId(0)));
-        assert_eq!(progress.standings(Instant::now()), (0, 1));
+        assert!(progress.is_wanted(PartitionId(47)) && !progress.is_wanted(PartitionId(0)));
+        assert_eq!(progress.live_and_behind(Instant::now()), (0, 1));
     }
 
     #[test]
-    fn what_was_read_before_is_no_news() {
-        let mut progress = Progress::new(1);
+    fn records_that_were_read_before_do_not_move_the_position() {
+        let mut progress = TopicProgress::new(1);
         assert!(!progress.advance(P, at(1)), "it is not being read");
-        progress.begin(P, at(10));
+        progress.start(P, at(10));
         assert!(progress.advance(P, at(11)));
         assert!(!progress.advance(P, at(11)));
         assert!(!progress.advance(P, at(5)));
-        progress.survey();
-        assert!(progress.is_surveyed(P));
-        progress.lose(P);
+        progress.note_group_listing();
+        assert!(progress.has_listed_groups(P));
+        progress.stop(P);
         assert_eq!(progress.unread(), [P]);
-        progress.survey();
-        assert!(!progress.is_surveyed(P), "it is not being read");
+        progress.note_group_listing();
+        assert!(!progress.has_listed_groups(P), "it is not being read");
     }
 }

@@ -1,31 +1,33 @@
-//! The topic as a topic: its partitions, their leaders, and where they end.
+//! The topic `__consumer_offsets` as a topic: its partitions, their leaders, and their ends.
 
 use std::collections::BTreeMap;
 
-use super::TOPIC;
 use crate::collect::fetch::{Budget, within};
 use crate::kafka::{Admin, ErrorCode, KafkaError, OffsetQuery, OffsetSpec, TopicSelection};
 use crate::lag::{BrokerId, Isolation, Offset, PartitionId, TopicName, TopicPartition};
 
+/// The topic.
+pub const TOPIC: &str = "__consumer_offsets";
+
 /// The leader of each partition; nothing while it has none.
-pub(super) type Partitions = Vec<Option<BrokerId>>;
+pub(super) type PartitionLeaders = Vec<Option<BrokerId>>;
 
 /// Why the partitions are not known.
 #[derive(Clone, Debug)]
 pub(super) enum TopicTrouble {
     /// There is no such topic.
     Missing,
-    /// It may not be seen.
+    /// The client may not describe it.
     Refused(KafkaError),
-    /// Nobody could say.
+    /// The request failed otherwise.
     Unknown,
 }
 
-/// Returns the topic's partitions.
+/// Returns the leaders of the topic's partitions.
 pub(super) async fn partitions(
     admin: &dyn Admin,
     budget: Budget,
-) -> Result<Partitions, TopicTrouble> {
+) -> Result<PartitionLeaders, TopicTrouble> {
     let name = TopicName::from(TOPIC);
     let limit = budget.request_timeout;
     let names = [name.clone()];
@@ -46,7 +48,7 @@ pub(super) async fn partitions(
 ///
 /// # Errors
 ///
-/// Why that cannot be said.
+/// Why the partitions are not known.
 pub(in crate::collect) async fn partition_count(
     admin: &dyn Admin,
     budget: Budget,
@@ -67,15 +69,15 @@ fn trouble(error: KafkaError) -> TopicTrouble {
     }
 }
 
-/// Returns where the partitions end, those that could be asked: the last stable offset for `ReadCommitted`.
+/// Returns the ends of the partitions, without those whose request failed: the last stable offset for `ReadCommitted`.
 pub(super) async fn ends(
     admin: &dyn Admin,
     budget: Budget,
-    partitions: &Partitions,
+    leaders: &PartitionLeaders,
     isolation: Isolation,
 ) -> BTreeMap<PartitionId, Offset> {
     let topic = TopicName::from(TOPIC);
-    let queries = (0..).map(PartitionId).zip(partitions);
+    let queries = (0..).map(PartitionId).zip(leaders);
     let queries = queries
         .filter_map(|(partition, leader)| {
             Some(OffsetQuery {
