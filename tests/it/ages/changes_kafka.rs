@@ -168,7 +168,7 @@ impl World<'_> {
         );
         let split = Timestamp::try_from(split).expect("the clock is right");
         let split = split
-            .to_zoned(TimeZone::UTC)
+            .to_zoned_datetime(TimeZone::UTC)
             .strftime("%Y-%m-%dT%H:%M:%S%.3f")
             .to_string();
         let rewound = |lag, first| Expected {
