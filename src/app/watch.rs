@@ -11,7 +11,7 @@ use tracing::info;
 use super::CLOSE_LIMIT;
 use super::config::{ClusterConfig, Sharding};
 use super::stage::Stage;
-use crate::collect::{LogSource, OFFSETS_TOPIC, Poller, Remembered, ShardSource};
+use crate::collect::{LogSource, Memory, OFFSETS_TOPIC, Poller, ShardSource};
 use crate::kafka::{ConnectionError, GroupShardMember, KafkaAdmin, LogReader};
 use crate::lag::ClusterName;
 use crate::metrics::OwnMetrics;
@@ -37,7 +37,7 @@ struct RunningPoller {
     admin: Arc<KafkaAdmin>,
     stop: CancellationToken,
     /// What the poller returns when it ends.
-    ended: oneshot::Receiver<Remembered>,
+    ended: oneshot::Receiver<Memory>,
 }
 
 impl Connected {
@@ -85,7 +85,7 @@ impl Watch {
         watch.store.set_clusters(names);
         watch.clusters = clusters
             .into_iter()
-            .map(|(config, admin)| watch.poll(config, admin, Remembered::default()))
+            .map(|(config, admin)| watch.poll(config, admin, Memory::default()))
             .collect();
         watch
     }
@@ -161,7 +161,7 @@ impl Watch {
     }
 
     /// Stops a poller, starts to close its client and returns what the poller leaves behind.
-    async fn end(&mut self, running: RunningPoller) -> Remembered {
+    async fn end(&mut self, running: RunningPoller) -> Memory {
         let RunningPoller {
             admin, stop, ended, ..
         } = running;
@@ -196,7 +196,7 @@ impl Watch {
         &mut self,
         config: ClusterConfig,
         admin: Arc<KafkaAdmin>,
-        remembered: Remembered,
+        memory: Memory,
     ) -> RunningPoller {
         let slots = self.store.slots();
         let slot = slots.iter().find(|slot| slot.cluster() == config.name());
@@ -207,7 +207,7 @@ impl Watch {
             slot,
             self.own.cluster(config.name()),
         )
-        .remembering(remembered);
+        .remembering(memory);
         let (connection, own) = (config.connection.clone(), self.own.clone());
         let name = config.name().cloned();
         let poller = poller.following(LogSource::new(move || {

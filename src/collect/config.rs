@@ -1,6 +1,6 @@
 //! What a poller is told: which cluster, which groups and topics, how often and how patiently.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::filter::{Filter, Patterns};
 use crate::lag::{ClusterName, GroupId, Isolation, Share, TopicName, UncommittedPolicy};
@@ -100,6 +100,11 @@ impl PollConfig {
     /// Returns the most a whole cycle may take: four request timeouts, or the poll interval where that is longer.
     pub fn cycle_limit(&self) -> Duration {
         self.poll_interval.max(4 * self.request_timeout)
+    }
+
+    /// Returns whether something measured at `measured` may still be shown.
+    pub(super) fn is_fresh(&self, measured: Instant, now: Instant) -> bool {
+        now.saturating_duration_since(measured) <= self.stale_after
     }
 
     /// Tells whether `__consumer_offsets` is to be followed.

@@ -9,7 +9,7 @@ use crate::snapshot::{Activity, GroupRow, Membership, PartitionRow};
 /// What a group was seen to do since it was last shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::collect) struct News {
-    commits: BTreeMap<TopicName, Commits>,
+    commits: BTreeMap<TopicName, TopicCommits>,
     rebalances: u64,
     last_rebalance_ms: Option<i64>,
     joins: u64,
@@ -17,7 +17,7 @@ pub(in crate::collect) struct News {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Commits {
+struct TopicCommits {
     count: u64,
     last_ms: i64,
 }
@@ -90,7 +90,7 @@ impl News {
                 commits.last_ms = commits.last_ms.max(at_ms);
             }
             None => {
-                let first = Commits {
+                let first = TopicCommits {
                     count: 1,
                     last_ms: at_ms,
                 };

@@ -206,8 +206,9 @@ mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::{Instant, SystemTime};
 
-    use super::super::build::{Now, blank};
+    use super::super::clock::Now;
     use super::super::failure::Operation;
+    use super::super::rows::blank;
     use super::*;
     use crate::kafka::{ErrorCode, KafkaError};
     use crate::lag::BrokerId;

@@ -7,14 +7,14 @@ use crate::kafka::{CommittedOffsets, KafkaError};
 use crate::lag::{Committed, GroupId, TopicPartition};
 
 /// Committed offsets, sorted by partition.
-pub(in crate::collect) type Commits = Vec<(TopicPartition, Result<Committed, KafkaError>)>;
+pub(in crate::collect) type CommitResults = Vec<(TopicPartition, Result<Committed, KafkaError>)>;
 
 /// What a group has committed.
 #[derive(Clone, Debug, Default)]
 pub(in crate::collect) struct FetchedCommits {
     content: Content,
     /// Those that differ from what the group's newest row was made of; nothing where they cannot be compared with it.
-    changes: Option<Commits>,
+    changes: Option<CommitResults>,
 }
 
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ enum Content {
     /// As the coordinator sent it.
     Sent(CommittedOffsets),
     /// As the records of `__consumer_offsets` show it.
-    FromRecords(Arc<Commits>),
+    FromRecords(Arc<CommitResults>),
 }
 
 impl Default for Content {
@@ -33,7 +33,7 @@ impl Default for Content {
 
 impl FetchedCommits {
     /// Returns commits that records of `__consumer_offsets` show; sorted by partition.
-    pub(in crate::collect) fn from_records(commits: Arc<Commits>) -> Self {
+    pub(in crate::collect) fn from_records(commits: Arc<CommitResults>) -> Self {
         Self {
             content: Content::FromRecords(commits),
             changes: None,
@@ -42,7 +42,7 @@ impl FetchedCommits {
 
     /// Returns the commits. What a coordinator sent is decoded each time: all groups' commits at once would take three times
     /// the memory of the bytes.
-    pub(in crate::collect) fn commits(&self) -> Arc<Commits> {
+    pub(in crate::collect) fn commits(&self) -> Arc<CommitResults> {
         match &self.content {
             Content::Sent(sent) => Arc::new(sent.decode()),
             Content::FromRecords(commits) => Arc::clone(commits),
@@ -51,7 +51,7 @@ impl FetchedCommits {
 
     /// Returns the commits that differ from those that the group's newest row was made of, sorted by partition; nothing where
     /// that is not known, or where other partitions are among them.
-    pub(in crate::collect) fn changes(&self) -> Option<&Commits> {
+    pub(in crate::collect) fn changes(&self) -> Option<&CommitResults> {
         self.changes.as_ref()
     }
 

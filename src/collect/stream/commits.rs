@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use crate::collect::fetch::commits::Commits;
+use crate::collect::fetch::commits::CommitResults;
 use crate::lag::{Committed, Offset, TopicPartition};
 
 /// The commits of a group.
 #[derive(Debug, Default)]
 pub(super) struct CommitTable {
     /// As a coordinator returns them. One that was deleted stays as [`Committed::Never`] for a while.
-    commits: Arc<Commits>,
+    commits: Arc<CommitResults>,
     /// The offset of the record of each commit; nothing where it comes from the coordinator's answer.
     read_at: Vec<Option<Offset>>,
 }
 
 impl CommitTable {
     /// Returns what the coordinator has answered.
-    pub(super) fn from_answer(commits: &Commits) -> Self {
-        let mut committed: Commits = commits
+    pub(super) fn from_answer(commits: &CommitResults) -> Self {
+        let mut committed: CommitResults = commits
             .iter()
             .filter(|(_, commit)| matches!(commit, Ok(Committed::At(_))))
             .cloned()
@@ -30,7 +30,7 @@ impl CommitTable {
     }
 
     /// Returns the commits as the coordinator would answer them; deleted ones may be among them as never committed.
-    pub(super) fn commits(&self) -> Arc<Commits> {
+    pub(super) fn commits(&self) -> Arc<CommitResults> {
         Arc::clone(&self.commits)
     }
 
@@ -64,7 +64,11 @@ impl CommitTable {
 
     /// Replaces the commits by the coordinator's answer, except those read at `from` or later, which may be newer.
     /// Returns the partitions whose commits differed.
-    pub(super) fn reconcile(&mut self, commits: &Commits, from: Offset) -> Vec<TopicPartition> {
+    pub(super) fn reconcile(
+        &mut self,
+        commits: &CommitResults,
+        from: Offset,
+    ) -> Vec<TopicPartition> {
         let before = std::mem::replace(self, Self::from_answer(commits));
         let answered = self.commits();
         let mut differing = Vec::new();

@@ -129,11 +129,15 @@ impl Follower {
     pub(super) fn apply(&mut self, found: Vec<LogEvent>, config: &PollConfig) {
         for found in found {
             match found {
-                LogEvent::Record(partition, record) => self.apply_record(partition, &record, config),
+                LogEvent::Record(partition, record) => {
+                    self.apply_record(partition, &record, config)
+                }
                 LogEvent::End(partition, next) => {
                     self.progress.advance(partition, next);
                 }
-                LogEvent::Error(Some(partition), error) if is_lost(&error) => self.note_gap(partition),
+                LogEvent::Error(Some(partition), error) if is_lost(&error) => {
+                    self.note_gap(partition)
+                }
                 LogEvent::Error(_, error) => {
                     if error.code.is_authorization() {
                         self.refusal = Some(error);

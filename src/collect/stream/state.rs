@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::commits::CommitTable;
 use super::members::{GroupMembers, MemberChange, MemberUpdate, RecordPosition};
 use crate::collect::config::PollConfig;
-use crate::collect::fetch::commits::Commits;
+use crate::collect::fetch::commits::CommitResults;
 use crate::collect::fetch::groups::{Described, GroupAnswer};
 use crate::collect::kinds::skipped_as;
 use crate::collect::news::News;
@@ -256,7 +256,7 @@ impl State {
     pub(super) fn reconcile(
         &mut self,
         id: &GroupId,
-        commits: &Commits,
+        commits: &CommitResults,
         from: Offset,
     ) -> Vec<TopicPartition> {
         let Some(group) = self.groups.get_mut(id) else {
@@ -317,7 +317,7 @@ impl State {
 
 impl Group {
     /// Returns the commits as the coordinator would answer them.
-    pub(super) fn commits(&self) -> Arc<Commits> {
+    pub(super) fn commits(&self) -> Arc<CommitResults> {
         self.commits.commits()
     }
 

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::fake::Call;
 use super::world::Fault;
 use super::*;
+use crate::collect::Memory;
 use crate::kafka::ErrorCode;
 use crate::lag::Method;
 use crate::metrics::table;
@@ -20,7 +21,7 @@ struct Running {
     slot: Arc<SnapshotSlot>,
     metrics: ClusterMetrics,
     shutdown: CancellationToken,
-    task: tokio::task::JoinHandle<crate::collect::Remembered>,
+    task: tokio::task::JoinHandle<Memory>,
 }
 
 fn run(watch: Watch) -> Running {
@@ -199,15 +200,15 @@ async fn what_was_seen_over_time_outlives_a_poller() {
     cluster.world().group_mut("billing").commits = [(TopicPartition::new("orders", 0), 100)].into();
     cluster.world().log("orders", 0).end = 150;
     running.shutdown.cancel();
-    let remembered = running.task.await.expect("the task ends");
-    let poller = |remembered| {
+    let memory = running.task.await.expect("the task ends");
+    let poller = |memory| {
         Poller::new(
             PollConfig::default(),
             Arc::clone(&cluster) as Arc<dyn crate::kafka::Admin>,
             Arc::clone(&slot),
             metrics.clone(),
         )
-        .remembering(remembered)
+        .remembering(memory)
     };
     let method = || {
         let snapshot = slot.load().expect("it was polled");
@@ -215,11 +216,9 @@ async fn what_was_seen_over_time_outlives_a_poller() {
         let measured = group(&snapshot, "billing").expect("it was read").measured;
         reading.age(measured).map(|age| age.method)
     };
-    poller(crate::collect::Remembered::default())
-        .poll_once()
-        .await;
+    poller(Memory::default()).poll_once().await;
     assert_eq!(method(), Some(Method::Bound));
-    poller(remembered).poll_once().await;
+    poller(memory).poll_once().await;
     assert_eq!(method(), Some(Method::History));
 }
 
@@ -231,7 +230,7 @@ async fn logs_that_no_configuration_names_any_more_are_forgotten_however_often_i
             world.topic(topic, 3, 100);
         }
     });
-    let mut remembered = crate::collect::Remembered::default();
+    let mut memory = Memory::default();
     for topic in TOPICS {
         let config = PollConfig {
             topic_names: vec![topic.into()],
@@ -243,9 +242,13 @@ async fn logs_that_no_configuration_names_any_more_are_forgotten_however_often_i
             Arc::clone(&watch.slot),
             watch.metrics.clone(),
         )
-        .remembering(remembered);
+        .remembering(memory);
         poller.poll_once().await;
-        assert_eq!(poller.ages.logs(), 3, "those of `{topic}`");
-        remembered = poller.leave();
+        assert_eq!(
+            poller.collector.memory.ages().logs(),
+            3,
+            "those of `{topic}`"
+        );
+        memory = poller.collector.memory.handed_over();
     }
 }

@@ -26,7 +26,7 @@ struct Replica {
     slot: Arc<SnapshotSlot>,
     metrics: ClusterMetrics,
     shutdown: CancellationToken,
-    task: JoinHandle<crate::collect::Remembered>,
+    task: JoinHandle<crate::collect::Memory>,
 }
 
 struct Member {

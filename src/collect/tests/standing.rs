@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::sharing::Change;
+use super::super::shard::ShareChange;
 use super::*;
 use crate::kafka::ErrorCode;
 use crate::lag::{PartitionId, Share, Status};
@@ -193,7 +193,10 @@ async fn every_row_is_rebuilt_after_a_dropped_cycle() {
             "it waits for an answer about the age of the records"
         );
         if is_shared {
-            watch.poller.adopt(Change::Given([PartitionId(0)].into()));
+            watch
+                .poller
+                .collector
+                .change_share(ShareChange::Given([PartitionId(0)].into()));
         }
         place(&mut watch.world(), 90, 10);
         watch.world().faults.silent_index = false;

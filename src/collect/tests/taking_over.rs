@@ -1,23 +1,23 @@
 //! What is taken over of a row is what would have been made anew.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Instant, SystemTime};
 
 use proptest::prelude::*;
 
-use super::super::ages::{Ages, Sight};
-use super::super::build::{self, Changes, Fetched, Ground, Now};
-use super::super::failure::Contact;
-use super::super::fetch::commits::{FetchedCommits, KnownCommits};
-use super::super::fetch::groups::{Described, GroupAnswer, Seen};
-use super::super::fetch::listing::Coverage;
-use super::super::fetch::marks::Marks;
-use super::super::fetch::topology::{Currency, Topology};
-use super::super::judging::{Judged, Judging, Occasion};
-use super::super::renewal::{Renewal, Renewals};
 use super::*;
+use crate::collect::clock::Now;
+use crate::collect::fetch::commits::{FetchedCommits, KnownCommits};
+use crate::collect::fetch::groups::{Described, GroupAnswer, Seen};
+use crate::collect::fetch::listing::Coverage;
+use crate::collect::fetch::marks::Marks;
+use crate::collect::fetch::topology::{Currency, Topology};
+use crate::collect::memory::{JudgedGroups, JudgingInput, Memory, RequestTimes};
+use crate::collect::rebuild::{Rebuild, Rebuilds};
+use crate::collect::rows;
+use crate::collect::update::{Cycle, Scope, Update};
 use crate::kafka::{ErrorCode, GroupDescription, KafkaError, PartitionMetadata};
-use crate::lag::{BrokerId, GroupId, Offset, PartitionId, Timestamp, Unavailable, Watermarks};
+use crate::lag::{BrokerId, GroupId, Offset, PartitionId, Unavailable, Watermarks};
 use crate::snapshot::{CollectMode, GroupState, GroupType, Member};
 
 /// Partitions of `orders` and of `audit`.
@@ -68,8 +68,7 @@ struct Side {
     takes_over: bool,
     /// What the newest rows were made of, where a cycle has asked.
     known: KnownCommits,
-    ages: Ages,
-    judging: Judging,
+    memory: Memory,
     shown: ClusterSnapshot,
 }
 
@@ -229,102 +228,89 @@ impl Side {
         Self {
             takes_over,
             known: KnownCommits::default(),
-            ages: Ages::default(),
-            judging: Judging::default(),
-            shown: build::blank(&PollConfig::default(), now),
+            memory: Memory::default(),
+            shown: rows::blank(&PollConfig::default(), now),
         }
     }
 
     fn cycle(&mut self, scene: &Scene, topology: &Arc<Topology>, now: Now) {
-        let config = PollConfig::default();
-        let mut fetched = Fetched::begin(Some(Arc::clone(topology)), Currency::Current, Vec::new());
-        fetched.contact = Contact::Made;
-        fetched.coverage = Coverage::Whole;
         let is_followed = scene.seconds.is_multiple_of(2);
         let answer = scene.answer((!is_followed).then_some(&self.known));
         let id = billing();
         let committed = answer.committed.as_ref();
         self.known
             .replace(committed.map(|commits| (&id, commits)).into_iter());
-        fetched.groups = [(billing(), answer)].into();
-        fetched.marks = scene.marks(places());
-        let renewals = if self.takes_over {
-            Renewals::of_cycle(&fetched.groups, &fetched.marks, &self.shown)
+        let groups = [(billing(), answer)].into();
+        let marks = scene.marks(places());
+        let rebuilds = if self.takes_over {
+            Rebuilds::of_cycle(&groups, &marks, &self.shown)
         } else {
-            Renewals::default()
+            Rebuilds::default()
         };
-        self.see(&fetched.marks, now);
-        self.stand(&fetched.groups[&billing()], &renewals, &fetched.marks);
-        self.judging.see(&fetched.marks, now);
-        let ground = Ground {
-            config: &config,
-            ages: &self.ages,
-            renewals: &renewals,
-            now,
-        };
-        let shown = build::build(&self.shown, fetched, ground);
-        self.show(shown, Judged::All, &renewals, now);
-    }
-
-    fn follow(&mut self, scene: &Scene, topology: &Arc<Topology>, now: Now) {
-        let config = PollConfig::default();
-        let partitions: BTreeSet<_> = scene.unread.iter().copied().map(id).collect();
-        let groups: BTreeMap<_, _> = [(billing(), (scene.answer(None), partitions))].into();
-        self.known.clear();
-        let marks = scene.marks(scene.unread.iter().copied());
-        let renewals = if self.takes_over {
-            Renewals::of_changes(&groups, &marks, &self.shown)
-        } else {
-            [(billing(), Renewal::Whole)].into_iter().collect()
-        };
-        self.see(&marks, now);
-        self.stand(&groups[&billing()].0, &renewals, &marks);
-        let changes = Changes {
+        self.memory.observe_cycle(&marks, times(now));
+        self.memory.observe_log_starts(&marks, now);
+        let mut cycle = Cycle::new(Currency::Current, Vec::new());
+        cycle.coverage = Coverage::Whole;
+        let update = Update {
+            scope: Scope::Whole(cycle),
             topology: Some(Arc::clone(topology)),
             groups,
             marks,
+            rebuilds,
             mode: CollectMode::Poll,
         };
-        let ground = Ground {
-            config: &config,
-            ages: &self.ages,
-            renewals: &renewals,
-            now,
-        };
-        let shown = build::patch(&self.shown, changes, ground);
-        self.show(shown, Judged::Changed, &renewals, now);
+        self.show(update, JudgedGroups::All, now);
     }
 
-    fn see(&mut self, marks: &Marks, now: Now) {
-        let at = Timestamp::from(now.time);
-        let sight = Sight {
-            asked_at: at,
-            answered_at: at,
+    fn follow(&mut self, scene: &Scene, topology: &Arc<Topology>, now: Now) {
+        let partitions: BTreeSet<_> = scene.unread.iter().copied().map(id).collect();
+        let partitions = [(billing(), partitions)].into();
+        let groups = [(billing(), scene.answer(None))].into();
+        self.known.clear();
+        let marks = scene.marks(scene.unread.iter().copied());
+        let rebuilds = if self.takes_over {
+            Rebuilds::of_changes(&groups, &partitions, &marks, &self.shown)
+        } else {
+            [(billing(), Rebuild::Whole)].into_iter().collect()
         };
-        self.ages.see(marks, sight);
+        self.memory.observe_changes(&marks, times(now));
+        let update = Update {
+            scope: Scope::Part(partitions),
+            topology: Some(Arc::clone(topology)),
+            groups,
+            marks,
+            rebuilds,
+            mode: CollectMode::Poll,
+        };
+        self.show(update, JudgedGroups::Changed, now);
     }
 
-    fn stand(&mut self, answer: &GroupAnswer, renewals: &Renewals, marks: &Marks) {
-        let before = self.shown.group(&billing()).map(AsRef::as_ref);
+    fn show(&mut self, mut update: Update, judged: JudgedGroups, now: Now) {
         let config = PollConfig::default();
-        let ages = &mut self.ages;
-        renewals
-            .of(&billing())
-            .with_commits(before, answer, |commits| {
-                ages.stand(&billing(), commits, marks, &config);
-            });
-    }
-
-    fn show(&mut self, mut shown: ClusterSnapshot, judged: Judged, renewals: &Renewals, now: Now) {
-        let occasion = Occasion {
+        let before = self.shown.group(&billing()).map(AsRef::as_ref);
+        let group = (before, &update.groups[&billing()]);
+        let rebuild = (update.rebuilds.of(&billing()), &update.marks);
+        self.memory
+            .update_standings(&billing(), group, rebuild, &config);
+        let ages = self.memory.ages();
+        let mut shown = rows::next(&self.shown, &mut update, &config, ages, now);
+        let input = JudgingInput {
             judged,
-            renewals,
+            rebuilds: &update.rebuilds,
             previous: &self.shown,
-            config: &PollConfig::default(),
+            config: &config,
             now,
         };
-        self.judging.judge(&mut shown, occasion);
+        self.memory.judge(&mut shown, input);
         self.shown = shown;
+    }
+}
+
+fn times(now: Now) -> RequestTimes {
+    let at = now.timestamp();
+    RequestTimes {
+        asked_at: at,
+        answered_at: at,
     }
 }
 

@@ -23,7 +23,10 @@ pub(super) async fn handle(member: &mut TaskMember, event: ConsumerEvent) -> Res
 }
 
 /// Notes an event. A revocation is returned: the partitions are given back when no record is in progress.
-pub(super) fn note(member: &mut TaskMember, event: ConsumerEvent) -> Result<Option<Revocation>, TaskError> {
+pub(super) fn note(
+    member: &mut TaskMember,
+    event: ConsumerEvent,
+) -> Result<Option<Revocation>, TaskError> {
     match event {
         ConsumerEvent::Records { partition, records } => {
             if let Some(state) = member.assigned.get_mut(&partition) {
@@ -42,7 +45,9 @@ pub(super) fn note(member: &mut TaskMember, event: ConsumerEvent) -> Result<Opti
                 member.assigned.add(partition);
             }
         }
-        ConsumerEvent::AutoCommitted { offsets, result } => note_auto_commit(member, offsets, &result),
+        ConsumerEvent::AutoCommitted { offsets, result } => {
+            note_auto_commit(member, offsets, &result)
+        }
         ConsumerEvent::Error(error) => member.journal.group.client_error(&error),
         ConsumerEvent::Fatal(source) => {
             member.journal.group.client_error(&source);

@@ -9,18 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use tracing::{info, warn};
+use tracing::warn;
 
-use super::build;
-use super::config::PollConfig;
-use super::failure::{Failure, Operation, Subject};
-use super::fetch::Budget;
-use super::poller::Poller;
-use super::stream::partition_count;
-use crate::kafka::{ConsumerError, ErrorCode, Hold, KafkaError, ShardEvent, ShardMember};
-use crate::lag::{ClusterName, PartitionId, Share};
+use super::failure::Operation;
+use crate::kafka::{ConsumerError, Hold, ShardEvent, ShardMember};
+use crate::lag::{ClusterName, PartitionId};
 use crate::metrics::ClusterMetrics;
-use crate::snapshot::CycleOutcome;
 
 /// How long after a member was lost, or could not be made, another one joins.
 const AFTER_LOSS: Duration = Duration::from_secs(10);
@@ -32,34 +26,34 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct ShardSource(Arc<dyn Fn() -> Result<Box<dyn ShardMember>, ConsumerError> + Send + Sync>);
 
-/// This replica's place in the group, as far as it has one.
-pub(super) struct Membership {
+/// This replica's membership of the group.
+pub(super) struct ShardMembership {
     source: Option<ShardSource>,
     member: Option<Box<dyn ShardMember>>,
     /// When to join, where there is no member.
     due: Instant,
-    place: Place,
+    seat: ShardSeat,
     /// The last trouble that was told.
     told: Option<&'static str>,
     cluster: Option<ClusterName>,
     metrics: ClusterMetrics,
 }
 
-/// Whether this replica has a place in the group, which it may have without any partition.
+/// Whether this replica is a member of the group, which it may be without any partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum ShardSeat {
     Held,
     None,
 }
 
 /// A change of this replica's share.
 #[derive(Debug)]
-pub(super) enum Change {
+pub(super) enum ShareChange {
     /// These partitions belong to it as well.
     Given(Vec<PartitionId>),
     /// These do not, and another replica waits for them as long as the hold is kept.
     Taken(Vec<PartitionId>, Hold),
-    /// None do, and it has no place in the group.
+    /// None do, and it is not a member of the group.
     Lost,
 }
 
@@ -78,14 +72,14 @@ impl fmt::Debug for ShardSource {
     }
 }
 
-impl Membership {
+impl ShardMembership {
     /// Returns the membership of a replica that shares with nobody, whose share never changes.
     pub(super) fn new(cluster: Option<ClusterName>, metrics: ClusterMetrics) -> Self {
         Self {
             source: None,
             member: None,
             due: Instant::now(),
-            place: Place::None,
+            seat: ShardSeat::None,
             told: None,
             cluster,
             metrics,
@@ -106,7 +100,7 @@ impl Membership {
     /// # Cancel safety
     ///
     /// Nothing is lost when the future is dropped.
-    pub(super) async fn changed(&mut self) -> Change {
+    pub(super) async fn changed(&mut self) -> ShareChange {
         let Some(ShardSource(join)) = self.source.clone() else {
             return std::future::pending().await;
         };
@@ -123,29 +117,29 @@ impl Membership {
             match member.next().await {
                 Some(ShardEvent::Given(partitions)) => {
                     self.told = None;
-                    let before = std::mem::replace(&mut self.place, Place::Held);
+                    let before = std::mem::replace(&mut self.seat, ShardSeat::Held);
                     // A rebalance that leaves everything as it was.
-                    if before == Place::Held && partitions.is_empty() {
+                    if before == ShardSeat::Held && partitions.is_empty() {
                         continue;
                     }
-                    return Change::Given(partitions);
+                    return ShareChange::Given(partitions);
                 }
                 Some(ShardEvent::CutOff) => {
-                    self.place = Place::None;
-                    return Change::Lost;
+                    self.seat = ShardSeat::None;
+                    return ShareChange::Lost;
                 }
                 Some(ShardEvent::Taken { partitions, hold }) => {
-                    return Change::Taken(partitions, hold);
+                    return ShareChange::Taken(partitions, hold);
                 }
                 Some(ShardEvent::Trouble(error)) => {
                     let code = error.code.name();
                     self.tell(code, error.to_string());
                 }
                 None => {
-                    self.place = Place::None;
+                    self.seat = ShardSeat::None;
                     self.member = None;
                     self.due = Instant::now() + AFTER_LOSS;
-                    return Change::Lost;
+                    return ShareChange::Lost;
                 }
             }
         }
@@ -155,7 +149,7 @@ impl Membership {
     pub(super) async fn unless_changed<T>(
         &mut self,
         work: impl Future<Output = T>,
-    ) -> Result<T, Change> {
+    ) -> Result<T, ShareChange> {
         tokio::select! {
             biased;
             change = self.changed() => Err(change),
@@ -181,7 +175,7 @@ impl Membership {
     }
 }
 
-impl Change {
+impl ShareChange {
     /// Applies the change to what is owned, and returns the hold that it comes with.
     pub(super) fn apply(self, owned: &mut BTreeSet<PartitionId>) -> Option<Hold> {
         match self {
@@ -201,74 +195,9 @@ impl Change {
     }
 }
 
-impl Poller {
-    /// Takes over another share; what is this replica's no longer is no longer shown when this returns.
-    pub(super) fn adopt(&mut self, change: Change) {
-        let Share::Part { owned, .. } = &mut self.config.share else {
-            return;
-        };
-        self.is_cut_off = matches!(change, Change::Lost);
-        // Dropped at the end: only then another replica is given it.
-        let _hold = change.apply(owned);
-        self.stream.restrict(&self.config);
-        if self.slot.load().is_some() {
-            let mut snapshot = build::without_others(&self.previous, &self.config);
-            if self.is_cut_off {
-                // Nobody may take it for a whole cluster without groups.
-                snapshot.outcome = CycleOutcome::Degraded;
-                snapshot.last_up = None;
-            }
-            self.publish(snapshot);
-        }
-        if !self.is_cut_off {
-            tell_share(&self.config);
-        }
-    }
-
-    /// Finds out how many partitions `__consumer_offsets` has, where the share is made of them and nobody has said yet.
-    pub(super) async fn learn_shares(&mut self, budget: Budget) -> Option<Failure> {
-        if self.is_cut_off {
-            let error = KafkaError {
-                code: ErrorCode::NOT_COORDINATOR,
-                message: "this replica has no place in its shard group".to_owned(),
-            };
-            let failure = Failure::new(Operation::JoinShardGroup, Subject::Cluster, &error);
-            return Some(failure);
-        }
-        let Share::Part { owned, count: 0 } = &self.config.share else {
-            return None;
-        };
-        let owned = owned.clone();
-        match partition_count(self.admin.as_ref(), budget).await {
-            Ok(count) => {
-                self.config.share = Share::Part { owned, count };
-                self.stream.restrict(&self.config);
-                None
-            }
-            Err(error) => Some(Failure::new(
-                Operation::JoinShardGroup,
-                Subject::Cluster,
-                &error,
-            )),
-        }
-    }
-}
-
 /// Returns an error and what it comes from in one line.
 fn with_sources(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(Some(error), |error| error.source());
     let texts: Vec<String> = sources.map(ToString::to_string).collect();
     texts.join(": ")
-}
-
-/// Tells what the share is now.
-fn tell_share(config: &PollConfig) {
-    if let Share::Part { owned, .. } = &config.share {
-        info!(
-            cluster = config.cluster_label(),
-            partitions = owned.len(),
-            "this replica collects the groups of {} partitions of `__consumer_offsets`",
-            owned.len(),
-        );
-    }
 }

@@ -60,7 +60,7 @@ impl Policies {
     ///
     /// What may not be read any more, or cannot be understood, is unknown from then on. Where nobody answers, the policies
     /// of before stay, and are asked for again within a minute.
-    pub(super) async fn learn(
+    pub(super) async fn fetch(
         &mut self,
         admin: &dyn Admin,
         config: &PollConfig,

@@ -1,11 +1,12 @@
-//! How much of a group's row is looked at anew: what differs from the newest snapshot, and what waits. The rest is taken over.
+//! How much of a group's row is rebuilt: what differs from the newest snapshot, and what has pending records. The rest is
+//! reused.
 //!
 //! Most partitions of a large cluster stand still, most of the time: a cycle costs what has changed.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fetch::commits::{Commits, FetchedCommits};
+use super::fetch::commits::{CommitResults, FetchedCommits};
 use super::fetch::groups::{Described, GroupAnswer};
 use super::fetch::marks::Marks;
 use super::places::{Map, walk_to};
@@ -17,30 +18,30 @@ use crate::snapshot::{
     ClusterSnapshot, GroupRow, Membership, PartitionRow, PartitionRows, TopicPartitionRow,
 };
 
-/// How much of each group's row is made anew.
+/// How much of each group's row is rebuilt.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Renewals(Map<GroupId, Renewal>);
+pub(super) struct Rebuilds(Map<GroupId, Rebuild>);
 
-/// How much of a group's row is made anew.
+/// How much of a group's row is rebuilt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Renewal {
+pub(super) enum Rebuild {
     /// All of it.
     Whole,
     /// Its members and state are as they were, and so are all partitions but these, which are sorted.
     Only(Vec<Touched>),
 }
 
-/// A partition that moved, or on which something waits.
+/// A partition that changed, or on which something waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Touched {
     /// Its place among the partitions of the group's row.
     pub(super) place: usize,
     pub(super) committed: Committed,
     /// Whether its commit or its log differs from what the row shows; if not, only time has passed.
-    pub(super) has_moved: bool,
+    pub(super) has_changed: bool,
 }
 
-impl Renewal {
+impl Rebuild {
     /// Passes the commits of the changed partitions to `work`, each with its place in the group's row. Where the whole row is
     /// rebuilt, the places are hints, and a partition that the response leaves out is passed as [`Committed::Never`].
     pub(super) fn with_commits<T>(
@@ -53,7 +54,7 @@ impl Renewal {
             let commits = touched
                 .iter()
                 // An answer leaves out those without a commit.
-                .filter(|touched| touched.has_moved && touched.committed != Committed::Never)
+                .filter(|touched| touched.has_changed && touched.committed != Committed::Never)
                 .map(|touched| {
                     let id = &before.partitions[touched.place].id;
                     (touched.place, id, touched.committed)
@@ -80,68 +81,69 @@ impl Renewal {
     }
 }
 
-impl FromIterator<(GroupId, Renewal)> for Renewals {
-    fn from_iter<I: IntoIterator<Item = (GroupId, Renewal)>>(renewals: I) -> Self {
-        Self(renewals.into_iter().collect())
+impl FromIterator<(GroupId, Rebuild)> for Rebuilds {
+    fn from_iter<I: IntoIterator<Item = (GroupId, Rebuild)>>(rebuilds: I) -> Self {
+        Self(rebuilds.into_iter().collect())
     }
 }
 
-impl Renewals {
+impl Rebuilds {
     /// Compares what a cycle has read with the newest snapshot.
     pub(super) fn of_cycle(
         groups: &BTreeMap<GroupId, GroupAnswer>,
         marks: &Marks,
         previous: &ClusterSnapshot,
     ) -> Self {
-        let moved = MovedLogs::of(marks, previous);
+        let changed = ChangedLogs::of(marks, previous);
         let mut rows = previous.groups.iter().peekable();
-        let renewals = groups.iter().map(|(id, answer)| {
+        let rebuilds = groups.iter().map(|(id, answer)| {
             let before = walk_to(&mut rows, id, |row| &row.id);
-            let renewal = before.and_then(|before| touched(before, answer, marks, &moved));
-            (id.clone(), renewal.map_or(Renewal::Whole, Renewal::Only))
+            let rebuild = before.and_then(|before| touched(before, answer, marks, &changed));
+            (id.clone(), rebuild.map_or(Rebuild::Whole, Rebuild::Only))
         });
-        renewals.collect()
+        rebuilds.collect()
     }
 
     /// Compares what was read between two cycles, of each group's `partitions` alone, with the newest snapshot.
     pub(super) fn of_changes(
-        groups: &BTreeMap<GroupId, (GroupAnswer, BTreeSet<TopicPartition>)>,
+        groups: &BTreeMap<GroupId, GroupAnswer>,
+        partitions: &BTreeMap<GroupId, BTreeSet<TopicPartition>>,
         marks: &Marks,
         previous: &ClusterSnapshot,
     ) -> Self {
-        let renewals = groups.iter().map(|(id, (answer, partitions))| {
-            let renewal = previous
-                .group(id)
-                .and_then(|before| touched_among(partitions, before, answer, marks));
-            (id.clone(), renewal.map_or(Renewal::Whole, Renewal::Only))
+        let rebuilds = groups.iter().map(|(id, answer)| {
+            let rebuild = previous.group(id).zip(partitions.get(id));
+            let rebuild = rebuild
+                .and_then(|(before, partitions)| touched_among(partitions, before, answer, marks));
+            (id.clone(), rebuild.map_or(Rebuild::Whole, Rebuild::Only))
         });
-        renewals.collect()
+        rebuilds.collect()
     }
 
-    /// Returns how much of a group's row is made anew: all of it where nothing was compared.
-    pub(super) fn of(&self, group: &GroupId) -> &Renewal {
-        self.0.get(group).unwrap_or(&Renewal::Whole)
+    /// Returns how much of a group's row is rebuilt: all of it where nothing was compared.
+    pub(super) fn of(&self, group: &GroupId) -> &Rebuild {
+        self.0.get(group).unwrap_or(&Rebuild::Whole)
     }
 
     /// Returns what was compared, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&GroupId, &Renewal)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&GroupId, &Rebuild)> {
         self.0.iter()
     }
 }
 
-/// Returns the partitions of a group that are made anew; nothing where its row has others than it had, or may have.
+/// Returns the partitions of a group that are rebuilt; nothing where its row has others than it had, or may have.
 fn touched(
     before: &GroupRow,
     answer: &GroupAnswer,
     marks: &Marks,
-    moved: &MovedLogs<'_>,
+    changed: &ChangedLogs<'_>,
 ) -> Option<Vec<Touched>> {
     let commits = comparable_commits(before, answer)?;
     // Without assignments, whether a partition is the group's depends on more than its own commit.
     if let Some(changes) = commits.changes()
         && before.membership.is_some()
     {
-        return touched_by_changes(before, changes, marks, moved);
+        return touched_by_changes(before, changes, marks, changed);
     }
     let commits = commits.commits();
     // Where assignments can be told, they and the commits say which partitions are the group's, and no commit says nothing.
@@ -167,12 +169,12 @@ fn touched(
 }
 
 /// By topic, the partitions whose watermarks differ from those that the newest snapshot shows; sorted.
-struct MovedLogs<'a>(Map<&'a TopicName, Vec<PartitionId>>);
+struct ChangedLogs<'a>(Map<&'a TopicName, Vec<PartitionId>>);
 
-impl<'a> MovedLogs<'a> {
+impl<'a> ChangedLogs<'a> {
     fn of(marks: &Marks, previous: &'a ClusterSnapshot) -> Self {
         let topics = previous.topics.iter().map(|topic| {
-            let has_moved = |partition: &&TopicPartitionRow| {
+            let has_changed = |partition: &&TopicPartitionRow| {
                 let id = TopicPartition {
                     topic: topic.name.clone(),
                     partition: partition.id,
@@ -182,8 +184,8 @@ impl<'a> MovedLogs<'a> {
                     _ => true,
                 }
             };
-            let moved = topic.partitions.iter().filter(has_moved);
-            (&topic.name, moved.map(|partition| partition.id).collect())
+            let changed = topic.partitions.iter().filter(has_changed);
+            (&topic.name, changed.map(|partition| partition.id).collect())
         });
         Self(topics.collect())
     }
@@ -192,15 +194,15 @@ impl<'a> MovedLogs<'a> {
     fn add_places(&self, rows: &PartitionRows, places: &mut Vec<usize>) {
         for (topic, run) in rows.by_topic() {
             match self.0.get(topic) {
-                Some(moved) if moved.len() <= run.len() => {
-                    places.extend(moved.iter().filter_map(|id| run.place(*id)));
+                Some(changed) if changed.len() <= run.len() => {
+                    places.extend(changed.iter().filter_map(|id| run.place(*id)));
                 }
-                Some(moved) => {
-                    let has_moved = |place: &usize| {
+                Some(changed) => {
+                    let has_changed = |place: &usize| {
                         let partition = rows[*place].id.partition;
-                        moved.binary_search(&partition).is_ok()
+                        changed.binary_search(&partition).is_ok()
                     };
-                    places.extend(run.places().filter(has_moved));
+                    places.extend(run.places().filter(has_changed));
                 }
                 None => places.extend(run.places()),
             }
@@ -214,22 +216,22 @@ impl<'a> MovedLogs<'a> {
 /// Rows and snapshot are of one cycle: a log with the watermarks of the snapshot has those of its rows.
 fn touched_by_changes(
     before: &GroupRow,
-    changes: &Commits,
+    changes: &CommitResults,
     marks: &Marks,
-    moved_logs: &MovedLogs<'_>,
+    changed_logs: &ChangedLogs<'_>,
 ) -> Option<Vec<Touched>> {
     let rows = &before.partitions;
     let changed = changes.iter().map(|(id, _)| rows.place(id));
-    let mut moved = changed.collect::<Option<Vec<usize>>>()?;
-    moved_logs.add_places(rows, &mut moved);
+    let mut changed = changed.collect::<Option<Vec<usize>>>()?;
+    changed_logs.add_places(rows, &mut changed);
     let to_judge: Cow<'_, [usize]> = match &before.to_judge {
         Some(to_judge) => Cow::Borrowed(to_judge),
         None => (0..rows.len())
             .filter(|place| !rows[*place].stands_still())
             .collect(),
     };
-    let mut places = Vec::with_capacity(moved.len() + to_judge.len());
-    places.extend(moved.into_iter().map(|place| (place, Reason::Changed)));
+    let mut places = Vec::with_capacity(changed.len() + to_judge.len());
+    places.extend(changed.into_iter().map(|place| (place, Reason::Changed)));
     places.extend(to_judge.iter().map(|place| (*place, Reason::Pending)));
     places.sort_unstable();
     // A partition that is both pending and changed stays as the latter: it sorts first.
@@ -243,7 +245,7 @@ fn touched_by_changes(
             Reason::Pending => touched.push(Touched {
                 place,
                 committed: reading.committed,
-                has_moved: false,
+                has_changed: false,
             }),
             Reason::Changed => {
                 let committed = match changes.next_if(|(id, _)| *id == row.id) {
@@ -284,11 +286,11 @@ fn compare(
     Some(is_pending.then_some(Touched {
         place,
         committed,
-        has_moved: false,
+        has_changed: false,
     }))
 }
 
-/// Returns the `partitions` of a group as those that are made anew; nothing where its row may have others than it had.
+/// Returns the `partitions` of a group as those that are rebuilt; nothing where its row may have others than it had.
 fn touched_among(
     partitions: &BTreeSet<TopicPartition>,
     before: &GroupRow,
@@ -327,7 +329,7 @@ fn comparable(row: &PartitionRow, place: usize, committed: Committed) -> Option<
     is_comparable.then_some(Touched {
         place,
         committed,
-        has_moved: true,
+        has_changed: true,
     })
 }
 

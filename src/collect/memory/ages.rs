@@ -9,12 +9,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
-use super::config::PollConfig;
-use super::fetch::marks::Marks;
-use super::fetch::topology::Topology;
-use super::fetch::{Budget, within};
-use super::places::Map;
-use super::standings::{Answers, Position, Standings};
+use super::standings::{IndexAnswers, Position, Standings};
+use crate::collect::config::PollConfig;
+use crate::collect::fetch::marks::Marks;
+use crate::collect::fetch::topology::Topology;
+use crate::collect::fetch::{Budget, within};
+use crate::collect::places::Map;
 use crate::kafka::{Admin, ListedOffset, OffsetQuery, OffsetSpec};
 use crate::lag::{
     Committed, GroupId, History, IndexAnswer, Isolation, Offset, Progress, Sighting, Timestamp,
@@ -34,7 +34,7 @@ type Questions = BTreeMap<TopicPartition, Timestamp>;
 
 /// What is remembered of logs and of groups.
 #[derive(Debug, Default)]
-pub(super) struct Ages {
+pub(in crate::collect) struct Ages {
     histories: Map<TopicPartition, History>,
     standings: Map<GroupId, Standings>,
     /// When the newest commits were read.
@@ -43,18 +43,18 @@ pub(super) struct Ages {
 
 /// When log ends were asked for, and when the last of them was answered.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sight {
-    pub(super) asked_at: Timestamp,
-    pub(super) answered_at: Timestamp,
+pub(in crate::collect) struct RequestTimes {
+    pub(in crate::collect) asked_at: Timestamp,
+    pub(in crate::collect) answered_at: Timestamp,
 }
 
 impl Ages {
     /// Records the log ends of a cycle, and returns whether a log was truncated.
-    pub(super) fn see(&mut self, marks: &Marks, sight: Sight) -> bool {
-        let Sight {
+    pub(in crate::collect) fn observe(&mut self, marks: &Marks, times: RequestTimes) -> bool {
+        let RequestTimes {
             asked_at,
             answered_at,
-        } = sight;
+        } = times;
         if self.now.replace(asked_at) > Some(asked_at) {
             self.standings.values_mut().for_each(Standings::reopen);
         }
@@ -83,7 +83,7 @@ impl Ages {
 
     /// Takes in where a group stands, by commits that were read before the log ends, each with the place at which its
     /// partition is looked for first.
-    pub(super) fn stand(
+    pub(in crate::collect) fn update(
         &mut self,
         group: &GroupId,
         commits: &[(usize, &TopicPartition, Committed)],
@@ -100,7 +100,7 @@ impl Ages {
                 continue;
             };
             let position = position(committed, *marks, isolation);
-            standings.stand((id, hint), position, || self.histories.get_key_value(id));
+            standings.update((id, hint), position, || self.histories.get_key_value(id));
         }
     }
 
@@ -108,7 +108,7 @@ impl Ages {
     /// one partition have something to ask; only those whose log ends, among `marks`, were read just now.
     ///
     /// What fails, or finds no room, is asked again in the next cycle.
-    pub(super) async fn search(
+    pub(in crate::collect) async fn search(
         &mut self,
         admin: &dyn Admin,
         config: &PollConfig,
@@ -128,7 +128,7 @@ impl Ages {
             let calls = requests
                 .iter()
                 .map(|questions| ask(admin, questions, topology, limit));
-            let mut answers = Answers::default();
+            let mut answers = IndexAnswers::default();
             for (id, asked, answer) in join_all(calls).await.into_iter().flatten() {
                 answers.entry(id).or_default().push((asked, answer));
             }
@@ -175,7 +175,7 @@ impl Ages {
     }
 
     /// Applies the answers of one round.
-    fn answer(&mut self, answers: &Answers, config: &PollConfig) {
+    fn answer(&mut self, answers: &IndexAnswers, config: &PollConfig) {
         let Some(now) = self.now else {
             return;
         };
@@ -185,23 +185,23 @@ impl Ages {
     }
 
     /// Returns where a group stands; nothing for a group without a commit.
-    pub(super) fn standings(&self, group: &GroupId) -> Option<&Standings> {
+    pub(in crate::collect) fn standings(&self, group: &GroupId) -> Option<&Standings> {
         self.standings.get(group)
     }
 
     /// Returns when the newest commits had been read; nothing before the first.
-    pub(super) fn now(&self) -> Option<Timestamp> {
+    pub(in crate::collect) fn now(&self) -> Option<Timestamp> {
         self.now
     }
 
     /// Returns how many logs are remembered.
     #[cfg(test)]
-    pub(super) fn logs(&self) -> usize {
+    pub(in crate::collect) fn logs(&self) -> usize {
         self.histories.len()
     }
 
-    /// Forgets what was seen of topics that were made anew.
-    pub(super) fn forget_topics(&mut self, topics: &BTreeSet<TopicName>) {
+    /// Forgets what was seen of topics that were recreated.
+    pub(in crate::collect) fn forget_topics(&mut self, topics: &BTreeSet<TopicName>) {
         self.histories.retain(|id, _| !topics.contains(&id.topic));
         for standings in self.standings.values_mut() {
             standings.forget(|id| topics.contains(&id.topic));
@@ -209,12 +209,16 @@ impl Ages {
     }
 
     /// Forgets the groups that the newest snapshot does not show.
-    pub(super) fn retain_groups(&mut self, snapshot: &ClusterSnapshot) {
+    pub(in crate::collect) fn retain_groups(&mut self, snapshot: &ClusterSnapshot) {
         self.standings.retain(|id, _| snapshot.group(id).is_some());
     }
 
     /// Forgets what no group that is shown needs, which takes a look at every row.
-    pub(super) fn retain_partitions(&mut self, topology: &Topology, snapshot: &ClusterSnapshot) {
+    pub(in crate::collect) fn retain_partitions(
+        &mut self,
+        topology: &Topology,
+        snapshot: &ClusterSnapshot,
+    ) {
         for row in &snapshot.groups {
             if let Some(standings) = self.standings.get_mut(&row.id) {
                 standings.retain_shown(&row.partitions);

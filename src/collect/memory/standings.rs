@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::places::{Map, place, retain_shown};
+use crate::collect::places::{Map, place, retain_shown};
 use crate::lag::{Asker, History, IndexAnswer, Offset, Standing, Timestamp, TopicPartition, Wait};
 use crate::snapshot::PartitionRows;
 
 /// What was asked of a partition in one round, and what was answered.
-pub(super) type Answers = Map<TopicPartition, Vec<(Timestamp, IndexAnswer)>>;
+pub(super) type IndexAnswers = Map<TopicPartition, Vec<(Timestamp, IndexAnswer)>>;
 
 /// Where a group stands on its partitions.
 ///
 /// On most partitions of a large group the age is known well enough. They are skipped until the group moves.
 #[derive(Debug, Default)]
-pub(super) struct Standings {
+pub(in crate::collect) struct Standings {
     /// Sorted.
     by_partition: Vec<(TopicPartition, Standing)>,
     /// The places of those whose ages are not known well enough, sorted.
@@ -35,7 +35,7 @@ pub(super) struct Position {
 impl Standings {
     /// Updates where the group stands on a partition, which is looked up at `hint` first; `log` returns the history of its log.
     /// Removes the partition where there is no position or no history.
-    pub(super) fn stand<'a>(
+    pub(super) fn update<'a>(
         &mut self,
         (id, hint): (&TopicPartition, usize),
         position: Option<Position>,
@@ -71,14 +71,14 @@ impl Standings {
 
     /// Returns since when the first unconsumed record of a partition is pending; nothing without a commit. The partition is
     /// looked up at `hint` first.
-    pub(super) fn wait(&self, id: &TopicPartition, hint: usize) -> Option<Wait> {
+    pub(in crate::collect) fn wait(&self, id: &TopicPartition, hint: usize) -> Option<Wait> {
         let place = place(&self.by_partition, id, hint).ok()?;
         Some(self.by_partition[place].1.wait())
     }
 
     /// Returns whether brokers were asked about a partition in this cycle: its wait may have changed although the group has not
     /// moved.
-    pub(super) fn was_asked(&self, id: &TopicPartition) -> bool {
+    pub(in crate::collect) fn was_asked(&self, id: &TopicPartition) -> bool {
         let by_id = |asked: &usize| self.by_partition[*asked].0.cmp(id);
         self.have_shifted || self.asked.binary_search_by(by_id).is_ok()
     }
@@ -113,7 +113,12 @@ impl Standings {
     }
 
     /// Applies the answers of one round. An answer to another group's question on the same partition helps, too.
-    pub(super) fn answer(&mut self, answers: &Answers, now: Timestamp, poll_interval: Duration) {
+    pub(super) fn answer(
+        &mut self,
+        answers: &IndexAnswers,
+        now: Timestamp,
+        poll_interval: Duration,
+    ) {
         debug_assert!(!self.have_shifted, "asking has begun");
         for &place in &self.open {
             let (id, standing) = &mut self.by_partition[place];
@@ -203,13 +208,13 @@ mod tests {
     }
 
     /// Lets the group stand at `next` on a partition of such a log.
-    fn stand(standings: &mut Standings, number: i32, next: i64) {
+    fn update(standings: &mut Standings, number: i32, next: i64) {
         let (id, log) = (id(number), log());
         let position = Position {
             next: offset(next),
             end: offset(100),
         };
-        standings.stand((&id, 0), Some(position), || Some((&id, &log)));
+        standings.update((&id, 0), Some(position), || Some((&id, &log)));
     }
 
     /// Returns the partitions that brokers are asked about in one round at second 2,000.
@@ -224,7 +229,7 @@ mod tests {
     fn standings(positions: &[(i32, i64)]) -> Standings {
         let mut standings = Standings::default();
         for &(number, next) in positions {
-            stand(&mut standings, number, next);
+            update(&mut standings, number, next);
         }
         standings.begin_asking();
         standings
@@ -267,18 +272,18 @@ mod tests {
         answer(&mut standings, 0);
         assert_eq!(asked(&mut standings), [0; 0]);
         for (number, next) in [(0, 60), (0, 60), (1, 70)] {
-            stand(&mut standings, number, next);
+            update(&mut standings, number, next);
         }
         standings.begin_asking();
         assert_eq!(asked(&mut standings), [0, 1]);
-        stand(&mut standings, 0, 100);
+        update(&mut standings, 0, 100);
         assert_eq!(asked(&mut standings), [1]);
     }
 
     #[test]
     fn partitions_that_come_and_go_leave_the_others_where_they_are() {
         let mut standings = standings(&[(1, 50), (3, 50), (5, 50)]);
-        stand(&mut standings, 2, 40);
+        update(&mut standings, 2, 40);
         let waits =
             |standings: &Standings| [1, 2, 3, 5].map(|number| standings.wait(&id(number), 0));
         let before = waits(&standings);
@@ -292,7 +297,7 @@ mod tests {
         standings.begin_asking();
         assert_eq!(asked(&mut standings), [2, 3, 5]);
         assert_eq!(waits(&standings)[1..], before[1..]);
-        standings.stand((&id(2), 0), None, || None);
+        standings.update((&id(2), 0), None, || None);
         standings.begin_asking();
         assert_eq!(asked(&mut standings), [3, 5]);
         assert_eq!(waits(&standings)[2..], before[2..]);

@@ -1,12 +1,12 @@
-//! Which topics were made anew under their old name, so that nothing seen of the old log is said of the new one.
+//! Which topics were recreated under their old name, so that nothing observed of the old log is said of the new one.
 //!
-//! An end that falls tells it, too; an id tells it of a log that has grown past its old end between two looks.
+//! A log end that falls shows it, too; an id shows it of a log that has grown past its old end between two cycles.
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::fetch::marks::Leaders;
-use super::fetch::topology::Topology;
-use super::fetch::{Budget, within};
+use crate::collect::fetch::marks::Leaders;
+use crate::collect::fetch::topology::Topology;
+use crate::collect::fetch::{Budget, within};
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{TopicId, TopicName, UncommittedPolicy};
 use crate::snapshot::{ClusterSnapshot, Reading};
@@ -22,10 +22,10 @@ pub(super) struct Incarnations {
 impl Incarnations {
     /// Reads the ids of topics whose logs are about to be looked at, and returns those that have another one than before.
     ///
-    /// Before, and not after: a topic that is made anew in between then shows in the next cycle. Only those are read
+    /// Before, and not after: a topic that is recreated in between then shows in the next cycle. Only those are read
     /// that were never read or that records wait on, as nothing that was seen of the others is needed; nobody's costs
     /// no request.
-    pub(super) async fn renewed(
+    pub(super) async fn recreated(
         &mut self,
         admin: &dyn Admin,
         budget: Budget,
@@ -45,7 +45,7 @@ impl Incarnations {
         }
         let limit = budget.request_timeout;
         let ids = within(limit, admin.topic_ids(&asked, limit)).await??;
-        let mut renewed = BTreeSet::new();
+        let mut recreated = BTreeSet::new();
         for topic in asked {
             let Some(&id) = ids.get(&topic) else {
                 self.nameless.insert(topic);
@@ -54,10 +54,10 @@ impl Incarnations {
             self.nameless.remove(&topic);
             let before = self.known.insert(topic.clone(), id);
             if before.is_some_and(|before| before != id) {
-                renewed.insert(topic);
+                recreated.insert(topic);
             }
         }
-        Ok(renewed)
+        Ok(recreated)
     }
 
     /// Forgets topics that are not there.

@@ -2,42 +2,78 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
-use super::super::ages::Ages;
-use super::super::config::PollConfig;
-use super::super::failure::Operation;
-use super::super::fetch::groups::{Described, GroupAnswer, Seen};
-use super::super::fetch::listing::{Coverage, Listed};
-use super::super::fetch::marks::Marks;
-use super::super::fetch::topology::{Currency, Topology};
-use super::super::news::News;
-use super::super::renewal::Touched;
-use super::super::standings::Standings;
-use super::{is_fresh, partitions};
+use super::evidence::Evidence;
+use super::partitions;
+use crate::collect::failure::Operation;
+use crate::collect::fetch::groups::{Described, GroupAnswer, Seen};
+use crate::collect::fetch::listing::{Coverage, Listed};
+use crate::collect::news::News;
+use crate::collect::rebuild::{Rebuild, Touched};
 use crate::kafka::{GroupDescription, KafkaError};
-use crate::lag::{
-    BrokerId, Committed, GroupId, Isolation, Lag, TopicName, TopicPartition, Unavailable, Verdict,
-    Watermarks, partition_lag,
-};
-use crate::snapshot::{GroupFailure, GroupRow, Membership, Moment, PartitionRow, Reading};
+use crate::lag::{BrokerId, Committed, GroupId, TopicPartition, Unavailable, Verdict};
+use crate::snapshot::{GroupFailure, GroupRow, Membership, Moment, PartitionRow};
 
-/// What a cycle found besides the group's own answer.
-#[derive(Clone, Copy)]
-pub(super) struct Evidence<'a> {
-    pub(super) topology: Option<&'a Topology>,
-    pub(super) currency: Currency,
-    pub(super) coverage: Coverage,
-    pub(super) marks: &'a Marks,
-    pub(super) ages: &'a Ages,
-    pub(super) config: &'a PollConfig,
-    pub(super) now: Moment,
-    /// When the cycle ended, in milliseconds since the epoch.
-    pub(super) now_ms: i64,
+/// Returns a group's next row, as a whole cycle found it; nothing where the group does not exist.
+pub(super) fn row(
+    id: GroupId,
+    before: Option<&GroupRow>,
+    answer: GroupAnswer,
+    rebuild: &Rebuild,
+    evidence: Evidence<'_>,
+) -> Option<GroupRow> {
+    match (before, rebuild) {
+        (Some(before), Rebuild::Only(touched)) => {
+            Some(rebuilt_in_part(before, &answer, touched, evidence))
+        }
+        (before, _) => rebuilt(id, before, answer, evidence),
+    }
 }
 
-/// Returns the group's row; nothing where the group does not exist.
-pub(super) fn row(
+/// Returns a group's next row between two cycles: `changed` partitions and the members as they are now, and everything else as
+/// the newest cycle found it. Nothing where the group does not exist.
+pub(super) fn changed_row(
+    id: GroupId,
+    before: Option<&GroupRow>,
+    answer: GroupAnswer,
+    changed: &BTreeSet<TopicPartition>,
+    rebuild: &Rebuild,
+    evidence: Evidence<'_>,
+) -> Option<GroupRow> {
+    let mut row = row(id, before, answer, rebuild, evidence)?;
+    let Some(before) = before else {
+        return Some(row);
+    };
+    row.measured = before.measured;
+    match rebuild {
+        Rebuild::Only(touched) => {
+            for Touched { place, .. } in touched {
+                set_apart(row.partitions.get_mut(*place), evidence.now);
+            }
+        }
+        Rebuild::Whole => {
+            let partitions = row.partitions.iter();
+            row.partitions = partitions
+                .map(|row| match before.partitions.get(&row.id) {
+                    Some(known) if !changed.contains(&row.id) => {
+                        let mut known = known.clone();
+                        known.owner = row.owner;
+                        known
+                    }
+                    Some(_) | None => {
+                        let mut row = row.clone();
+                        set_apart(&mut row, evidence.now);
+                        row
+                    }
+                })
+                .collect();
+        }
+    }
+    Some(row)
+}
+
+/// Builds the whole row again.
+fn rebuilt(
     id: GroupId,
     before: Option<&GroupRow>,
     answer: GroupAnswer,
@@ -59,7 +95,7 @@ pub(super) fn row(
         failures: failures(&answer),
         activity: before.map_or_else(Arc::default, |before| Arc::clone(&before.activity)),
     };
-    tell_news(&mut row, &answer.seen, |row| {
+    add_news(&mut row, &answer.seen, |row| {
         // What it did before it was first seen is unknown.
         before.map_or_else(News::default, |before| {
             News::between(before, row, evidence.now_ms)
@@ -68,9 +104,8 @@ pub(super) fn row(
     (!is_gone(&row, &answer, evidence)).then_some(row)
 }
 
-/// Returns the group's row where nothing but some partitions differs from before: the others are as they were, and
-/// measured anew.
-pub(super) fn touched(
+/// Builds only some partitions of the row again: the others are as they were, and measured now.
+fn rebuilt_in_part(
     before: &GroupRow,
     answer: &GroupAnswer,
     touched: &[Touched],
@@ -87,26 +122,11 @@ pub(super) fn touched(
         partitions: partitions::touched(before, touched, evidence),
         ..before.clone()
     };
-    tell_news(&mut row, &answer.seen, |row| {
-        let moved = touched.iter().filter(|touched| touched.has_moved);
-        let places = moved.map(|touched| touched.place);
+    add_news(&mut row, &answer.seen, |row| {
+        let changed = touched.iter().filter(|touched| touched.has_changed);
+        let places = changed.map(|touched| touched.place);
         News::at(places, before, row, evidence.now_ms)
     });
-    row
-}
-
-/// Returns the group's row where nothing but some partitions differs from before, which alone were measured anew.
-pub(super) fn touched_apart(
-    before: &GroupRow,
-    answer: &GroupAnswer,
-    touched: &[Touched],
-    evidence: Evidence<'_>,
-) -> GroupRow {
-    let mut row = self::touched(before, answer, touched, evidence);
-    row.measured = before.measured;
-    for Touched { place, .. } in touched {
-        set_apart(row.partitions.get_mut(*place), evidence.now);
-    }
     row
 }
 
@@ -135,43 +155,6 @@ pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
     }
 }
 
-/// Returns the row with what changed of it alone: `partitions`, each measured anew, and its members.
-///
-/// Everything else stays as the newest cycle found it.
-pub(super) fn patched(
-    id: GroupId,
-    before: Option<&GroupRow>,
-    answer: GroupAnswer,
-    partitions: &BTreeSet<TopicPartition>,
-    evidence: Evidence<'_>,
-) -> Option<GroupRow> {
-    let row = row(id, before, answer, evidence)?;
-    let Some(before) = before else {
-        return Some(row);
-    };
-    let unchanged = |row: &PartitionRow| {
-        let known = before.partitions.get(&row.id)?;
-        (!partitions.contains(&row.id)).then(|| {
-            let mut known = known.clone();
-            known.owner = row.owner;
-            known
-        })
-    };
-    let changed = |row: &PartitionRow| {
-        let mut row = row.clone();
-        set_apart(&mut row, evidence.now);
-        row
-    };
-    let partitions = row.partitions.iter();
-    Some(GroupRow {
-        measured: before.measured,
-        partitions: partitions
-            .map(|row| unchanged(row).unwrap_or_else(|| changed(row)))
-            .collect(),
-        ..row
-    })
-}
-
 /// Notes that a row was measured `now`, unless it was earlier, and not with the others of its group.
 fn set_apart(row: &mut PartitionRow, now: Moment) {
     row.reading = row.reading.take().map(|reading| {
@@ -181,7 +164,7 @@ fn set_apart(row: &mut PartitionRow, now: Moment) {
 }
 
 /// Adds to the row what the group was seen to do; `compare` returns what two polls show of it.
-fn tell_news(row: &mut GroupRow, seen: &Seen, compare: impl FnOnce(&GroupRow) -> News) {
+fn add_news(row: &mut GroupRow, seen: &Seen, compare: impl FnOnce(&GroupRow) -> News) {
     match seen {
         Seen::Told(activity) => row.activity = Arc::clone(activity),
         Seen::Compared => {
@@ -303,86 +286,4 @@ fn failures(answer: &GroupAnswer) -> Vec<GroupFailure> {
     };
     failures.extend(unread.map(|error| failure(Operation::CommittedOffsets, &error)));
     failures
-}
-
-impl Evidence<'_> {
-    /// Returns the pair of one cycle; why there is none unless both halves were read. Where the group stands is looked for at
-    /// `hint` first.
-    pub(super) fn reading(
-        &self,
-        standings: Option<&Standings>,
-        (id, hint): (&TopicPartition, usize),
-        (committed, marks): (
-            Result<Committed, Unavailable>,
-            Result<Watermarks, Unavailable>,
-        ),
-        isolation: Isolation,
-    ) -> Result<Reading, Unavailable> {
-        let waits = match partition_lag(committed, marks, isolation) {
-            Lag::Unavailable(reason) => return Err(reason),
-            Lag::Known(distance) => distance.lag > 0,
-            Lag::NoCommit { .. } => false,
-        };
-        let standings = standings.filter(|_| waits);
-        let wait = standings.and_then(|standings| standings.wait(id, hint));
-        let (committed, marks) = (committed?, marks?);
-        Ok(Reading::new(committed, marks, isolation, wait))
-    }
-
-    /// Returns whether a rebuilt row would show the same offsets and the same wait.
-    pub(super) fn reads_the_same(
-        &self,
-        row: &PartitionRow,
-        touched: &Touched,
-        standings: Option<&Standings>,
-    ) -> bool {
-        let reading = row.reading.as_ref().filter(|_| row.failure.is_none());
-        let Some(reading) = reading.filter(|reading| reading.is_of_its_group()) else {
-            return false;
-        };
-        let waits_as_before = || {
-            let wait = standings.and_then(|standings| standings.wait(&row.id, touched.place));
-            reading.wait() == wait
-        };
-        if touched.has_moved {
-            reading.committed == touched.committed
-                && self.marks(&row.id) == Ok(reading.marks)
-                && waits_as_before()
-        } else {
-            standings.is_none_or(|standings| !standings.was_asked(&row.id)) || waits_as_before()
-        }
-    }
-
-    pub(super) fn marks(&self, id: &TopicPartition) -> Result<Watermarks, Unavailable> {
-        self.marks
-            .get(id)
-            .copied()
-            .unwrap_or(Err(Unavailable::EndOffset))
-    }
-
-    /// Returns the row's last good pair while it may be shown.
-    ///
-    /// `measured` is when the newest of its group were read.
-    pub(super) fn kept(&self, measured: Moment, row: &PartitionRow) -> Option<Reading> {
-        let reading = row.reading.as_ref()?;
-        let measured = reading.measured(measured);
-        self.is_fresh(measured.instant)
-            .then(|| reading.clone().read_apart(measured))
-    }
-
-    fn kept_membership(&self, before: Option<&GroupRow>) -> Option<Arc<Membership>> {
-        let membership = before?.membership.as_ref()?;
-        self.is_fresh(membership.measured)
-            .then(|| Arc::clone(membership))
-    }
-
-    fn is_fresh(&self, measured: Instant) -> bool {
-        is_fresh(measured, self.config, self.now.instant)
-    }
-
-    /// Returns the allocation of the name that every row shares.
-    fn name(&self, topic: &TopicName) -> TopicName {
-        let known = self.topology.and_then(|topology| topology.name(topic));
-        known.unwrap_or(topic).clone()
-    }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Judged, Setting};
+use super::context::{GroupContext, JudgedGroups};
 use crate::collect::places::{Map, place, retain_shown};
-use crate::collect::renewal::Renewal;
+use crate::collect::rebuild::Rebuild;
 use crate::lag::{
-    AbandonedTopics, Committed, Drain, Headroom, Lag, Members, Observation, Ownership, RuleInput,
-    Timestamp, TopicName, TopicPartition, Unavailable, Window, judge, readable_end,
+    AbandonedTopics, Committed, Observation, Timestamp, TopicName, TopicPartition, Window,
+    readable_end,
 };
-use crate::snapshot::{GroupRow, Judgement, MemberIndex, PartitionRow, Reading};
+use crate::snapshot::{GroupRow, MemberIndex, PartitionRow, Reading};
 
 /// What is remembered of one group.
 #[derive(Debug, Default)]
@@ -31,60 +31,18 @@ pub(super) struct Neighbours<'a> {
 }
 
 impl Past {
-    /// Judges one partition; `next_door` tells when whoever reads it was last seen to commit anything, `headroom` how long its
-    /// first unread record is safe.
-    pub(super) fn judge(
-        &self,
-        partition: &PartitionRow,
-        window: Option<&Window>,
-        setting: &Setting<'_>,
-        next_door: impl FnOnce(&PartitionRow) -> Option<Timestamp>,
-        headroom: impl FnOnce(&Window, &Reading) -> Headroom,
-    ) -> Judgement {
-        let at = Timestamp::from(setting.now.time);
-        let ownership = self.ownership(partition, setting, at);
-        let input = RuleInput {
-            now: at,
-            lag: lag(partition),
-            window,
-            members: setting.members,
-            ownership,
-        };
-        let finding = judge(&input, || next_door(partition));
-        let (drain, headroom) = match (window, &partition.reading) {
-            (Some(window), Some(_)) if window.newest().lag() == 0 => {
-                (Drain::CaughtUp, Headroom::NothingUnread)
-            }
-            (Some(window), Some(reading)) => {
-                (Drain::of_partition(window), headroom(window, reading))
-            }
-            _ => (Drain::Unknown, Headroom::Unknown),
-        };
-        Judgement {
-            finding,
-            drain,
-            headroom,
-            ownership,
-        }
-    }
-
-    fn ownership(
-        &self,
-        partition: &PartitionRow,
-        setting: &Setting<'_>,
-        at: Timestamp,
-    ) -> Ownership {
-        if self.abandoned.contains(&partition.id.topic, at) {
-            return Ownership::Abandoned;
-        }
-        let owner = setting
-            .membership
-            .and_then(|membership| membership.owner(partition));
-        match (owner, setting.members) {
-            (Some(_), _) => Ownership::Owned,
-            (None, Members::Settled) => Ownership::Unowned,
-            (None, Members::Unknown | Members::Absent | Members::Rebalancing) => Ownership::Unknown,
-        }
+    /// Records which topics the group may have abandoned, by its assignments and commits.
+    pub(super) fn observe_topics(&mut self, context: &GroupContext<'_>) {
+        let GroupContext { members, group, .. } = context;
+        let assigned = group.membership.iter().flat_map(|membership| {
+            let members = membership.members.iter();
+            members.flat_map(|member| &member.assignment)
+        });
+        let topics = group.partitions.by_topic();
+        let committed = topics.filter(|(_, partitions)| partitions.iter().any(has_commit));
+        let committed = committed.map(|(topic, _)| topic);
+        self.abandoned
+            .observe(context.at, *members, assigned, committed);
     }
 
     /// Returns what is remembered of a partition; it is looked for at `hint` first.
@@ -94,14 +52,14 @@ impl Past {
     }
 
     /// Notes, of a cycle, that it has seen everything that stands still as it is.
-    pub(super) fn see(&mut self, judged: Judged, at: Timestamp) {
-        if judged == Judged::All {
+    pub(super) fn note_cycle(&mut self, judged: JudgedGroups, at: Timestamp) {
+        if judged == JudgedGroups::All {
             self.cycle_at = Some(at);
         }
     }
 
     /// Makes good, before something is observed, what cycles have seen of partitions that stood still until now.
-    pub(super) fn catch_up(&mut self, before: &GroupRow, renewal: &Renewal) {
+    pub(super) fn catch_up(&mut self, before: &GroupRow, rebuild: &Rebuild) {
         let Some(until) = self.cycle_at else {
             return;
         };
@@ -114,37 +72,26 @@ impl Past {
                 self.windows[index].1.stand_still(until);
             }
         };
-        match renewal {
-            Renewal::Whole => (0..before.partitions.len()).for_each(catch_up),
-            Renewal::Only(touched) => touched.iter().for_each(|touched| catch_up(touched.place)),
+        match rebuild {
+            Rebuild::Whole => (0..before.partitions.len()).for_each(catch_up),
+            Rebuild::Only(touched) => touched.iter().for_each(|touched| catch_up(touched.place)),
         }
     }
 
-    /// Adds what was read of partitions, each with a hint at its place; one that the group has never committed on has no
+    /// Adds what was read of a partition, which is looked for at `hint` first; one that the group has never committed on has no
     /// past.
-    pub(super) fn observe<'a>(
-        &mut self,
-        partitions: impl Iterator<Item = (&'a PartitionRow, usize)>,
-        setting: &Setting<'_>,
-        at: Timestamp,
-    ) {
-        for (partition, hint) in partitions {
-            self.observe_partition(partition, hint, setting, at);
-        }
-    }
-
-    fn observe_partition(
+    pub(super) fn observe(
         &mut self,
         partition: &PartitionRow,
         hint: usize,
-        setting: &Setting<'_>,
-        at: Timestamp,
+        context: &GroupContext<'_>,
     ) {
+        let at = context.at;
         // A pair that was kept tells nothing of now.
         let Some(reading) = partition.reading.as_ref() else {
             return;
         };
-        if !setting.is_new(reading) {
+        if !context.is_new(reading) {
             return;
         }
         let observation = observation(reading, at);
@@ -153,9 +100,9 @@ impl Past {
             (Err(_), None) => {}
             (Ok(index), Some(next)) => {
                 let window = &mut self.windows[index].1;
-                window.observe_every(setting.poll_interval, next);
+                window.observe_every(context.poll_interval, next);
                 // Between two cycles only what was committed is read, whether or not it moved.
-                if setting.judged == Judged::Changed {
+                if context.judged == JudgedGroups::Changed {
                     window.note_commit(at);
                 }
             }
@@ -189,7 +136,7 @@ impl Past {
         neighbours
     }
 
-    /// Forgets what was seen of topics that were made anew.
+    /// Forgets what was seen of topics that were recreated.
     pub(super) fn forget_topics(&mut self, topics: &BTreeSet<TopicName>) {
         self.windows.retain(|(id, _)| !topics.contains(&id.topic));
     }
@@ -218,19 +165,15 @@ impl Neighbours<'_> {
     }
 }
 
-/// Returns the lag that is shown, or why there is none.
-fn lag(row: &PartitionRow) -> Lag {
-    match (&row.reading, row.latest()) {
-        (Some(reading), _) => reading.lag(),
-        (None, Lag::Unavailable(reason)) => Lag::Unavailable(reason),
-        (None, Lag::Known(_) | Lag::NoCommit { .. }) => Lag::Unavailable(Unavailable::Committed),
-    }
-}
-
 fn observation(reading: &Reading, at: Timestamp) -> Option<Observation> {
     let Committed::At(committed) = reading.committed else {
         return None;
     };
     let end = readable_end(reading.marks, reading.isolation)?;
     Some(Observation { at, committed, end })
+}
+
+fn has_commit(row: &PartitionRow) -> bool {
+    let reading = row.reading.as_ref();
+    reading.is_some_and(|reading| reading.committed != Committed::Never)
 }

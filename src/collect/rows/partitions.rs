@@ -3,12 +3,12 @@
 //! All lists are sorted by partition and walked side by side; what is the same for all partitions of a topic is looked up
 //! once for each run of them.
 
-use super::group::Evidence;
+use super::evidence::Evidence;
 use crate::collect::fetch::groups::{Described, GroupAnswer};
 use crate::collect::fetch::topology::Currency;
+use crate::collect::memory::Standings;
 use crate::collect::places::Map;
-use crate::collect::renewal::Touched;
-use crate::collect::standings::Standings;
+use crate::collect::rebuild::Touched;
 use crate::kafka::{KafkaError, PartitionMetadata};
 use crate::lag::{
     Committed, GroupId, Isolation, Lag, PartitionId, TopicName, TopicPartition, Unavailable,
@@ -16,7 +16,7 @@ use crate::lag::{
 use crate::snapshot::{GroupRow, MemberIndex, Membership, PartitionRow, PartitionRows};
 
 /// A group's partitions, each with its commit as far as it could be read; sorted.
-pub(super) type Commits = Vec<(TopicPartition, Result<Committed, Unavailable>)>;
+pub(super) type PartitionCommits = Vec<(TopicPartition, Result<Committed, Unavailable>)>;
 
 /// Returns the group's partitions: those with a commit, and those assigned to a member.
 pub(super) fn commits(
@@ -24,7 +24,7 @@ pub(super) fn commits(
     answer: &GroupAnswer,
     membership: Option<&Membership>,
     evidence: Evidence<'_>,
-) -> Commits {
+) -> PartitionCommits {
     let assigned = membership
         .into_iter()
         .flat_map(|membership| membership.members.iter())
@@ -52,7 +52,7 @@ pub(super) fn commits(
     // Stable: what was read stands before what is only known to be the group's.
     commits.sort_by(|(one, _), (other, _)| one.cmp(other));
     commits.dedup_by(|(next, _), (first, _)| next == first);
-    let mut topics = Topics::new(evidence);
+    let mut topics = KnownTopics::new(evidence);
     commits.retain_mut(|(id, _)| topics.admit(id));
     commits
 }
@@ -75,7 +75,7 @@ fn read_commits(
     before: Option<&GroupRow>,
     description: &Described,
     evidence: Evidence<'_>,
-) -> Commits {
+) -> PartitionCommits {
     let was_named = !evidence.config.topic_names.is_empty();
     let topics = matches!(description, Described::Unsupported).then(|| CommittedTopics::of(read));
     let is_ours = |id: &TopicPartition, commit: &Result<Committed, KafkaError>| match commit {
@@ -114,28 +114,28 @@ impl<'a> CommittedTopics<'a> {
 }
 
 /// What is known of the topics of a sorted list of partitions, the newest of which is remembered.
-struct Topics<'a> {
+struct KnownTopics<'a> {
     evidence: Evidence<'a>,
-    newest: Option<Topic<'a>>,
+    newest: Option<KnownTopic<'a>>,
 }
 
-struct Topic<'a> {
+struct KnownTopic<'a> {
     /// As the list spells it.
     asked: TopicName,
     /// The allocation of the name that every row shares.
     name: TopicName,
-    partitions: Partitions<'a>,
+    partitions: ExistingPartitions<'a>,
 }
 
 /// Which partitions of a topic may exist: whole metadata of this cycle that do not name one say that it does not.
 #[derive(Clone, Copy)]
-enum Partitions<'a> {
+enum ExistingPartitions<'a> {
     Any,
     These(&'a [PartitionMetadata]),
     None,
 }
 
-impl<'a> Topics<'a> {
+impl<'a> KnownTopics<'a> {
     fn new(evidence: Evidence<'a>) -> Self {
         Self {
             evidence,
@@ -153,7 +153,7 @@ impl<'a> Topics<'a> {
         is_shown
     }
 
-    fn look_up(&self, asked: &TopicName) -> Topic<'a> {
+    fn look_up(&self, asked: &TopicName) -> KnownTopic<'a> {
         let Evidence {
             topology,
             currency,
@@ -162,13 +162,13 @@ impl<'a> Topics<'a> {
         } = self.evidence;
         let known = topology.and_then(|topology| topology.topics.get_key_value(asked));
         let partitions = match (topology, known) {
-            _ if !config.watches_topic(asked.as_str()) => Partitions::None,
-            (None, _) | (Some(_), Some((_, Err(_)))) => Partitions::Any,
-            _ if currency == Currency::Kept => Partitions::Any,
-            (Some(_), Some((_, Ok(partitions)))) => Partitions::These(partitions),
-            (Some(_), None) => Partitions::None,
+            _ if !config.watches_topic(asked.as_str()) => ExistingPartitions::None,
+            (None, _) | (Some(_), Some((_, Err(_)))) => ExistingPartitions::Any,
+            _ if currency == Currency::Kept => ExistingPartitions::Any,
+            (Some(_), Some((_, Ok(partitions)))) => ExistingPartitions::These(partitions),
+            (Some(_), None) => ExistingPartitions::None,
         };
-        Topic {
+        KnownTopic {
             asked: asked.clone(),
             name: known.map_or(asked, |(name, _)| name).clone(),
             partitions,
@@ -176,7 +176,7 @@ impl<'a> Topics<'a> {
     }
 }
 
-impl Partitions<'_> {
+impl ExistingPartitions<'_> {
     fn contains(self, id: PartitionId) -> bool {
         match self {
             Self::Any => true,
@@ -192,7 +192,7 @@ impl Partitions<'_> {
 pub(super) fn rows(
     group: &GroupId,
     before: Option<&GroupRow>,
-    commits: Commits,
+    commits: PartitionCommits,
     membership: Option<&Membership>,
     evidence: Evidence<'_>,
 ) -> PartitionRows {
@@ -209,8 +209,8 @@ pub(super) fn rows(
     commits.into_iter().zip(0..).map(row).collect()
 }
 
-/// Returns the rows of before with those of some partitions made anew, which are to be judged: all of before where those say
-/// what they said.
+/// Returns the rows of before, with those of some partitions built again, to be judged. Rows that would show the same are
+/// kept, and the whole of before where all of them would.
 pub(super) fn touched(
     before: &GroupRow,
     touched: &[Touched],

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::super::config::PollConfig;
-use super::super::fetch::topology::Topology;
-use super::is_fresh;
+use crate::collect::config::PollConfig;
 use crate::collect::fetch::marks::Marks;
+use crate::collect::fetch::topology::Topology;
 use crate::kafka::PartitionMetadata;
 use crate::lag::{PartitionId, TopicName, TopicPartition};
 use crate::snapshot::{ClusterSnapshot, TopicPartitionRow, TopicRow, TopicSeries};
@@ -99,7 +98,7 @@ fn partition_row(
     let kept = || {
         let row = find(before?, *id)?;
         row.marks
-            .filter(|(measured, _)| is_fresh(*measured, config, now))
+            .filter(|(measured, _)| config.is_fresh(*measured, now))
     };
     TopicPartitionRow {
         id: *id,
@@ -136,7 +135,7 @@ fn aged(row: &TopicRow, config: &PollConfig, now: Instant) -> TopicRow {
     for partition in &mut row.partitions {
         partition.marks = partition
             .marks
-            .filter(|(measured, _)| is_fresh(*measured, config, now));
+            .filter(|(measured, _)| config.is_fresh(*measured, now));
     }
     row
 }
