@@ -30,7 +30,7 @@ pub(super) struct HttpExchange(Arc<ExchangeFlags>);
 
 #[derive(Debug, Default)]
 struct ExchangeFlags {
-    /// A request's head was received; until its response is written, no deadline runs.
+    /// A request's head was received; until its response starts to be written, no deadline runs.
     has_request: AtomicBool,
     /// The response is an open stream: it has not ended when everything so far is written.
     is_streaming: AtomicBool,

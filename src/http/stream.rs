@@ -156,7 +156,7 @@ impl Streams {
 }
 
 impl EventStream {
-    /// Keeps the mark that the response is a stream, until its end.
+    /// Keeps `under_way` until this stream ends: the response counts as an open stream that long.
     pub(super) fn mark(&mut self, under_way: StreamUnderWay) {
         self.under_way = Some(under_way);
     }

@@ -18,8 +18,7 @@ use super::connection_error::ConnectionError;
 use super::error::{ErrorCode, KafkaError};
 use super::log::ClientLog;
 use super::native::event::ClientReport;
-use super::native::fetch::LogRecord;
-use super::native::fetch::{Arrival, Fetcher};
+use super::native::fetch::{Arrival, Fetcher, LogRecord};
 use super::requests::{RequestObserver, RequestTotals};
 use crate::lag::{Offset, PartitionId};
 
@@ -203,7 +202,7 @@ impl std::fmt::Debug for LogReader {
     }
 }
 
-/// What the thread keeps.
+/// The thread's state.
 struct ReaderThread {
     fetcher: Arc<Fetcher>,
     orders: orders::Receiver<Order>,

@@ -16,7 +16,7 @@ use super::consumer::{
 use super::error::KafkaError;
 use crate::lag::{GroupId, PartitionId, TopicName, TopicPartition};
 
-/// How long partitions that are taken away wait for whoever holds them.
+/// How long partitions that are taken away wait for clients that hold them.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a member may be silent before its partitions are another's, unless the connection sets it.

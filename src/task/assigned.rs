@@ -35,6 +35,9 @@ impl AssignedPartitions {
     /// Takes up to `limit` records, each partition's in order.
     pub(super) fn take(&mut self, now: Instant, limit: usize) -> Vec<Item> {
         let mut items = Vec::new();
+        if limit == 0 {
+            return items;
+        }
         for partition in self.turns() {
             if items.len() >= limit {
                 break;

@@ -41,9 +41,9 @@ pub struct TaskConfig {
     pub poll_interval: Duration,
     /// How long one commit may take before it counts as failed.
     pub commit_timeout: Duration,
-    /// How long partitions that are taken away are held back for the record in hand and its commit.
+    /// How long partitions that are taken away are held back for the record in progress and its commit.
     pub revoke_timeout: Duration,
-    /// How long a shutdown may take: the record in hand, the last commit and leaving the group.
+    /// How long a shutdown may take: the record in progress, the last commit and leaving the group.
     pub grace_period: Duration,
     /// The name Kafka shows for this client.
     pub client_id: String,
@@ -56,7 +56,7 @@ pub struct TaskConfig {
 pub enum CommitStrategy {
     /// librdkafka commits every `interval` whatever was handed to the processing step, finished or not.
     ///
-    /// At most once: a crash after such a commit loses the record in hand. Kept to show why it loses.
+    /// At most once: a crash after such a commit loses the record in progress. Kept to show why it loses.
     Auto {
         /// `auto.commit.interval.ms`.
         interval: Duration,

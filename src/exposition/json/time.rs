@@ -21,7 +21,7 @@ pub(super) fn timestamp(at: SystemTime) -> Option<String> {
     Some(format!("{at:.3}"))
 }
 
-/// Returns milliseconds since the epoch as text, to the millisecond; nothing where the year is out of range.
+/// Returns milliseconds since the epoch as text, to the millisecond; nothing where the year has more than four digits.
 pub(super) fn timestamp_of(ms: i64) -> Option<String> {
     let at = Timestamp::from_millisecond(ms).ok()?;
     Some(format!("{at:.3}"))

@@ -146,7 +146,7 @@ impl Consumer {
         event
     }
 
-    /// Counts records of a partition as no longer buffered.
+    /// Notes that records of a partition have left the buffer.
     pub fn release(&self, partition: &TopicPartition, records: usize) {
         self.mailbox.inbox.post(|letters| {
             *letters.released.entry(partition.clone()).or_default() += records;

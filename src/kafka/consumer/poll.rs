@@ -46,7 +46,7 @@ pub(super) struct PollSetup {
     pub(super) revoke_timeout: Duration,
 }
 
-/// What the thread keeps.
+/// The thread's state.
 struct Polling {
     setup: PollSetup,
     streams: BTreeMap<TopicPartition, PartitionStream>,

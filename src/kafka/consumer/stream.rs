@@ -103,7 +103,7 @@ impl PartitionStream {
         self.buffered += 1;
     }
 
-    /// Counts records as no longer buffered.
+    /// Notes that records have left the buffer.
     pub(super) fn release(&mut self, records: usize, high_mark: usize) {
         self.buffered = self.buffered.saturating_sub(records);
         if self.buffered <= high_mark / 2 {

@@ -28,7 +28,7 @@ unsafe extern "C" {
     ) -> c_int;
 }
 
-/// librdkafka's code of what has no code of its own.
+/// librdkafka's code for failures without a code of their own.
 const FAIL: i32 = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__FAIL as i32;
 
 /// How long a new group waits for more members.

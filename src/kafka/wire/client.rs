@@ -1,4 +1,4 @@
-//! A cluster as it is asked: its brokers, and what is known of its groups.
+//! What all requests to a cluster need: its brokers, and what is known of its groups.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ impl WireClient {
     ///
     /// # Errors
     ///
-    /// Properties that are wrong, or contradict each other.
+    /// Properties that are wrong or contradict each other, and bootstrap servers that are missing or malformed.
     pub(super) fn connect(
         connection: &Connection,
         requests: impl RequestObserver,

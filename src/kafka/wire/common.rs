@@ -5,7 +5,7 @@ use super::settings::Settings;
 use crate::kafka::requests::RequestObserver;
 use crate::kafka::security::Security;
 
-/// What all connections to a cluster have in common.
+/// Settings, security and observers of all connections to a cluster.
 pub(super) struct Common {
     pub(super) settings: Settings,
     pub(super) security: Security,

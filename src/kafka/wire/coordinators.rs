@@ -62,7 +62,7 @@ impl Coordinators {
     ) {
         let mut known = self.lock();
         known.forget_all_of(broker);
-        let coordinator = known.in_this_epoch(broker);
+        let coordinator = known.new_coordinator(broker);
         known
             .coordinators
             .extend(groups.map(|group| (group.clone(), coordinator)));
@@ -71,7 +71,7 @@ impl Coordinators {
     /// Remembers a group's coordinator.
     pub(super) fn remember(&self, group: &GroupId, broker: BrokerId) {
         let mut known = self.lock();
-        let coordinator = known.in_this_epoch(broker);
+        let coordinator = known.new_coordinator(broker);
         match known.coordinators.get_mut(group) {
             Some(former) => *former = coordinator,
             None => {
@@ -124,7 +124,7 @@ impl KnownCoordinators {
             .map(|coordinator| coordinator.broker)
     }
 
-    fn in_this_epoch(&self, broker: BrokerId) -> Coordinator {
+    fn new_coordinator(&self, broker: BrokerId) -> Coordinator {
         let epoch = self.answers / EPOCH;
         Coordinator { broker, epoch }
     }

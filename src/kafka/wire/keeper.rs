@@ -1,4 +1,4 @@
-//! Keeps a connection to one broker: makes it when it is needed and again when it breaks, and sends requests over it.
+//! The task behind a link: connects to a broker when that is needed, reconnects when the connection breaks, and sends requests.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What was found out about the kinds of groups and the age of brokers, so that it is not asked again.
+//! The kinds of groups and the versions of brokers that responses have shown, so that they are not asked for again.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -89,7 +89,7 @@ where
     search.finish()
 }
 
-/// As what a broker is asked about groups.
+/// The role in which a broker is asked about groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BrokerRole {
     /// It is known to coordinate them.
@@ -119,7 +119,7 @@ struct Search<'a, T> {
     failures: HashMap<GroupId, KafkaError>,
     /// Which brokers were asked about groups that are open, and whether they have answered.
     asked: HashMap<(BrokerId, GroupId), bool>,
-    /// Groups that any broker may coordinate.
+    /// Groups that any broker may coordinate that has not denied it.
     open: Vec<GroupId>,
     /// Groups whose known coordinator has not answered.
     waiting: Vec<(BrokerId, GroupId)>,

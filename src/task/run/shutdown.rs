@@ -72,7 +72,8 @@ pub(super) async fn finish(
     Ok(journal.summary())
 }
 
-/// Commits what is done until Kafka confirms it. A rebalance that refuses it meanwhile is gone through first.
+/// Waits for dead letters to be delivered, then commits what is done until Kafka confirms it. Rebalances that come meanwhile are
+/// handled.
 async fn commit_to_the_end(member: &mut TaskMember) {
     let partitions = member.assigned.names();
     await_dead_letters(member, &partitions).await;

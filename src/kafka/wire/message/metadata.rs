@@ -114,7 +114,7 @@ fn read_topic(version: i16, body: &mut Reader<'_>) -> Result<Option<NamedTopic>,
     Ok(name.map(|name| (name, topic)))
 }
 
-/// Reads a partition. Its own error says nothing more: a partition without a leader has none here either.
+/// Reads a partition. Its error code is not needed: a partition without a leader has leader -1 as well.
 fn read_partition(version: i16, body: &mut Reader<'_>) -> Result<PartitionMetadata, Malformed> {
     body.i16("Partitions.ErrorCode")?;
     let position = body.position();

@@ -1,4 +1,4 @@
-//! What the requests have in common that describe groups whose coordinator makes the assignment.
+//! One request for the groups of the new protocols (KIP-848, KIP-932, KIP-1071): each kind has an API of its own, of one shape.
 
 use std::marker::PhantomData;
 
@@ -25,7 +25,7 @@ pub(in crate::kafka) trait ModernGroups: Send + Sync + 'static {
     const VERSIONS: (i16, i16);
     /// The type of the groups.
     const GROUP_TYPE: GroupType;
-    /// What their members agree on.
+    /// The protocol type of their members.
     const PROTOCOL_TYPE: &'static str;
     /// The request as kafka-protocol encodes it.
     type Message: Encodable + HeaderVersion;
