@@ -4,7 +4,7 @@
 //!
 //! | layer | modules |
 //! | --- | --- |
-//! | 0 | [`lag`]: pure arithmetic and rules; [`offsets_topic`]: the records of `__consumer_offsets` |
+//! | 0 | [`lag`]: pure arithmetic and rules; [`offsets_topic`]: the records of `__consumer_offsets`; [`diagnostics`]: how errors are written |
 //! | 1 | [`snapshot`]: the world at one instant; [`metrics`]: the table of every metric |
 //! | 2 | [`kafka`]: safe asynchronous Kafka |
 //! | 3 | [`collect`]: pollers; [`task`]: the task consumer; [`exposition`]: values to bytes |
@@ -15,6 +15,7 @@
 pub mod app;
 pub mod cli;
 pub mod collect;
+pub mod diagnostics;
 pub mod exposition;
 pub mod http;
 pub mod kafka;

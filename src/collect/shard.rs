@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
 use super::failure::Operation;
+use crate::diagnostics::one_line;
 use crate::kafka::{ConsumerError, Hold, ShardEvent, ShardMember};
 use crate::lag::{ClusterName, PartitionId};
 use crate::metrics::ClusterMetrics;
@@ -110,7 +111,7 @@ impl ShardMembership {
                 self.due = Instant::now() + AFTER_LOSS;
                 match join() {
                     Ok(member) => self.member = Some(member),
-                    Err(error) => self.tell("NOT_MADE", with_sources(&error)),
+                    Err(error) => self.tell("NOT_MADE", one_line(&error)),
                 }
                 continue;
             };
@@ -193,11 +194,4 @@ impl ShareChange {
             }
         }
     }
-}
-
-/// Returns an error and what it comes from in one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(Some(error), |error| error.source());
-    let texts: Vec<String> = sources.map(ToString::to_string).collect();
-    texts.join(": ")
 }

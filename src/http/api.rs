@@ -7,6 +7,7 @@ use hyper::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
+use crate::diagnostics::nearest;
 use crate::exposition::json::{self, Page};
 use crate::lag::ClusterName;
 use crate::snapshot::{ClusterSnapshot, GroupRow, World};
@@ -143,16 +144,6 @@ fn find<'a>(snapshot: &'a ClusterSnapshot, group: &str) -> Option<&'a GroupRow> 
     Some(&groups[index.ok()?])
 }
 
-/// Returns the name most like `wanted`; nothing where none is much like it.
-pub(super) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |name: &'a str| (strsim::jaro_winkler(wanted, name), name);
-    let (_, name) = names
-        .map(likeness)
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|(one, a), (other, b)| one.total_cmp(other).then(b.cmp(a)))?;
-    Some(name)
-}
-
 impl Query {
     fn parse(text: &str) -> Result<Self, String> {
         let mut query = Self::default();
@@ -192,12 +183,5 @@ mod tests {
         for text in ["limit=-1", "limit=x", "offset="] {
             assert!(Query::parse(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn a_misspelt_name_finds_its_nearest() {
-        let names = ["orders", "order-audit", "payments"];
-        assert_eq!(nearest("ordesr", names.into_iter()), Some("orders"));
-        assert_eq!(nearest("zzz", names.into_iter()), None);
     }
 }

@@ -7,6 +7,7 @@ use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName};
 
 use super::api::{self, JsonResponse};
+use crate::diagnostics::nearest;
 use crate::exposition::json::{self, Rest};
 use crate::lag::ClusterName;
 use crate::snapshot::{Event, EventKind, EventLog, EventPosition, World};
@@ -185,7 +186,7 @@ fn kind(value: &str) -> Result<&'static str, JsonResponse> {
     words.find(|word| *word == value).ok_or_else(|| {
         let [one, other] = EventKind::WORDS;
         let error = format!("`kind` is `{one}` or `{other}`, not `{value}`");
-        let nearest = api::nearest(value, EventKind::WORDS.into_iter());
+        let nearest = nearest(value, EventKind::WORDS);
         api::failure(StatusCode::BAD_REQUEST, error, nearest)
     })
 }

@@ -31,6 +31,6 @@ mod web_config;
 pub use config::{HttpConfig, Limits};
 pub use ready::{Readiness, readiness};
 pub use respond::Sources;
-pub use routes::HttpError;
+pub use routes::{HttpError, check_telemetry_path};
 pub use server::run;
 pub use web_config::{WebConfig, WebConfigError};

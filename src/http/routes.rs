@@ -22,6 +22,15 @@ pub enum HttpError {
     },
 }
 
+/// Checks the path at which metrics are to be served.
+///
+/// # Errors
+///
+/// It is no path, or that of another route.
+pub fn check_telemetry_path(path: &str) -> Result<(), HttpError> {
+    Routes::new(path).map(drop)
+}
+
 /// What a route answers with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Resource {

@@ -278,9 +278,9 @@ fn find(database: &Connection, id: &EventId) -> rusqlite::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostics::one_line;
     use crate::kafka::ConsumerRecord;
     use crate::lag::TopicPartition;
-    use crate::task::error::one_line;
     use crate::task::event::TaskCreated;
     use crate::task::item::Item;
 

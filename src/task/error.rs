@@ -44,15 +44,3 @@ pub enum TaskError {
         source: std::io::Error,
     },
 }
-
-/// Returns an error and its causes as one line.
-pub(super) fn one_line(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line.push_str(": ");
-        line.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    line
-}

@@ -13,8 +13,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::error::{TaskError, one_line};
+use super::error::TaskError;
 use super::event::{EventId, TaskCreated};
+use crate::diagnostics::one_line;
 use crate::kafka::{
     Connection, Delivery, KafkaError, OutgoingRecord, Producer, ProducerConfig, WriteOrder,
 };

@@ -12,10 +12,10 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::audit::{AuditError, AuditLog, NotRecorded, Recorded};
-use super::error::one_line;
 use super::event::TaskCreated;
 use super::handler::{HandlerError, TaskHandler};
 use super::item::{Item, Task};
+use crate::diagnostics::one_line;
 use crate::kafka::ConsumerRecord;
 use crate::lag::{Offset, TopicPartition};
 

@@ -3,8 +3,9 @@
 use super::error::ConfigError;
 use super::overlay::Overlay;
 use super::schema::ClusterFile;
-use super::setting::{Origin, Setting, nearest};
+use super::setting::{Origin, Setting};
 use super::validate::Validator;
+use crate::diagnostics::nearest;
 
 /// Returns the one cluster that is asked for by name, or all of them.
 pub(super) fn chosen(

@@ -5,7 +5,8 @@ use std::path::Path;
 use serde_saphyr::Error as YamlError;
 use thiserror::Error;
 
-use super::setting::{Origin, nearest};
+use super::setting::Origin;
+use crate::diagnostics::YamlProblem;
 use crate::http::WebConfigError;
 
 /// A configuration that cannot be used.
@@ -69,12 +70,11 @@ impl ConfigError {
 
     /// Returns the error for a file that is no YAML, or not of the schema.
     pub(super) fn from_yaml(path: &Path, error: &YamlError) -> Self {
-        let error = error.without_snippet();
-        let line = error.location().map_or(1, |location| location.line());
+        let YamlProblem { line, problem } = YamlProblem::of(error);
         Self::File {
             path: path.display().to_string(),
-            line: line.max(1),
-            problem: problem_of(error),
+            line,
+            problem,
         }
     }
 }
@@ -83,63 +83,4 @@ impl ConfigError {
 pub fn environment_name(flag: &str) -> String {
     let name = flag.trim_start_matches('-').replace(['.', '-'], "_");
     format!("LAGWATCH_{}", name.to_uppercase())
-}
-
-fn problem_of(error: &YamlError) -> String {
-    match error {
-        YamlError::SerdeUnknownField {
-            field, expected, ..
-        } => {
-            let mut known: Vec<&str> = expected.clone();
-            known.sort_unstable();
-            match nearest(field, known.iter().copied()) {
-                Some(key) => format!("unknown key `{field}`; did you mean `{key}`?"),
-                None => format!("unknown key `{field}`; known here: {}", known.join(", ")),
-            }
-        }
-        YamlError::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("key `{key}` is given twice")
-        }
-        // `unexpected` may quote the value, which may be a secret: its first word is its type.
-        YamlError::SerdeInvalidType {
-            unexpected,
-            expected,
-            ..
-        }
-        | YamlError::SerdeInvalidValue {
-            unexpected,
-            expected,
-            ..
-        } => {
-            let found = unexpected.split_whitespace().next().unwrap_or("nothing");
-            format!("expected {}, found {found}", plain_words(expected))
-        }
-        YamlError::Unexpected { expected, .. } => format!("expected {}", plain_words(expected)),
-        YamlError::MultipleDocuments { .. } => {
-            "a second YAML document begins here; the file must hold one".to_owned()
-        }
-        YamlError::Message { msg, .. } => one_line(msg),
-        other => without_location(&one_line(&other.to_string())),
-    }
-}
-
-/// Replaces the parser's words by those of people who write YAML.
-fn plain_words(expected: &str) -> &str {
-    match expected {
-        "string scalar" => "a single value, not a list or a mapping",
-        "sequence start" | "a sequence" => "a list such as `[a, b]`",
-        "mapping start" | "a map" => "a mapping such as `{ key: value }`",
-        words if words.starts_with("struct ") => "a mapping such as `{ key: value }`",
-        words => words,
-    }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Cuts the parser's own " at line 1, column 2", which is said in front already.
-fn without_location(text: &str) -> String {
-    let cut = text.rfind(" at line ").unwrap_or(text.len());
-    text[..cut].to_owned()
 }

@@ -26,7 +26,7 @@ pub use consumer::TaskConsumerConfig;
 pub use error::{ConfigError, environment_name};
 pub use log::{LogConfig, parse_directives};
 pub use schema::{LogFormat, Mode};
-pub use setting::{Origin, Scalar, Setting, nearest};
+pub use setting::{Origin, Scalar, Setting};
 pub use shard::Sharding;
 pub use web::WebSettings;
 

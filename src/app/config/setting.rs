@@ -9,6 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_saphyr::Spanned;
 
 use super::interpolate::interpolate;
+use crate::diagnostics::nearest;
 
 /// A value with its origin, so that whatever is wrong with it later can be said with file and line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,18 +120,6 @@ pub(super) fn one_of<T: Copy>(
     })
 }
 
-/// Returns the candidate that `word` is most likely a misspelling of; nothing where none is near.
-pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const NEAR: f64 = 0.75;
-    let word = word.to_lowercase().replace('_', "-");
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&word, candidate), candidate))
-        .filter(|(similarity, _)| *similarity >= NEAR)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, candidate)| candidate)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,13 +180,5 @@ mod tests {
         ] {
             assert_eq!(one_of(&words, text), Err(Cow::from(expected)));
         }
-    }
-
-    #[test]
-    fn nearest_reads_underscores_as_dashes() {
-        let keys = ["poll-interval", "stale-after", "name"];
-        assert_eq!(nearest("poll_intervall", keys), Some("poll-interval"));
-        assert_eq!(nearest("stale", keys), Some("stale-after"));
-        assert_eq!(nearest("completely-different", keys), None);
     }
 }

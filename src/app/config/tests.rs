@@ -165,7 +165,7 @@ fn whatever_is_wrong_is_said_in_one_line_with_its_place() {
         ),
         (
             "web: {}\n---\nweb: {}",
-            "f.yaml:3: a second YAML document begins here; the file must hold one",
+            "f.yaml:3: a second YAML document starts here; the file must hold one",
         ),
         (
             "clusters: [{ name: a }]",
@@ -309,11 +309,11 @@ fn whatever_is_wrong_is_said_in_one_line_with_its_place() {
         ),
         (
             "@\nweb: { telemetry-path: metrics }",
-            "f.yaml:4: `telemetry-path` `metrics` does not begin with `/`",
+            "f.yaml:4: telemetry path `metrics` is not a path such as `/metrics`",
         ),
         (
             "@\nweb: { telemetry-path: /healthz }",
-            "f.yaml:4: `telemetry-path` `/healthz` is another route's path",
+            "f.yaml:4: telemetry path `/healthz` is taken by another route",
         ),
         (
             "@\nlog: { format: xml }",

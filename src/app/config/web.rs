@@ -7,10 +7,7 @@ use super::error::ConfigError;
 use super::schema::WebFile;
 use super::setting::Setting;
 use super::validate::Validator;
-use crate::http::WebConfig;
-
-/// The paths of the server's other routes.
-const ROUTES: &[&str] = &["/", "/healthz", "/readyz"];
+use crate::http::{WebConfig, check_telemetry_path};
 
 /// The HTTP server's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +45,7 @@ pub(super) fn resolve(
     };
     let telemetry_path = match file.telemetry_path {
         Some(Setting { value, origin }) => {
-            if let Some(problem) = path_problem(&value) {
-                let problem = format!("`telemetry-path` `{value}` {problem}");
-                return Err(validator.error(&origin, problem));
-            }
+            check_telemetry_path(&value).map_err(|error| validator.error(&origin, error))?;
             value
         }
         None => "/metrics".to_owned(),
@@ -63,15 +57,4 @@ pub(super) fn resolve(
         telemetry_path,
         config_file: config_file.map(Into::into),
     })
-}
-
-fn path_problem(path: &str) -> Option<&'static str> {
-    if !path.starts_with('/') {
-        return Some("does not begin with `/`");
-    }
-    if path.contains(['?', '#']) || path.contains(char::is_whitespace) {
-        return Some("is no plain path");
-    }
-    let is_taken = ROUTES.contains(&path) || path.starts_with("/api/");
-    is_taken.then_some("is another route's path")
 }

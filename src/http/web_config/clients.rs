@@ -15,9 +15,10 @@ use tokio_rustls::rustls::{
     DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
 };
 
-use super::error::{WebConfigError, unknown};
+use super::error::WebConfigError;
 use super::pem::{Pem, PemReader};
 use super::schema::{TlsSection, given};
+use crate::diagnostics::unknown;
 
 /// Whether a client has to show a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

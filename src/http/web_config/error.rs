@@ -7,6 +7,8 @@ use thiserror::Error;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::server::VerifierBuilderError;
 
+use crate::diagnostics::YamlProblem;
+
 /// A web configuration that cannot be used. Never quotes a value that may be a secret.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -93,54 +95,11 @@ impl WebConfigError {
 
     /// Returns the error for a file that is no YAML, or not of the schema.
     pub(super) fn from_yaml(path: &Path, error: &YamlError) -> Self {
-        let error = error.without_snippet();
-        let problem = match error {
-            YamlError::SerdeUnknownField {
-                field, expected, ..
-            } => unknown("key", field, expected),
-            YamlError::DuplicateMappingKey { key: Some(key), .. } => {
-                format!("key `{key}` is given twice")
-            }
-            YamlError::SerdeInvalidType { expected, .. }
-            | YamlError::SerdeInvalidValue { expected, .. } => format!("expected {expected}"),
-            YamlError::Unexpected { expected, .. } => format!("expected {expected}"),
-            _ => "this is no YAML of a web configuration".to_owned(),
-        };
-        let line = error.location().map_or(1, |location| location.line());
+        let YamlProblem { line, problem } = YamlProblem::of(error);
         Self::Invalid {
             path: path.display().to_string(),
-            line: line.max(1),
+            line,
             problem,
-        }
-    }
-
-    /// Returns the error and its causes in one line.
-    pub(super) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut error: &dyn std::error::Error = self;
-        while let Some(source) = error.source() {
-            text.push_str(": ");
-            text.push_str(&source.to_string());
-            error = source;
-        }
-        text
-    }
-}
-
-/// Says that there is no such thing, and which one is most like it.
-pub(super) fn unknown(what: &str, word: &str, known: &[&str]) -> String {
-    const NEAR: f64 = 0.75;
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::jaro_winkler(word, name), name))
-        .filter(|(likeness, _)| *likeness >= NEAR)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
-    match nearest {
-        Some((_, name)) => format!("unknown {what} `{word}`; did you mean `{name}`?"),
-        None => {
-            let mut known = known.to_vec();
-            known.sort_unstable();
-            format!("unknown {what} `{word}`; known here: {}", known.join(", "))
         }
     }
 }

@@ -40,6 +40,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::rustls::ServerConfig;
 use tracing::{info, warn};
 
+use crate::diagnostics::one_line;
 pub use error::WebConfigError;
 use files::Files;
 use pem::PemReader;
@@ -155,7 +156,7 @@ impl WatchedWebConfig {
             Err(error) => {
                 // Said once for each change.
                 *self.seen() = files;
-                let error = error.chain();
+                let error = one_line(&error);
                 warn!("web config file `{path}` not applied, the old one stays in force: {error}");
             }
         }

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_saphyr::Spanned;
 
-use super::error::{WebConfigError, unknown};
+use super::error::WebConfigError;
+use crate::diagnostics::unknown;
 
 /// The whole file.
 #[derive(Default, Deserialize)]

@@ -9,9 +9,10 @@ use tokio_rustls::rustls::{
 };
 
 use super::clients;
-use super::error::{WebConfigError, unknown};
+use super::error::WebConfigError;
 use super::pem::PemReader;
 use super::schema::{TlsSection, given};
+use crate::diagnostics::unknown;
 
 /// The versions of TLS, oldest first.
 static VERSIONS: [(&str, &SupportedProtocolVersion); 2] = [("TLS12", &TLS12), ("TLS13", &TLS13)];

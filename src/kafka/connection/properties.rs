@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use crate::diagnostics::nearest;
 use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::native::conf::{self, Conf, Refusal};
-
-/// How similar a known property must be to be offered in place of an unknown one, 0 to 1.
-const SIMILAR: f64 = 0.6;
 
 /// Properties that decide what lagwatch does rather than how it connects, and what to set instead.
 const RESERVED: &[(&str, &str)] = &[
@@ -126,13 +124,9 @@ fn refused(name: &str, value: &str, refusal: Refusal) -> ConnectionError {
 }
 
 fn nearest_property(name: &str) -> Option<String> {
-    conf::properties()
-        .iter()
-        .filter(|known| check_reserved(known).is_ok())
-        .map(|known| (strsim::normalized_damerau_levenshtein(name, known), known))
-        .max_by(|(left, _), (right, _)| left.total_cmp(right))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .map(|(_, known)| known.clone())
+    let properties = conf::properties().iter();
+    let known = properties.filter(|known| check_reserved(known).is_ok());
+    nearest(name, known.map(String::as_str)).map(str::to_owned)
 }
 
 /// Returns whether a property's value must not be shown: what librdkafka marks as sensitive, and all that is named alike.

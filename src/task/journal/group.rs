@@ -7,11 +7,11 @@ use tracing::{error, info, warn};
 
 use super::counters;
 use super::text::{listed, listed_offsets};
+use crate::diagnostics::one_line;
 use crate::kafka::{ErrorCode, KafkaError};
 use crate::lag::{GroupId, Offset, TopicPartition};
 use crate::metrics::TaskMetrics;
 use crate::task::audit::AuditError;
-use crate::task::error::one_line;
 
 /// How long a member without partitions waits before it says so; KIP-848 sends such a member no assignment.
 const IDLE_NOTICE: Duration = Duration::from_secs(5);

@@ -11,23 +11,38 @@ use std::path::{Path, PathBuf};
 use self::source::Sources;
 
 /// Each module and those it may import. `main` sees only what is public.
-const MAY_IMPORT: [(&str, &[&str]); 11] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("lag", &[]),
+    ("diagnostics", &[]),
     ("offsets_topic", &["lag"]),
     ("snapshot", &["lag"]),
     ("metrics", &["lag"]),
-    ("kafka", &["lag", "offsets_topic", "snapshot", "metrics"]),
+    (
+        "kafka",
+        &["lag", "diagnostics", "offsets_topic", "snapshot", "metrics"],
+    ),
     (
         "collect",
-        &["lag", "offsets_topic", "snapshot", "metrics", "kafka"],
+        &[
+            "lag",
+            "diagnostics",
+            "offsets_topic",
+            "snapshot",
+            "metrics",
+            "kafka",
+        ],
     ),
-    ("task", &["lag", "metrics", "kafka"]),
+    ("task", &["lag", "diagnostics", "metrics", "kafka"]),
     ("exposition", &["lag", "snapshot", "metrics"]),
-    ("http", &["lag", "snapshot", "metrics", "exposition"]),
+    (
+        "http",
+        &["lag", "diagnostics", "snapshot", "metrics", "exposition"],
+    ),
     (
         "app",
         &[
             "lag",
+            "diagnostics",
             "offsets_topic",
             "snapshot",
             "metrics",
