@@ -8,8 +8,8 @@ use super::committed::CommittedOffsets;
 use super::error::{ErrorCode, KafkaError};
 use super::wire::message::{
     ApiVersions, AuthorizedOperations, ConsumerGroupDescribe, DescribeConfigs, DescribeGroups,
-    DescribedGroup, ListGroups, ListOffsets, MetadataRequest, OffsetFetch, Request, SaslAuthenticate,
-    SaslHandshake, ShareGroupDescribe, StreamsGroupDescribe, decode,
+    DescribedGroup, ListGroups, ListOffsets, MetadataRequest, OffsetFetch, Request,
+    SaslAuthenticate, SaslHandshake, ShareGroupDescribe, StreamsGroupDescribe, decode,
 };
 use crate::lag::ids::is_valid_topic_name;
 use crate::lag::{Committed, GroupId, Isolation, TopicPartition};
@@ -88,9 +88,7 @@ pub fn read(api: u8, version: u8, bytes: &[u8]) -> Option<Result<Response, Kafka
         Api::CONSUMER_GROUP_DESCRIBE => {
             input.read(&ConsumerGroupDescribe::new(groups), Content::Groups)
         }
-        Api::SHARE_GROUP_DESCRIBE => {
-            input.read(&ShareGroupDescribe::new(groups), Content::Groups)
-        }
+        Api::SHARE_GROUP_DESCRIBE => input.read(&ShareGroupDescribe::new(groups), Content::Groups),
         Api::STREAMS_GROUP_DESCRIBE => {
             input.read(&StreamsGroupDescribe::new(groups), Content::Groups)
         }
