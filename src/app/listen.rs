@@ -28,7 +28,7 @@ pub async fn bind(address: &ListenAddress) -> anyhow::Result<TcpListener> {
     bound.with_context(|| format!("listening on `{address}` (another one: `--web.listen-address`)"))
 }
 
-/// Tells whether `error` says that the port is taken.
+/// Returns whether `error` says that the port is taken.
 pub fn is_taken(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<io::Error>()

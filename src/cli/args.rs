@@ -222,7 +222,7 @@ impl WatchArgs {
 }
 
 impl WebArgs {
-    /// Tells whether an address was given.
+    /// Returns whether an address was given.
     pub(super) fn is_asked_for(&self) -> bool {
         self.listen_address.is_some()
     }

@@ -107,7 +107,7 @@ impl PollConfig {
         now.saturating_duration_since(measured) <= self.stale_after
     }
 
-    /// Tells whether `__consumer_offsets` is to be followed.
+    /// Returns whether `__consumer_offsets` is to be followed.
     pub(super) fn follows(&self) -> bool {
         match self.mode {
             Mode::Auto => self.group_names.is_empty(),
@@ -121,7 +121,7 @@ impl PollConfig {
         self.cluster.as_ref().map_or("", ClusterName::as_str)
     }
 
-    /// Tells whether a topic of this name is watched, by this replica or, for the groups of this one, by another.
+    /// Returns whether a topic of this name is watched, by this replica or, for the groups of this one, by another.
     pub(super) fn watches_topic(&self, topic: &str) -> bool {
         if self.topic_names.is_empty() {
             self.topics.admits(topic)
@@ -130,7 +130,7 @@ impl PollConfig {
         }
     }
 
-    /// Tells whether a group of this id is watched, by this replica.
+    /// Returns whether a group of this id is watched, by this replica.
     pub(super) fn watches_group(&self, group: &GroupId) -> bool {
         let is_watched = if self.group_names.is_empty() {
             self.groups.admits(group.as_str())

@@ -74,7 +74,7 @@ impl Failure {
         }
     }
 
-    /// Tells whether groups or topics may be hidden behind it, rather than one row being incomplete.
+    /// Returns whether groups or topics may be hidden behind it, rather than one row being incomplete.
     pub(super) fn hides_rows(&self) -> bool {
         matches!(self.subject, Subject::Cluster | Subject::Broker(_))
     }
@@ -125,7 +125,7 @@ pub(super) fn outcome(contact: Contact, failures: &[Failure]) -> CycleOutcome {
     }
 }
 
-/// Tells whether a broker gave this error, rather than the client for want of an answer.
+/// Returns whether a broker gave this error, rather than the client for want of an answer.
 pub(super) fn is_answer(code: ErrorCode) -> bool {
     // librdkafka's own codes are below -1, which is the broker's "unknown server error".
     (code.value() >= -1 || code == ErrorCode::NO_OFFSET) && !code.is_timeout()

@@ -94,12 +94,12 @@ impl Patterns {
             })
     }
 
-    /// Tells whether any of the patterns is found in `name`.
+    /// Returns whether any of the patterns is found in `name`.
     pub fn matches(&self, name: &str) -> bool {
         self.0.is_match(name)
     }
 
-    /// Tells whether there is no pattern at all.
+    /// Returns whether there is no pattern at all.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -126,7 +126,7 @@ impl Filter {
         Self { without, ..self }
     }
 
-    /// Tells whether `name` is watched.
+    /// Returns whether `name` is watched.
     pub fn admits(&self, name: &str) -> bool {
         (self.include.is_empty() || self.include.matches(name))
             && !self.exclude.matches(name)

@@ -133,7 +133,7 @@ fn committed(row: &PartitionRow) -> Option<Committed> {
     row.reading.as_ref().map(|reading| reading.committed)
 }
 
-/// Tells whether two descriptions name the same members with the same partitions, in any order.
+/// Returns whether two descriptions name the same members with the same partitions, in any order.
 fn same_assignments(one: &Membership, other: &Membership) -> bool {
     let sorted = |membership: &Membership| {
         let mut members: Vec<_> = membership.members.to_vec();

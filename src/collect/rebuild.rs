@@ -333,7 +333,7 @@ fn comparable(row: &PartitionRow, place: usize, committed: Committed) -> Option<
     })
 }
 
-/// Tells whether the group is described as it was.
+/// Returns whether the group is described as it was.
 fn is_same_membership(before: Option<&Membership>, description: &Described) -> bool {
     match (before, description) {
         (None, Described::Unsupported) => true,

@@ -59,7 +59,7 @@ impl Reporter {
     }
 
     /// Says what is new since the cycle before.
-    pub(super) fn tell(
+    pub(super) fn report(
         &mut self,
         snapshot: &ClusterSnapshot,
         failures: &[Failure],
@@ -69,7 +69,7 @@ impl Reporter {
         let duration_ms = took.as_millis();
         debug!(%cluster, duration_ms, outcome = snapshot.outcome.as_str(), "polled {cluster}");
         if snapshot.outcome.is_up() {
-            self.tell_absent(snapshot, failures);
+            self.report_absent(snapshot, failures);
         }
         let cluster = &self.cluster;
         let condition = Condition::of(snapshot.outcome, failures);
@@ -103,7 +103,7 @@ impl Reporter {
     }
 
     /// Says which groups the cluster cannot describe, as far as that is new: in one line, however many they are.
-    pub(super) fn tell_undescribable(&mut self, undescribable: &BTreeSet<GroupId>) {
+    pub(super) fn report_undescribable(&mut self, undescribable: &BTreeSet<GroupId>) {
         let cluster = &self.cluster;
         let mut news = undescribable.difference(&self.undescribable);
         if let Some(group) = news.next() {
@@ -128,7 +128,7 @@ impl Reporter {
     }
 
     /// Says which of the names in the configuration do not exist, as far as that is new.
-    fn tell_absent(&mut self, snapshot: &ClusterSnapshot, failures: &[Failure]) {
+    fn report_absent(&mut self, snapshot: &ClusterSnapshot, failures: &[Failure]) {
         let Self { cluster, named, .. } = self;
         if named.is_empty() {
             return;
@@ -181,7 +181,7 @@ impl Condition {
         }
     }
 
-    /// Tells whether something fails that did not fail when `before` was told.
+    /// Returns whether something fails that did not fail when `before` was told.
     fn is_news(&self, before: Option<&Self>) -> bool {
         before.is_none_or(|before| {
             before.outcome != self.outcome || !self.failing.is_subset(&before.failing)
@@ -272,7 +272,7 @@ mod tests {
             for (outcome, failures) in cycles {
                 let mut snapshot = blank(config, now);
                 snapshot.outcome = *outcome;
-                reporter.tell(&snapshot, failures, Duration::ZERO);
+                reporter.report(&snapshot, failures, Duration::ZERO);
             }
         })
     }
@@ -316,7 +316,7 @@ mod tests {
             let mut reporter = Reporter::new(&PollConfig::default());
             for groups in [&["a", "b", "c"][..], &["a", "b", "c"], &["a", "d"], &[]] {
                 let groups = groups.iter().map(|&group| group.into()).collect();
-                reporter.tell_undescribable(&groups);
+                reporter.report_undescribable(&groups);
             }
         });
         let expected = [

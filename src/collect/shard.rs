@@ -34,8 +34,8 @@ pub(super) struct ShardMembership {
     /// When to join, where there is no member.
     due: Instant,
     seat: ShardSeat,
-    /// The last trouble that was told.
-    told: Option<&'static str>,
+    /// The code of the last trouble that was logged.
+    logged: Option<&'static str>,
     cluster: Option<ClusterName>,
     metrics: ClusterMetrics,
 }
@@ -81,7 +81,7 @@ impl ShardMembership {
             member: None,
             due: Instant::now(),
             seat: ShardSeat::None,
-            told: None,
+            logged: None,
             cluster,
             metrics,
         }
@@ -91,7 +91,7 @@ impl ShardMembership {
         self.source = Some(source);
     }
 
-    /// Tells whether the share is what the group assigns.
+    /// Returns whether the share is what the group assigns.
     pub(super) fn is_shared(&self) -> bool {
         self.source.is_some()
     }
@@ -111,13 +111,13 @@ impl ShardMembership {
                 self.due = Instant::now() + AFTER_LOSS;
                 match join() {
                     Ok(member) => self.member = Some(member),
-                    Err(error) => self.tell("NOT_MADE", one_line(&error)),
+                    Err(error) => self.report("NOT_MADE", one_line(&error)),
                 }
                 continue;
             };
             match member.next().await {
                 Some(ShardEvent::Given(partitions)) => {
-                    self.told = None;
+                    self.logged = None;
                     let before = std::mem::replace(&mut self.seat, ShardSeat::Held);
                     // A rebalance that leaves everything as it was.
                     if before == ShardSeat::Held && partitions.is_empty() {
@@ -134,7 +134,7 @@ impl ShardMembership {
                 }
                 Some(ShardEvent::Trouble(error)) => {
                     let code = error.code.name();
-                    self.tell(code, error.to_string());
+                    self.report(code, error.to_string());
                 }
                 None => {
                     self.seat = ShardSeat::None;
@@ -165,11 +165,11 @@ impl ShardMembership {
         }
     }
 
-    /// Counts trouble, and tells it when it is another than before.
-    fn tell(&mut self, code: &'static str, message: String) {
+    /// Counts trouble, and logs it when it is another than before.
+    fn report(&mut self, code: &'static str, message: String) {
         let operation = Operation::JoinShardGroup.as_str();
         self.metrics.errors(operation, code).inc();
-        if self.told.replace(code) != Some(code) {
+        if self.logged.replace(code) != Some(code) {
             let cluster = self.cluster.as_ref().map_or("", ClusterName::as_str);
             warn!(cluster, "the shard group is in trouble: {message}");
         }

@@ -231,7 +231,7 @@ impl Scrapes {
 }
 
 impl Entry {
-    /// Tells whether a rendering is still to be made of the newest world, or is and is true.
+    /// Returns whether a rendering is still to be made of the newest world, or is and is true.
     fn is_usable(&self, generation: u64, now: Instant) -> bool {
         let is_newest = self.generation.get().is_none_or(|own| *own >= generation);
         is_newest

@@ -136,7 +136,7 @@ impl Block {
         }
     }
 
-    /// Tells whether it holds its lines, in whatever encoding.
+    /// Returns whether it holds its lines, in whatever encoding.
     pub(super) fn is_kept(&self) -> bool {
         match self.content {
             BlockContent::Text(_) | BlockContent::Packed(_) => true,

@@ -244,7 +244,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Tells whether rows look as those at `before` did, all of them.
+    /// Returns whether rows look as those at `before` did, all of them.
     fn has_run(&self, level: Level, rows: &Range<usize>, before: &Range<usize>) -> bool {
         let alike = self.alike(level)[rows.clone()].iter().copied();
         alike.eq(before.clone().map(Some))

@@ -40,12 +40,12 @@ impl Rhythm {
         self.last = self.last.max(at);
     }
 
-    /// Tells whether nobody seems to scrape any more.
+    /// Returns whether nobody seems to scrape any more.
     pub(super) fn has_ended(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.last) > EXPECTED_WITHIN
     }
 
-    /// Tells whether the next scrape is to be expected by then.
+    /// Returns whether the next scrape is to be expected by then.
     pub(super) fn is_expected_by(&self, then: Instant) -> bool {
         let interval = self.intervals.iter().flatten().min().copied();
         let interval = interval.unwrap_or(USUAL_INTERVAL);

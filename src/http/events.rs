@@ -164,7 +164,7 @@ impl Wanted {
 }
 
 impl EventFilter {
-    /// Tells whether an event is wanted.
+    /// Returns whether an event is wanted.
     pub(super) fn lets_through(&self, event: &Arc<Event>) -> bool {
         let Self {
             cluster,

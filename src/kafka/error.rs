@@ -135,17 +135,17 @@ impl ErrorCode {
         codes::name(self.0).unwrap_or("UNKNOWN_CODE")
     }
 
-    /// Tells whether a deadline passed, here or at the broker.
+    /// Returns whether a deadline passed, here or at the broker.
     pub fn is_timeout(self) -> bool {
         matches!(self, Self::TIMED_OUT | Self::REQUEST_TIMED_OUT)
     }
 
-    /// Tells whether the broker is too old, or too unlike Kafka, for the request.
+    /// Returns whether the broker is too old, or too unlike Kafka, for the request.
     pub fn is_unsupported(self) -> bool {
         matches!(self, Self::UNSUPPORTED_FEATURE | Self::UNSUPPORTED_VERSION)
     }
 
-    /// Tells whether the group's coordinator is another broker, or none.
+    /// Returns whether the group's coordinator is another broker, or none.
     pub fn is_not_coordinator(self) -> bool {
         matches!(
             self,
@@ -153,7 +153,7 @@ impl ErrorCode {
         )
     }
 
-    /// Tells whether a permission is missing.
+    /// Returns whether a permission is missing.
     pub fn is_authorization(self) -> bool {
         matches!(
             self,
@@ -163,7 +163,7 @@ impl ErrorCode {
         )
     }
 
-    /// Tells whether the credentials were refused or the secure connection could not be made.
+    /// Returns whether the credentials were refused or the secure connection could not be made.
     pub fn is_authentication(self) -> bool {
         matches!(
             self,
@@ -171,7 +171,7 @@ impl ErrorCode {
         )
     }
 
-    /// Tells whether the same request may well succeed in a moment.
+    /// Returns whether the same request may well succeed in a moment.
     pub fn is_retriable(self) -> bool {
         self.is_timeout()
             || self.is_not_coordinator()

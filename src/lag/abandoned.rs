@@ -56,12 +56,12 @@ impl AbandonedTopics {
         }
     }
 
-    /// Tells whether somebody reads each topic.
+    /// Returns whether somebody reads each topic.
     pub fn is_empty(&self) -> bool {
         self.unowned_since.is_empty()
     }
 
-    /// Tells whether nobody has read the topic for ten minutes.
+    /// Returns whether nobody has read the topic for ten minutes.
     pub fn contains(&self, topic: &TopicName, now: Timestamp) -> bool {
         self.unowned_since
             .get(topic)

@@ -132,7 +132,7 @@ impl Standing {
         }
     }
 
-    /// Tells whether the group has consumed every record that it may read, and has committed `offset`.
+    /// Returns whether the group has consumed every record that it may read, and has committed `offset`.
     pub fn is_caught_up_at(&self, offset: Offset) -> bool {
         matches!(self, Self::CaughtUp { at } if *at == offset)
     }

@@ -117,7 +117,7 @@ impl RetentionPolicy {
         })
     }
 
-    /// Tells whether records are deleted by the size of their partition.
+    /// Returns whether records are deleted by the size of their partition.
     pub fn limits_size(&self) -> bool {
         match self {
             Self::Keeps => false,

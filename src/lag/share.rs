@@ -31,7 +31,7 @@ impl Share {
         }
     }
 
-    /// Tells whether a group, or a topic, of this name is part of the share.
+    /// Returns whether a group, or a topic, of this name is part of the share.
     pub fn owns(&self, name: &str) -> bool {
         match self {
             Self::Whole => true,
@@ -43,7 +43,7 @@ impl Share {
 }
 
 impl Share {
-    /// Tells whether a group of the share may lie in a partition of `__consumer_offsets`, which has `count` of them.
+    /// Returns whether a group of the share may lie in a partition of `__consumer_offsets`, which has `count` of them.
     pub fn may_own_in(&self, partition: PartitionId, count: usize) -> bool {
         match self {
             // Shares of another number of partitions lie across.

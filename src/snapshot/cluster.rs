@@ -102,17 +102,17 @@ impl ClusterSnapshot {
         place.ok().map(|index| &self.groups[index])
     }
 
-    /// Tells whether a partition counts in the sums of its group.
+    /// Returns whether a partition counts in the sums of its group.
     pub fn counts(&self, row: &PartitionRow) -> bool {
         self.exposure.abandoned == AbandonedPolicy::Counted || !row.is_abandoned()
     }
 
-    /// Tells whether values measured at `measured` may still be shown at `now`.
+    /// Returns whether values measured at `measured` may still be shown at `now`.
     pub fn is_fresh(&self, measured: Instant, now: Instant) -> bool {
         now.saturating_duration_since(measured) <= self.stale_after
     }
 
-    /// Tells whether the cluster could be read and this was not too long before `now`: the value of `lagwatch_up`.
+    /// Returns whether the cluster could be read and this was not too long before `now`: the value of `lagwatch_up`.
     pub fn is_up(&self, now: Instant) -> bool {
         self.outcome.is_up() && self.is_fresh(self.taken, now)
     }

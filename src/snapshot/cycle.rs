@@ -52,7 +52,7 @@ impl CycleOutcome {
         }
     }
 
-    /// Tells whether the cluster as a whole could be read.
+    /// Returns whether the cluster as a whole could be read.
     pub fn is_up(self) -> bool {
         matches!(self, Self::Complete | Self::Partial)
     }

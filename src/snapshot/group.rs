@@ -68,7 +68,7 @@ impl GroupRow {
         self.verdict.status()
     }
 
-    /// Tells whether it shows the same as `other`: when that was measured with the whole group matters only where figures
+    /// Returns whether it shows the same as `other`: when that was measured with the whole group matters only where figures
     /// change with time alone.
     ///
     /// Cheap where the two share what they hold.
@@ -120,7 +120,7 @@ impl GroupRow {
         self.rows_to_judge().any(PartitionRow::tells_time)
     }
 
-    /// Tells whether the newest cycle could read everything about the group.
+    /// Returns whether the newest cycle could read everything about the group.
     pub fn is_read_in_full(&self) -> bool {
         let has_gap = |row: &PartitionRow| row.failure.is_some();
         self.failures.is_empty() && !self.rows_to_judge().any(has_gap)
@@ -145,7 +145,7 @@ pub struct Membership {
 }
 
 impl Membership {
-    /// Tells whether it says the same as `other`, but for when that was read.
+    /// Returns whether it says the same as `other`, but for when that was read.
     pub fn shows_the_same_as(&self, other: &Self) -> bool {
         let Self {
             measured: _,

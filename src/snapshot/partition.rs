@@ -129,7 +129,7 @@ impl Reading {
         self
     }
 
-    /// Tells whether the pair was read with the others of its group.
+    /// Returns whether the pair was read with the others of its group.
     pub fn is_of_its_group(&self) -> bool {
         self.apart.is_none()
     }
@@ -204,19 +204,19 @@ impl PartitionRow {
         judgement.unwrap_or_else(|| Judgement::caught_up(self.ownership))
     }
 
-    /// Tells whether the rules say nothing but that it is caught up.
+    /// Returns whether the rules say nothing but that it is caught up.
     pub fn is_quiet(&self) -> bool {
         self.judgement.is_none() && self.failure.is_none()
     }
 
-    /// Tells whether what is shown of it changes with time alone.
+    /// Returns whether what is shown of it changes with time alone.
     pub(super) fn tells_time(&self) -> bool {
         let wait = self.reading.as_ref().and_then(Reading::wait);
         matches!(wait, Some(Wait::Since { .. }))
             || matches!(self.judgement().headroom, Headroom::Until { .. })
     }
 
-    /// Tells whether there is nothing to judge while nothing moves: the rules say no more, and it was read with the others of
+    /// Returns whether there is nothing to judge while nothing moves: the rules say no more, and it was read with the others of
     /// its group.
     pub fn stands_still(&self) -> bool {
         let is_of_its_group = self.reading.as_ref().map(Reading::is_of_its_group);
@@ -233,12 +233,12 @@ impl PartitionRow {
         }
     }
 
-    /// Tells whether the same was read of it as of `other`.
+    /// Returns whether the same was read of it as of `other`.
     pub fn reads_the_same_as(&self, other: &Self) -> bool {
         self.reading == other.reading && self.failure == other.failure
     }
 
-    /// Tells whether no member of the group reads the topic any more.
+    /// Returns whether no member of the group reads the topic any more.
     pub fn is_abandoned(&self) -> bool {
         self.ownership == Ownership::Abandoned
     }

@@ -35,7 +35,7 @@ impl PartitionRows {
         self.len
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -125,7 +125,7 @@ impl PartitionRows {
         })
     }
 
-    /// Tells whether both are clones of one another, and not only equal.
+    /// Returns whether both are clones of one another, and not only equal.
     pub fn is_shared_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.pieces, &other.pieces)
     }
@@ -201,7 +201,7 @@ impl<'a> PartitionRun<'a> {
         self.end - self.start
     }
 
-    /// Tells whether there are none.
+    /// Returns whether there are none.
     pub fn is_empty(self) -> bool {
         self.start == self.end
     }

@@ -43,7 +43,7 @@ pub struct TopicPartitionRow {
 }
 
 impl TopicRow {
-    /// Tells whether it says the same as `other`, but for when that was measured.
+    /// Returns whether it says the same as `other`, but for when that was measured.
     pub fn shows_the_same_as(&self, other: &Self) -> bool {
         let Self {
             name,

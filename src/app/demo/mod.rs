@@ -142,7 +142,7 @@ impl Demo {
         self.connection.bootstrap_servers.join(",")
     }
 
-    /// Tells whether another port than the default one had to be taken.
+    /// Returns whether another port than the default one had to be taken.
     pub fn port_was_taken(&self) -> bool {
         self.port_was_taken
     }

@@ -115,7 +115,7 @@ fn compare(
     if let Some(follower) = stream.follower_mut() {
         for (id, answer) in &mut answers {
             let shown = newest.group(id).map(|row| &row.activity);
-            answer.seen = Seen::Told(follower.activity(id, shown));
+            answer.seen = Seen::InRecords(follower.activity(id, shown));
         }
     }
     Update {

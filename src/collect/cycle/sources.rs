@@ -88,7 +88,7 @@ impl GroupSources {
         }
         for (id, answer) in &mut groups {
             let shown = previous.group(id).map(|row| &row.activity);
-            answer.seen = Seen::Told(follower.activity(id, shown));
+            answer.seen = Seen::InRecords(follower.activity(id, shown));
         }
         follower.retain(|id| groups.contains_key(id) || previous.group(id).is_some());
         groups

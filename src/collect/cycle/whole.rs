@@ -91,7 +91,7 @@ fn publish(collector: &mut Collector, update: Update, started: Instant) -> Cycle
     collector.metrics.polls(outcome.as_str()).inc();
     collector
         .reporter
-        .tell(&collector.newest, &failures, started.elapsed());
+        .report(&collector.newest, &failures, started.elapsed());
     outcome
 }
 
@@ -102,7 +102,7 @@ fn report_members(collector: &mut Collector, groups: &BTreeMap<GroupId, GroupAns
             .iter()
             .filter(|(_, answer)| matches!(answer.description, Described::Unsupported));
         let undescribable = undescribable.map(|(id, _)| id.clone()).collect();
-        collector.reporter.tell_undescribable(&undescribable);
+        collector.reporter.report_undescribable(&undescribable);
     }
     let malformed = groups.iter().filter_map(|(id, answer)| {
         let Described::Answered(description) = &answer.description else {

@@ -38,7 +38,7 @@ pub(in crate::collect) enum Seen {
     /// By comparing what this cycle found with the one before: a lower bound.
     Compared,
     /// By its records: all that it did since it is watched.
-    Told(Arc<Activity>),
+    InRecords(Arc<Activity>),
 }
 
 /// What is known of a group's members.
@@ -249,7 +249,7 @@ fn all<T>(groups: Vec<GroupId>, answer: impl Fn() -> T) -> Vec<(GroupId, T)> {
 }
 
 impl GroupsAnswer {
-    /// Tells whether any broker said anything.
+    /// Returns whether any broker said anything.
     pub(in crate::collect) fn contact(&self) -> Contact {
         if self.groups.values().any(GroupAnswer::is_answered) {
             Contact::Made
@@ -260,7 +260,7 @@ impl GroupsAnswer {
 }
 
 impl GroupAnswer {
-    /// Tells whether a broker said anything about the group.
+    /// Returns whether a broker said anything about the group.
     fn is_answered(&self) -> bool {
         let is_described = match &self.description {
             Described::Answered(_) | Described::NotFound => true,

@@ -73,7 +73,7 @@ impl Memory {
         self.cycles = self.cycles.wrapping_add(1);
     }
 
-    /// Updates where a group stands from its newest row and its response, for the partitions that are rebuilt.
+    /// Updates the positions of a group from its newest row and its response, for the partitions that are rebuilt.
     pub(super) fn update_standings(
         &mut self,
         id: &GroupId,

@@ -166,7 +166,7 @@ fn set_apart(row: &mut PartitionRow, now: Moment) {
 /// Adds to the row what the group was seen to do; `compare` returns what two polls show of it.
 fn add_news(row: &mut GroupRow, seen: &Seen, compare: impl FnOnce(&GroupRow) -> News) {
     match seen {
-        Seen::Told(activity) => row.activity = Arc::clone(activity),
+        Seen::InRecords(activity) => row.activity = Arc::clone(activity),
         Seen::Compared => {
             let news = compare(row);
             if !news.is_empty() {
@@ -176,7 +176,7 @@ fn add_news(row: &mut GroupRow, seen: &Seen, compare: impl FnOnce(&GroupRow) -> 
     }
 }
 
-/// Tells whether the group is gone: its coordinator does not know it, and it has no commits.
+/// Returns whether the group is gone: its coordinator does not know it, and it has no commits.
 ///
 /// A listing that may have holes takes nothing away. A group that a whole listing leaves out and about which nobody
 /// can say anything goes once there is nothing left of it to show, or at once where it may no longer be seen.

@@ -143,7 +143,7 @@ impl<'a> KnownTopics<'a> {
         }
     }
 
-    /// Tells whether the partition is shown, and lets it share its topic's name.
+    /// Returns whether the partition is shown, and lets it share its topic's name.
     fn admit(&mut self, id: &mut TopicPartition) -> bool {
         let newest = self.newest.take().filter(|topic| topic.asked == id.topic);
         let topic = newest.unwrap_or_else(|| self.look_up(&id.topic));

@@ -53,12 +53,12 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Tells whether what was measured then may still be shown.
+    /// Returns whether what was measured then may still be shown.
     pub(crate) fn is_fresh(self, measured: Instant) -> bool {
         self.snapshot.is_fresh(measured, self.now)
     }
 
-    /// Tells whether what the figures mean may still be shown: it is of the newest cycle.
+    /// Returns whether what the figures mean may still be shown: it is of the newest cycle.
     pub(crate) fn is_judged(self) -> bool {
         self.is_fresh(self.snapshot.taken)
     }
@@ -74,7 +74,7 @@ impl<'a> Scene<'a> {
         fresh.map(|(reading, _)| reading)
     }
 
-    /// Tells whether readings of partitions are shown, if only as sums.
+    /// Returns whether readings of partitions are shown, if only as sums.
     pub(crate) fn shows_readings(self) -> bool {
         self.snapshot.exposure.granularity != Granularity::Group
     }
@@ -126,7 +126,7 @@ impl<'a> Scene<'a> {
             .for_each(|measured| oldest.see(measured));
     }
 
-    /// Tells whether a group looks as `before` did in `then`, whose terms were the same; of readings that were made
+    /// Returns whether a group looks as `before` did in `then`, whose terms were the same; of readings that were made
     /// apart, only that they are the same.
     pub(crate) fn group_looks_like(
         self,
@@ -139,7 +139,7 @@ impl<'a> Scene<'a> {
             && (std::ptr::eq(group, before) || group.shows_the_same_as(before))
     }
 
-    /// Tells whether a topic looks as `before` did in `then`, whose terms were the same.
+    /// Returns whether a topic looks as `before` did in `then`, whose terms were the same.
     pub(crate) fn topic_looks_like(
         self,
         topic: &TopicRow,

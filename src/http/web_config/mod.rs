@@ -89,7 +89,7 @@ impl WebConfig {
         })))
     }
 
-    /// Tells whether clients have to speak TLS.
+    /// Returns whether clients have to speak TLS.
     pub fn has_tls(&self) -> bool {
         self.0.current.load().tls.is_some()
     }

@@ -99,7 +99,7 @@ impl WebConfigFile {
 }
 
 impl TlsSection {
-    /// Tells whether nothing is asked for.
+    /// Returns whether nothing is asked for.
     pub(super) fn is_empty(&self) -> bool {
         let Self {
             cert,

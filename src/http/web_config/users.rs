@@ -70,7 +70,7 @@ impl Users {
         }))
     }
 
-    /// Tells whether a request comes from one of the users.
+    /// Returns whether a request comes from one of the users.
     pub(in crate::http) async fn admit(self: &Arc<Self>, headers: &HeaderMap) -> bool {
         let Some(credentials) = BasicCredentials::of(headers) else {
             return false;

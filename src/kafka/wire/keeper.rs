@@ -213,7 +213,7 @@ impl Keeper {
         Some(())
     }
 
-    /// Returns how many requests may be in flight on a connection that has answered so many.
+    /// Returns how many requests may be in flight on a connection that has answered `answered` requests.
     fn most_in_flight(&self, answered: usize) -> usize {
         if self.is_cautious && answered < 2 {
             1

@@ -131,7 +131,7 @@ fn is_own(word: &str) -> bool {
     word.starts_with("lagwatch_")
 }
 
-/// Tells whether lagwatch exposes samples of that name.
+/// Returns whether lagwatch exposes samples of that name.
 fn is_exposed(sample: &str) -> bool {
     table::find(sample).is_some_and(|metric| metric.kind != Kind::Histogram)
         || TABLE.iter().any(|metric| {

@@ -224,7 +224,7 @@ fn is_whole(replicas: &[Running]) -> bool {
     is_whole_in(&scrapes(replicas))
 }
 
-/// Tells whether every group and every topic is shown, and by one replica each.
+/// Returns whether every group and every topic is shown, and by one replica each.
 fn is_whole_in(scrapes: &[Samples]) -> bool {
     let groups_expected: Vec<String> = (0..GROUPS)
         .map(|number| format!("group-{number}"))

@@ -37,7 +37,7 @@ const AGGREGATIONS: [&str; 8] = [
 ];
 
 impl Selector {
-    /// Tells whether series have to match this.
+    /// Returns whether series have to match this.
     pub(crate) fn has(&self, label: &str, operator: &str, value: &str) -> bool {
         let matcher = (label.to_owned(), operator.to_owned(), value.to_owned());
         self.matchers.contains(&matcher)

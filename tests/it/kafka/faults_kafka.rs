@@ -264,7 +264,7 @@ fn lag(samples: &Samples, group: &str, partition: &str) -> Option<f64> {
     samples.value("kafka_consumergroup_lag", &labels)
 }
 
-/// Tells whether the cluster is up and no sample of a steady group is missing.
+/// Returns whether the cluster is up and no sample of a steady group is missing.
 fn is_whole(samples: &Samples) -> bool {
     let steady = samples
         .all("kafka_consumergroup_lag", &[])

@@ -350,7 +350,7 @@ fn scrape(serve: &Running) -> Option<Samples> {
     Some(Samples::parse(answer.text()))
 }
 
-/// Tells whether a line that `describe` or `check` has printed says what is wrong, or how the process died.
+/// Returns whether a line that `describe` or `check` has printed says what is wrong, or how the process died.
 fn is_problem(line: &str) -> bool {
     ["error", "missing", "unreachable", "lagwatch: ", "thread "]
         .iter()

@@ -135,7 +135,7 @@ fn mean_kib(moments: &[Vitals]) -> f64 {
     sum as f64 / moments.len() as f64
 }
 
-/// Tells whether a sample only ever grows: a counter, or part of a histogram.
+/// Returns whether a sample only ever grows: a counter, or part of a histogram.
 fn is_counted(name: &str) -> bool {
     let kind = |family: &str| table::find(family).map(|metric| metric.kind);
     let histogram = ["_bucket", "_sum", "_count"]

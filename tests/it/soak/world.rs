@@ -138,7 +138,7 @@ impl World {
         topics
     }
 
-    /// Tells whether the second cluster is watched during a wave.
+    /// Returns whether the second cluster is watched during a wave.
     pub(crate) fn has_second_cluster(wave: usize) -> bool {
         wave % 2 == 1
     }

@@ -142,7 +142,7 @@ pub(crate) fn current_offset(
     samples.value("kafka_consumergroup_current_offset", &labels)
 }
 
-/// Tells whether a partition, written as in `orders-0`, is one of the topic.
+/// Returns whether a partition, written as in `orders-0`, is one of the topic.
 fn is_of(partition: &str, topic: &str) -> bool {
     partition
         .rsplit_once('-')

@@ -43,7 +43,7 @@ impl Policies {
         }
     }
 
-    /// Tells whether a topic's records are deleted by its size.
+    /// Returns whether a topic's records are deleted by its size.
     pub(super) fn limits_size(&self, topic: &TopicName) -> bool {
         let policy = self.known.get(topic);
         policy.is_some_and(|policy| policy.limits_size())

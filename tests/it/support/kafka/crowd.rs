@@ -261,17 +261,17 @@ impl GroupTruth {
 }
 
 impl GroupLife {
-    /// Tells whether its clients have done nothing that Kafka kept.
+    /// Returns whether its clients have done nothing that Kafka kept.
     pub(crate) fn is_empty(&self) -> bool {
         self.acknowledged.is_empty() && self.uncertain.is_empty() && self.rounds.is_empty()
     }
 
-    /// Tells whether nobody knows if Kafka has kept anything of it.
+    /// Returns whether nobody knows if Kafka has kept anything of it.
     pub(crate) fn is_uncertain(&self) -> bool {
         self.acknowledged.is_empty() && self.rounds.is_empty()
     }
 
-    /// Tells whether `count` commits of a topic agree with what the clients know.
+    /// Returns whether `count` commits of a topic agree with what the clients know.
     pub(crate) fn allows_commits(&self, topic: &str, count: u64) -> bool {
         let acknowledged = self.acknowledged.get(topic).copied().unwrap_or(0);
         let uncertain = self.uncertain.get(topic).copied().unwrap_or(0);

@@ -182,7 +182,7 @@ impl LoggedLife {
         vec![format!("{untold:?} of {:#?}", self.history)]
     }
 
-    /// Tells whether the group has left no trace but its end.
+    /// Returns whether the group has left no trace but its end.
     fn is_empty(&self) -> bool {
         self.commits.is_empty() && self.rounds.is_empty()
     }

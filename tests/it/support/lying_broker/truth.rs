@@ -165,7 +165,7 @@ impl Answer {
         start..start + if self.is_flexible() { 1 } else { 4 }
     }
 
-    /// Tells whether its version has compact arrays (KIP-482).
+    /// Returns whether its version has compact arrays (KIP-482).
     pub(crate) fn is_flexible(&self) -> bool {
         let first = match self.api {
             ApiKey::ApiVersions | ApiKey::ListGroups | ApiKey::FindCoordinator => 3,
