@@ -15,7 +15,6 @@ pub(super) enum Operation {
     CommittedOffsets,
     ListOffsets,
     TopicConfigs,
-    TopicIds,
     JoinShardGroup,
 }
 
@@ -57,7 +56,6 @@ impl Operation {
             Self::CommittedOffsets => "committed_offsets",
             Self::ListOffsets => "list_offsets",
             Self::TopicConfigs => "topic_configs",
-            Self::TopicIds => "topic_ids",
             Self::JoinShardGroup => "join_shard_group",
         }
     }

@@ -106,13 +106,6 @@ pub trait Admin: Send + Sync + 'static {
         topics: &[TopicName],
         timeout: Duration,
     ) -> Result<BTreeMap<TopicName, Result<BTreeMap<String, String>, KafkaError>>, KafkaError>;
-
-    /// Returns the ids of `topics` (KIP-516); one that does not exist, may not be seen or has no id is left out.
-    async fn topic_ids(
-        &self,
-        topics: &[TopicName],
-        timeout: Duration,
-    ) -> Result<BTreeMap<TopicName, TopicId>, KafkaError>;
 }
 
 /// Which topics a metadata call is about.
@@ -131,6 +124,8 @@ pub struct Metadata {
     pub brokers: Vec<Broker>,
     /// The topics, by name; an error where one cannot be read.
     pub topics: BTreeMap<TopicName, Result<Vec<PartitionMetadata>, KafkaError>>,
+    /// The ids of topics (KIP-516), as far as they have one.
+    pub topic_ids: BTreeMap<TopicName, TopicId>,
 }
 
 /// A live broker.

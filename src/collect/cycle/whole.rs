@@ -314,11 +314,7 @@ impl<'a> CycleFetch<'a> {
         let (admin, config, budget) = (self.admin.as_ref(), &self.config, self.budget);
         let previous = Arc::clone(&collector.newest);
         let leaders = marks::leaders(config, topology, &self.groups, &previous);
-        let memory = &mut collector.memory;
-        let forgetting = memory.forget_recreated_topics(admin, budget, &leaders, &previous);
-        if let Err(error) = forgetting.await {
-            collector.count_failure(Operation::TopicIds, &error);
-        }
+        collector.memory.forget_recreated_topics(topology);
         let (started, asked_at) = (Instant::now(), Timestamp::from(SystemTime::now()));
         let answer = marks::fetch(admin, config, budget, leaders).await;
         collector.observe_duration("list_offsets", started.elapsed());

@@ -10,7 +10,7 @@ use super::{Budget, within};
 use crate::kafka::{
     Admin, Broker, ErrorCode, KafkaError, Metadata, PartitionMetadata, TopicSelection,
 };
-use crate::lag::{PartitionId, TopicName, TopicPartition};
+use crate::lag::{PartitionId, TopicId, TopicName, TopicPartition};
 
 /// Brokers and watched topics as one metadata answer names them.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(in crate::collect) struct Topology {
     pub(in crate::collect) brokers: Vec<Broker>,
     /// The watched topics that exist; an error where one could not be read.
     pub(in crate::collect) topics: BTreeMap<TopicName, Result<Vec<PartitionMetadata>, KafkaError>>,
+    /// The ids of watched topics, as far as they have one.
+    pub(in crate::collect) topic_ids: BTreeMap<TopicName, TopicId>,
 }
 
 /// Whether a cycle has a topology of its own.
@@ -151,8 +153,10 @@ impl Topology {
         let Metadata {
             mut brokers,
             topics,
+            mut topic_ids,
         } = metadata;
         brokers.sort_by_key(|broker| broker.id);
+        topic_ids.retain(|topic, _| config.watches_topic(topic.as_str()));
         let topics = topics
             .into_iter()
             .filter(|(topic, partitions)| {
@@ -168,6 +172,7 @@ impl Topology {
             measured,
             brokers,
             topics,
+            topic_ids,
         }
     }
 

@@ -6,8 +6,6 @@ mod incarnations;
 mod judging;
 mod standings;
 
-use std::collections::BTreeSet;
-
 pub(super) use self::ages::{Ages, RequestTimes};
 pub(super) use self::judging::{JudgedGroups, Judging, JudgingInput};
 pub(super) use self::standings::Standings;
@@ -17,11 +15,11 @@ use super::clock::Now;
 use super::config::PollConfig;
 use super::fetch::Budget;
 use super::fetch::groups::GroupAnswer;
-use super::fetch::marks::{Leaders, Marks};
+use super::fetch::marks::Marks;
 use super::fetch::topology::Topology;
 use super::rebuild::Rebuild;
 use crate::kafka::{Admin, KafkaError};
-use crate::lag::{GroupId, TopicName};
+use crate::lag::GroupId;
 use crate::snapshot::{ClusterSnapshot, GroupRow};
 
 /// How many cycles pass between two passes over every row for what can be forgotten.
@@ -98,25 +96,13 @@ impl Memory {
     }
 
     /// Forgets what was observed of topics that were recreated under their old name.
-    ///
-    /// # Errors
-    ///
-    /// Where topic ids cannot be read.
-    pub(super) async fn forget_recreated_topics(
-        &mut self,
-        admin: &dyn Admin,
-        budget: Budget,
-        logs: &Leaders,
-        previous: &ClusterSnapshot,
-    ) -> Result<(), KafkaError> {
-        let recreated = self.incarnations.recreated(admin, budget, logs, previous);
-        let topics: BTreeSet<TopicName> = recreated.await?;
-        if !topics.is_empty() {
-            self.ages.forget_topics(&topics);
-            self.judging.forget_topics(&topics);
+    pub(super) fn forget_recreated_topics(&mut self, topology: &Topology) {
+        let recreated = self.incarnations.observe(topology);
+        if !recreated.is_empty() {
+            self.ages.forget_topics(&recreated);
+            self.judging.forget_topics(&recreated);
             self.is_ahead_of_rows = true;
         }
-        Ok(())
     }
 
     /// Records where the logs of a cycle start, as far as topics delete records by size.

@@ -52,7 +52,6 @@ async fn commits_are_read_before_log_ends() {
             Call::ListGroups(vec![1, 2, 3]),
             Call::Describe("billing".to_owned()),
             Call::Commits("billing".to_owned(), None),
-            Call::TopicIds(vec!["orders".into()]),
             offsets(OffsetSpec::Earliest),
             offsets(OffsetSpec::Latest),
             // The records that wait are older than what was seen.

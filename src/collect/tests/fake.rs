@@ -35,7 +35,6 @@ pub(super) enum Call {
     Describe(String),
     Commits(String, Option<Vec<TopicPartition>>),
     Offsets(OffsetSpec, Isolation, Vec<TopicPartition>),
-    TopicIds(Vec<TopicName>),
 }
 
 /// The most of something at once.
@@ -162,6 +161,16 @@ impl Admin for FakeCluster {
             TopicSelection::All => world.topics.keys().map(|&name| name.into()).collect(),
             TopicSelection::Named(names) => names.to_vec(),
         };
+        let known = names.iter().filter(|name| {
+            let name = name.as_str();
+            world.topics.contains_key(name) && !world.faults.no_topic_ids
+        });
+        let topic_ids = known.filter_map(|name| {
+            let renewals = world.renewals.get(name.as_str()).copied();
+            let id = TopicId::from_bytes([renewals.unwrap_or_default() + 1; 16]);
+            Some((name.clone(), id?))
+        });
+        let topic_ids = topic_ids.collect();
         let topics = names.into_iter().map(|name| {
             let fault = world.faults.topics.get(name.as_str()).copied();
             let logs = world.topics.get(name.as_str());
@@ -175,6 +184,7 @@ impl Admin for FakeCluster {
         Ok(Metadata {
             topics: topics.collect(),
             brokers: brokers.collect(),
+            topic_ids,
         })
     }
 
@@ -262,24 +272,6 @@ impl Admin for FakeCluster {
                 .map(|topic| (topic.clone(), Ok(world.configs.clone())))
                 .collect()),
         }
-    }
-
-    async fn topic_ids(
-        &self,
-        topics: &[TopicName],
-        _timeout: Duration,
-    ) -> Result<BTreeMap<TopicName, TopicId>, KafkaError> {
-        let world = self.ask(Call::TopicIds(topics.to_vec()));
-        if let Some(code) = world.faults.ids {
-            return Err(KafkaError::of(code));
-        }
-        let known = topics.iter().filter_map(|name| {
-            world.topics.get(name.as_str())?;
-            let renewals = world.renewals.get(name.as_str()).copied();
-            let id = TopicId::from_bytes([renewals.unwrap_or_default() + 1; 16]);
-            Some((name.clone(), id?))
-        });
-        Ok(known.collect())
     }
 }
 

@@ -2,19 +2,11 @@
 
 use std::time::Duration;
 
-use super::fake::Call;
 use super::*;
-use crate::kafka::ErrorCode;
 use crate::lag::Status;
 
 /// Long enough for a record that was there before to have an age that a new one cannot have.
 const LONG: Duration = Duration::from_secs(3_600);
-
-/// Returns whether the ids of topics were asked for since the last time.
-fn asked(watch: &Watch) -> bool {
-    let calls = watch.cluster.take_calls();
-    calls.iter().any(|call| matches!(call, Call::TopicIds(_)))
-}
 
 /// Lets the topic be made anew, and grow past its old end; the group commits on it, before where it was.
 fn renew(world: &mut World) {
@@ -45,37 +37,10 @@ async fn nothing_of_the_old_log_is_said_of_the_new_one() {
 #[tokio::test(start_paused = true)]
 async fn a_cluster_without_topic_ids_is_read_as_one_log() {
     let mut watch = Watch::new(PollConfig::default(), orders);
-    watch.world().faults.ids = Some(ErrorCode::UNSUPPORTED_FEATURE);
+    watch.world().faults.no_topic_ids = true;
     let snapshot = renewed(&mut watch).await;
     let row = partition(&snapshot, "billing", "orders", 0).expect("it is there");
     assert_eq!(row.judgement().finding.status(), Status::Rewound);
-}
-
-#[tokio::test(start_paused = true)]
-async fn ids_are_asked_for_once_and_where_records_wait() {
-    let mut watch = Watch::new(PollConfig::default(), |world| {
-        world.topic("orders", 3, 100);
-        world.group("billing", 1, &[("orders", 0, 100)]);
-    });
-    watch.poll().await;
-    assert!(asked(&watch), "the topic is new");
-    watch.poll().await;
-    assert!(!asked(&watch), "nobody waits");
-    watch.world().log("orders", 0).end = 101;
-    watch.poll().await;
-    assert!(!asked(&watch), "nobody waited");
-    watch.poll().await;
-    assert!(asked(&watch), "a record waits");
-}
-
-#[tokio::test(start_paused = true)]
-async fn ids_that_cannot_be_read_are_counted_and_take_nothing_away() {
-    let mut watch = Watch::new(PollConfig::default(), orders);
-    watch.world().faults.ids = Some(ErrorCode::TIMED_OUT);
-    let snapshot = watch.poll().await;
-    assert_eq!(snapshot.outcome, CycleOutcome::Complete);
-    assert_eq!(billing(&snapshot), [Some(10), Some(20), Some(30)]);
-    assert_eq!(watch.metrics.errors("topic_ids", "_TIMED_OUT").get(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -327,6 +327,7 @@ fn topology(now: Instant) -> Arc<Topology> {
         measured: now,
         brokers: Vec::new(),
         topics: topics.into(),
+        topic_ids: std::collections::BTreeMap::new(),
     })
 }
 

@@ -71,7 +71,8 @@ pub(super) struct Faults {
     /// Whether brokers leave ListOffsets for a timestamp without an answer.
     pub(super) silent_index: bool,
     pub(super) configs: Option<ErrorCode>,
-    pub(super) ids: Option<ErrorCode>,
+    /// Whether topics have no ids, as before Kafka 2.8.
+    pub(super) no_topic_ids: bool,
     pub(super) stable: Option<ErrorCode>,
 }
 

@@ -24,14 +24,11 @@ use crate::kafka::connection::Connection;
 use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::error::KafkaError;
 use crate::kafka::requests::RequestObserver;
-use crate::lag::{BrokerId, GroupId, Isolation, TopicId, TopicName, TopicPartition};
+use crate::lag::{BrokerId, GroupId, Isolation, TopicName, TopicPartition};
 use crate::snapshot::{GroupState, GroupType};
 
 /// The most topics of one DescribeConfigs request: a response has some kilobytes a topic.
 const MOST_CONFIGS: usize = 250;
-
-/// The most topics of one Metadata request that names them.
-const MOST_NAMED: usize = 1_000;
 
 /// A client of one cluster that only ever reads.
 ///
@@ -128,16 +125,19 @@ impl Admin for KafkaAdmin {
         };
         let MetadataResponse { brokers, topics } =
             self.client.read_metadata(named, deadline).await?;
-        let topics = topics.into_iter().map(|(name, topic)| {
-            (
-                name,
-                topic.map(|TopicMetadata { partitions, .. }| partitions),
-            )
-        });
-        Ok(Metadata {
+        let mut metadata = Metadata {
             brokers,
-            topics: topics.collect(),
-        })
+            ..Metadata::default()
+        };
+        for (name, topic) in topics {
+            let topic = topic.map(|TopicMetadata { id, partitions }| {
+                let ids = id.map(|id| (name.clone(), id));
+                metadata.topic_ids.extend(ids);
+                partitions
+            });
+            metadata.topics.insert(name, topic);
+        }
+        Ok(metadata)
     }
 
     async fn list_groups(
@@ -216,24 +216,6 @@ impl Admin for KafkaAdmin {
             }
         }
         Ok(configs)
-    }
-
-    async fn topic_ids(
-        &self,
-        topics: &[TopicName],
-        timeout: Duration,
-    ) -> Result<BTreeMap<TopicName, TopicId>, KafkaError> {
-        let mut ids = BTreeMap::new();
-        let deadline = Instant::now() + timeout;
-        for topics in topics.chunks(MOST_NAMED) {
-            let metadata = self
-                .client
-                .read_metadata(Some(topics.to_vec()), deadline)
-                .await?;
-            let read = metadata.topics.into_iter();
-            ids.extend(read.filter_map(|(name, topic)| Some((name, topic.ok()?.id?))));
-        }
-        Ok(ids)
     }
 }
 
