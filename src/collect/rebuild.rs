@@ -15,7 +15,8 @@ use crate::lag::{
     Committed, GroupId, PartitionId, TopicName, TopicPartition, Unavailable, Watermarks,
 };
 use crate::snapshot::{
-    ClusterSnapshot, GroupRow, Membership, PartitionRow, PartitionRows, TopicPartitionRow,
+    ClusterSnapshot, GroupRow, Membership, PartitionRow, PartitionRows, RowsToJudge,
+    TopicPartitionRow,
 };
 
 /// How much of each group's row is rebuilt.
@@ -36,9 +37,8 @@ pub(super) enum Rebuild {
 pub(super) struct Touched {
     /// Its place among the partitions of the group's row.
     pub(super) place: usize,
-    pub(super) committed: Committed,
-    /// Whether its commit or its log differs from what the row shows; if not, only time has passed.
-    pub(super) has_changed: bool,
+    /// What is committed on it, where that or its log differs from what the row shows; nothing where only time has passed.
+    pub(super) changed: Option<Committed>,
 }
 
 impl Rebuild {
@@ -54,10 +54,9 @@ impl Rebuild {
             let commits = touched
                 .iter()
                 // An answer leaves out those without a commit.
-                .filter(|touched| touched.has_changed && touched.committed != Committed::Never)
-                .map(|touched| {
-                    let id = &before.partitions[touched.place].id;
-                    (touched.place, id, touched.committed)
+                .filter_map(|&Touched { place, changed }| {
+                    let committed = changed.filter(|committed| *committed != Committed::Never)?;
+                    Some((place, &before.partitions[place].id, committed))
                 });
             return work(&commits.collect::<Vec<_>>());
         }
@@ -224,11 +223,13 @@ fn touched_by_changes(
     let changed = changes.iter().map(|(id, _)| rows.place(id));
     let mut changed = changed.collect::<Option<Vec<usize>>>()?;
     changed_logs.add_places(rows, &mut changed);
-    let to_judge: Cow<'_, [usize]> = match &before.to_judge {
-        Some(to_judge) => Cow::Borrowed(to_judge),
-        None => (0..rows.len())
+    let to_judge = match &before.to_judge {
+        Some(RowsToJudge { has_gap: true, .. }) => return None,
+        Some(to_judge) => Cow::Borrowed(&*to_judge.places),
+        None if before.is_read_in_full() => (0..rows.len())
             .filter(|place| !rows[*place].stands_still())
             .collect(),
+        None => return None,
     };
     let mut places = Vec::with_capacity(changed.len() + to_judge.len());
     places.extend(changed.into_iter().map(|place| (place, Reason::Changed)));
@@ -239,15 +240,13 @@ fn touched_by_changes(
     let mut changes = changes.iter().peekable();
     let mut touched = Vec::with_capacity(places.len());
     for (place, reason) in places {
-        let row = &rows[place];
-        let reading = row.reading.as_ref().filter(|_| row.failure.is_none())?;
+        let changed = None;
         match reason {
-            Reason::Pending => touched.push(Touched {
-                place,
-                committed: reading.committed,
-                has_changed: false,
-            }),
+            // Of most of them nothing is read before they are judged: a cycle that changes little is quick by that.
+            Reason::Pending => touched.push(Touched { place, changed }),
             Reason::Changed => {
+                let row = &rows[place];
+                let reading = row.reading.as_ref().filter(|_| row.failure.is_none())?;
                 let committed = match changes.next_if(|(id, _)| *id == row.id) {
                     Some((_, committed)) => *committed.as_ref().ok()?,
                     None => reading.committed,
@@ -283,11 +282,8 @@ fn compare(
         return comparable(row, place, committed).map(Some);
     }
     let is_pending = !row.stands_still();
-    Some(is_pending.then_some(Touched {
-        place,
-        committed,
-        has_changed: false,
-    }))
+    let changed = None;
+    Some(is_pending.then_some(Touched { place, changed }))
 }
 
 /// Returns the `partitions` of a group as those that are rebuilt; nothing where its row may have others than it had.
@@ -326,11 +322,8 @@ fn comparable_commits<'a>(
 fn comparable(row: &PartitionRow, place: usize, committed: Committed) -> Option<Touched> {
     let known = row.reading.as_ref()?.committed;
     let is_comparable = (known == Committed::Never) == (committed == Committed::Never);
-    is_comparable.then_some(Touched {
-        place,
-        committed,
-        has_changed: true,
-    })
+    let changed = Some(committed);
+    is_comparable.then_some(Touched { place, changed })
 }
 
 /// Returns whether the group is described as it was.

@@ -18,9 +18,8 @@ pub struct GroupRow {
     pub measured: Moment,
     /// Every partition that is assigned to a member or has a commit, by topic and number.
     pub partitions: PartitionRows,
-    /// The sorted places of the partitions that are judged in every cycle, changed or not: records are pending, or they were
-    /// not fetched together with the others. Nothing where these are not known.
-    pub to_judge: Option<Arc<[usize]>>,
+    /// The partitions that are judged in every cycle; nothing where these are not known.
+    pub to_judge: Option<RowsToJudge>,
     /// How far its consumers read.
     pub isolation: Isolation,
     /// What the rules say of it: the status of its worst partition.
@@ -31,6 +30,18 @@ pub struct GroupRow {
     pub failures: Vec<GroupFailure>,
     /// What it was seen to do.
     pub activity: Arc<Activity>,
+}
+
+/// The partitions of a group that are judged in every cycle, changed or not: records are pending, the newest cycle could not
+/// read them, or they were not read together with the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsToJudge {
+    /// Their places among the partitions of the group's row, sorted.
+    pub places: Arc<[usize]>,
+    /// Whether the newest cycle could not read one of them.
+    pub has_gap: bool,
+    /// Whether one of them was not read together with the others.
+    pub has_apart: bool,
 }
 
 /// What a group was seen to do since it is watched. Counts only grow while its row stays.
@@ -103,7 +114,8 @@ impl GroupRow {
 
     /// Returns the rows at the places of `to_judge`; all rows where these are not known.
     pub fn rows_to_judge(&self) -> impl Iterator<Item = &PartitionRow> {
-        let known = self.to_judge.iter().flat_map(|places| places.iter());
+        let known = self.to_judge.iter();
+        let known = known.flat_map(|to_judge| to_judge.places.iter());
         let known = known.map(|place| &self.partitions[*place]);
         let all = self.to_judge.is_none().then(|| self.partitions.iter());
         known.chain(all.into_iter().flatten())
@@ -113,7 +125,7 @@ impl GroupRow {
     pub fn stands_still(&self) -> bool {
         self.to_judge
             .as_ref()
-            .is_some_and(|places| places.is_empty())
+            .is_some_and(|to_judge| to_judge.places.is_empty())
     }
 
     fn tells_time(&self) -> bool {
@@ -122,8 +134,11 @@ impl GroupRow {
 
     /// Returns whether the newest cycle could read everything about the group.
     pub fn is_read_in_full(&self) -> bool {
-        let has_gap = |row: &PartitionRow| row.failure.is_some();
-        self.failures.is_empty() && !self.rows_to_judge().any(has_gap)
+        let has_gap = match &self.to_judge {
+            Some(to_judge) => to_judge.has_gap,
+            None => self.partitions.iter().any(|row| row.failure.is_some()),
+        };
+        self.failures.is_empty() && !has_gap
     }
 }
 

@@ -24,7 +24,7 @@ pub use event::{
 };
 pub use event_log::{EventBounds, EventLog, EventPage, EventWriter, Gap};
 pub use exposure::{AbandonedPolicy, Exposure, Granularity, OwnerInfo};
-pub use group::{Activity, Commits, GroupFailure, GroupRow, Membership};
+pub use group::{Activity, Commits, GroupFailure, GroupRow, Membership, RowsToJudge};
 pub use group_state::{GroupState, GroupType};
 pub use member::{Member, MemberList};
 pub use moment::Moment;

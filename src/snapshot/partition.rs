@@ -219,8 +219,13 @@ impl PartitionRow {
     /// Returns whether there is nothing to judge while nothing moves: the rules say no more, and it was read with the others of
     /// its group.
     pub fn stands_still(&self) -> bool {
-        let is_of_its_group = self.reading.as_ref().map(Reading::is_of_its_group);
-        self.is_quiet() && is_of_its_group == Some(true)
+        self.is_quiet() && self.reading.is_some() && !self.is_apart()
+    }
+
+    /// Returns whether it has a pair that was not read with the others of its group.
+    pub fn is_apart(&self) -> bool {
+        let reading = self.reading.as_ref();
+        reading.is_some_and(|reading| !reading.is_of_its_group())
     }
 
     /// Returns the lag of the newest cycle's own fetches; `Unavailable` where one of them failed, even while an older pair

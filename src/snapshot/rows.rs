@@ -18,7 +18,8 @@ const PIECE: usize = 8;
 pub struct PartitionRows {
     /// Each is full but for the last.
     pieces: Arc<[Arc<[PartitionRow]>]>,
-    len: usize,
+    /// Each topic, and the place behind its last row. With them a row is found without touching others.
+    topics: Arc<[(TopicName, usize)]>,
 }
 
 /// The rows of a group's partitions of one topic, or of all.
@@ -32,12 +33,12 @@ pub struct PartitionRun<'a> {
 impl PartitionRows {
     /// Returns how many there are.
     pub fn len(&self) -> usize {
-        self.len
+        self.topics.last().map_or(0, |(_, end)| *end)
     }
 
     /// Returns whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.topics.is_empty()
     }
 
     /// Returns the rows in order.
@@ -52,12 +53,10 @@ impl PartitionRows {
 
     /// Returns the place of a partition's row, from 0.
     pub fn place(&self, id: &TopicPartition) -> Option<usize> {
-        let after = self
-            .pieces
-            .partition_point(|piece| piece.first().is_some_and(|row| row.id <= *id));
-        let piece = after.checked_sub(1)?;
-        let place = self.pieces[piece].binary_search_by(|row| row.id.cmp(id));
-        Some(piece * PIECE + place.ok()?)
+        let topic = self
+            .topics
+            .binary_search_by(|(topic, _)| topic.cmp(&id.topic));
+        self.run(topic.ok()?).place(id.partition)
     }
 
     /// Returns the row at a place to be changed.
@@ -96,7 +95,7 @@ impl PartitionRows {
         });
         Self {
             pieces: pieces.collect(),
-            len: self.len,
+            topics: Arc::clone(&self.topics),
         }
     }
 
@@ -105,24 +104,14 @@ impl PartitionRows {
         PartitionRun {
             rows: self,
             start: 0,
-            end: self.len,
+            end: self.len(),
         }
     }
 
     /// Returns the rows of each topic, by name.
     pub fn by_topic(&self) -> impl Iterator<Item = (&TopicName, PartitionRun<'_>)> {
-        let mut start = 0;
-        std::iter::from_fn(move || {
-            let topic = &self.row(start)?.id.topic;
-            let end = self.end_of(topic, start);
-            let run = PartitionRun {
-                rows: self,
-                start,
-                end,
-            };
-            start = end;
-            Some((topic, run))
-        })
+        let topics = self.topics.iter().zip(0..);
+        topics.map(|((topic, _), index)| (topic, self.run(index)))
     }
 
     /// Returns whether both are clones of one another, and not only equal.
@@ -130,21 +119,14 @@ impl PartitionRows {
         Arc::ptr_eq(&self.pieces, &other.pieces)
     }
 
-    /// Returns the place behind the last row of a topic whose rows begin at `start`: by pieces first, as a topic may have many.
-    fn end_of(&self, topic: &TopicName, start: usize) -> usize {
-        let next = start / PIECE + 1;
-        let later = self.pieces.get(next..).unwrap_or_default();
-        let is_of_topic = |row: &PartitionRow| row.id.topic == *topic;
-        let whole = later.partition_point(|piece| piece.first().is_some_and(is_of_topic));
-        // The topic ends in the last piece that begins with it, or in the one it begins in.
-        let last = next + whole - 1;
-        let rows = self.pieces.get(last).map_or(&[][..], |piece| piece);
-        let from = start.saturating_sub(last * PIECE).min(rows.len());
-        last * PIECE + from + rows[from..].partition_point(is_of_topic)
-    }
-
-    fn row(&self, place: usize) -> Option<&PartitionRow> {
-        self.pieces.get(place / PIECE)?.get(place % PIECE)
+    /// Returns the rows of one of the topics.
+    fn run(&self, topic: usize) -> PartitionRun<'_> {
+        let before = topic.checked_sub(1);
+        PartitionRun {
+            rows: self,
+            start: before.map_or(0, |before| self.topics[before].1),
+            end: self.topics[topic].1,
+        }
     }
 }
 
@@ -153,7 +135,7 @@ impl PartialEq for PartitionRows {
     fn eq(&self, other: &Self) -> bool {
         let pairs = || self.pieces.iter().zip(&*other.pieces);
         self.is_shared_with(other)
-            || self.len == other.len
+            || self.len() == other.len()
                 && pairs().all(|(one, other)| Arc::ptr_eq(one, other) || one == other)
     }
 }
@@ -174,23 +156,23 @@ impl Index<usize> for PartitionRows {
 impl FromIterator<PartitionRow> for PartitionRows {
     /// Takes rows that are sorted by partition.
     fn from_iter<I: IntoIterator<Item = PartitionRow>>(rows: I) -> Self {
-        let mut rows = rows.into_iter();
-        let mut pieces = Vec::new();
+        let mut topics: Vec<(TopicName, usize)> = Vec::new();
         let mut len = 0;
-        loop {
+        let mut rows = rows.into_iter().inspect(|row: &PartitionRow| {
+            len += 1;
+            match topics.last_mut() {
+                Some((topic, end)) if *topic == row.id.topic => *end = len,
+                Some(_) | None => topics.push((row.id.topic.clone(), len)),
+            }
+        });
+        let piece = || {
             let piece: Arc<[PartitionRow]> = rows.by_ref().take(PIECE).collect();
-            len += piece.len();
-            let is_last = piece.len() < PIECE;
-            if !piece.is_empty() {
-                pieces.push(piece);
-            }
-            if is_last {
-                break;
-            }
-        }
+            (!piece.is_empty()).then_some(piece)
+        };
+        let pieces = std::iter::from_fn(piece).collect::<Vec<_>>().into();
         Self {
-            pieces: pieces.into(),
-            len,
+            pieces,
+            topics: topics.into(),
         }
     }
 }

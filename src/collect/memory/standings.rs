@@ -83,6 +83,11 @@ impl Standings {
         self.have_shifted || self.asked.binary_search_by(by_id).is_ok()
     }
 
+    /// Returns whether brokers were asked about some partition in this cycle.
+    pub(in crate::collect) fn was_any_asked(&self) -> bool {
+        self.have_shifted || !self.asked.is_empty()
+    }
+
     /// Starts the questions of one cycle, which are asked in one round or several.
     pub(super) fn begin_asking(&mut self) {
         if std::mem::take(&mut self.have_shifted) {

@@ -97,12 +97,15 @@ impl<'a> Evidence<'a> {
             let wait = standings.and_then(|standings| standings.wait(&row.id, touched.place));
             reading.wait() == wait
         };
-        if touched.has_changed {
-            reading.committed == touched.committed
-                && self.marks(&row.id) == Ok(reading.marks)
-                && has_same_wait()
-        } else {
-            standings.is_none_or(|standings| !standings.was_asked(&row.id)) || has_same_wait()
+        match touched.changed {
+            Some(committed) => {
+                reading.committed == committed
+                    && self.marks(&row.id) == Ok(reading.marks)
+                    && has_same_wait()
+            }
+            None => {
+                standings.is_none_or(|standings| !standings.was_asked(&row.id)) || has_same_wait()
+            }
         }
     }
 

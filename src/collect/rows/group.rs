@@ -123,7 +123,7 @@ fn rebuilt_in_part(
         ..before.clone()
     };
     add_news(&mut row, &answer.seen, |row| {
-        let changed = touched.iter().filter(|touched| touched.has_changed);
+        let changed = touched.iter().filter(|touched| touched.changed.is_some());
         let places = changed.map(|touched| touched.place);
         News::at(places, before, row, evidence.now_ms)
     });

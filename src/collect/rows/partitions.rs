@@ -217,14 +217,21 @@ pub(super) fn touched(
     evidence: Evidence<'_>,
 ) -> PartitionRows {
     let standings = evidence.ages.standings(&before.id);
-    let made = touched.iter().filter_map(|touched| {
-        let &Touched {
-            place, committed, ..
-        } = touched;
+    let has_apart = before
+        .to_judge
+        .as_ref()
+        .is_none_or(|to_judge| to_judge.has_apart);
+    let may_differ = has_apart || standings.is_some_and(Standings::was_any_asked);
+    let read = touched
+        .iter()
+        .filter(|touched| may_differ || touched.changed.is_some());
+    let made = read.filter_map(|touched| {
+        let &Touched { place, changed } = touched;
         let known = &before.partitions[place];
         if evidence.reads_the_same(known, touched, standings) {
             return None;
         }
+        let committed = changed.or_else(|| Some(known.reading.as_ref()?.committed))?;
         let row = row(
             (known.id.clone(), place),
             standings,

@@ -433,7 +433,9 @@ fn a_group_that_is_read_in_part_does_not_look_caught_up() {
     let now = Instant::now();
     let mut snapshot = scenery.snapshot(now);
     let group = Arc::make_mut(&mut snapshot.groups[0]);
-    group.partitions.get_mut(1).id.topic = "orders".into();
+    let mut rows: Vec<PartitionRow> = group.partitions.iter().cloned().collect();
+    rows[1].id.topic = "orders".into();
+    group.partitions = rows.into_iter().collect();
     let detail = group_detail(None, &snapshot, &snapshot.groups[0], now);
     let detail = serde_json::to_value(detail).expect("it is JSON");
     assert_eq!(detail["lag_seconds"], Value::Null);

@@ -13,6 +13,9 @@ const LENGTH: usize = 4;
 /// sends it costs no more.
 const READ_AHEAD: usize = 64 * 1024;
 
+/// The longest response whose memory is kept for the next one: to give it back and take it again costs more than the reading.
+const MOST_KEPT: usize = 512 * 1024;
+
 /// A connection that frames can be sent and received on.
 pub(super) struct Frames {
     transport: Box<dyn Transport>,
@@ -136,7 +139,7 @@ impl Frames {
         }
         self.inbox.advance(LENGTH);
         let mut bytes = self.inbox.split_to(length).freeze();
-        if self.inbox.is_empty() {
+        if self.inbox.is_empty() && length > MOST_KEPT {
             // What a long response has taken goes with it.
             self.inbox = BytesMut::new();
         }

@@ -25,7 +25,9 @@ use crate::collect::places::{Map, walk_to};
 use crate::collect::rebuild::{Rebuild, Touched};
 use crate::kafka::{Admin, KafkaError};
 use crate::lag::{GroupId, LogStart, Status, TopicName, TopicPartition, Verdict};
-use crate::snapshot::{ClusterSnapshot, GroupRow, Judgement, PartitionRow, PartitionRows};
+use crate::snapshot::{
+    ClusterSnapshot, GroupRow, Judgement, PartitionRow, PartitionRows, RowsToJudge,
+};
 
 /// What is remembered of groups, logs and topics.
 #[derive(Debug, Default)]
@@ -130,8 +132,8 @@ impl Judging {
         judgements.apply(row);
         // Whether a topic is abandoned depends on the time alone.
         let is_known = past.abandoned.is_empty();
-        let known = before.and_then(|before| before.to_judge.as_deref());
-        row.to_judge = is_known.then(|| places_to_judge(&row.partitions, known.zip(touched)));
+        let known = before.and_then(|before| before.to_judge.as_ref());
+        row.to_judge = is_known.then(|| rows_to_judge(&row.partitions, known.zip(touched)));
         if has_news {
             let findings = row.rows_to_judge().filter(|row| !row.is_quiet());
             row.verdict = Verdict::of(findings.map(|row| (&row.id, row.judgement().finding)));
@@ -250,19 +252,30 @@ fn observe_partitions(
     places
 }
 
-/// Returns the places of the rows that have to be judged in the next cycle, too. Where those of the cycle before and the
-/// partitions touched since are known, only these are checked.
-fn places_to_judge(rows: &PartitionRows, known: Option<(&[usize], &[Touched])>) -> Arc<[usize]> {
-    let must_be_judged = |place: &usize| !rows[*place].stands_still();
-    match known {
+/// Returns the rows that have to be judged in the next cycle, too. Where those of the cycle before and the partitions touched
+/// since are known, only these are checked.
+fn rows_to_judge(rows: &PartitionRows, known: Option<(&RowsToJudge, &[Touched])>) -> RowsToJudge {
+    let (mut has_gap, mut has_apart) = (false, false);
+    let must_be_judged = |place: &usize| {
+        let row = &rows[*place];
+        has_gap |= row.failure.is_some();
+        has_apart |= row.is_apart();
+        !row.stands_still()
+    };
+    let places = match known {
         Some((known, touched)) => {
             let touched = touched.iter().map(|touched| touched.place);
-            let mut places: Vec<usize> = known.iter().copied().chain(touched).collect();
+            let mut places: Vec<usize> = known.places.iter().copied().chain(touched).collect();
             places.sort_unstable();
             places.dedup();
             places.into_iter().filter(must_be_judged).collect()
         }
         None => (0..rows.len()).filter(must_be_judged).collect(),
+    };
+    RowsToJudge {
+        places,
+        has_gap,
+        has_apart,
     }
 }
 

@@ -74,7 +74,11 @@ impl Past {
         };
         match rebuild {
             Rebuild::Whole => (0..before.partitions.len()).for_each(catch_up),
-            Rebuild::Only(touched) => touched.iter().for_each(|touched| catch_up(touched.place)),
+            // What is pending, and has not changed, did not stand still.
+            Rebuild::Only(touched) => touched
+                .iter()
+                .filter(|touched| touched.changed.is_some())
+                .for_each(|touched| catch_up(touched.place)),
         }
     }
 
