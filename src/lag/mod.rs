@@ -14,6 +14,7 @@ pub mod observation;
 pub mod offset;
 pub mod outlook;
 pub mod partition;
+mod points;
 pub mod retention;
 pub mod rules;
 pub mod share;

@@ -5,10 +5,8 @@
 use std::time::Duration;
 
 use super::observation::Observation;
+use super::points::{MAX_POINTS, PackedPoints, Points};
 use super::timestamp::Timestamp;
-
-/// The most points that are kept; when there are more, every other one goes, or the oldest.
-const MAX_POINTS: usize = 16;
 
 /// The span that the points grow to: long enough for several bursts, short enough for "today's rates".
 const SPAN: Duration = Duration::from_secs(600);
@@ -64,10 +62,13 @@ pub enum Outlook {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Tempo(Option<f32>);
 
-/// The points of one stretch of waiting records, and what they show. At most 16 points, thinned evenly.
+/// The points of one stretch of waiting records, and what they show. Fewer than 16 points, thinned evenly.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Course {
-    points: Vec<Observation>,
+    /// The last point. Most observations change no other one.
+    last: Observation,
+    /// Those before it.
+    earlier: PackedPoints,
     spacing_ms: u64,
     outlook: Outlook,
     doubtful_since: Option<Timestamp>,
@@ -118,7 +119,7 @@ impl Tempo {
 
 impl Course {
     /// The most memory that the points take, in bytes.
-    pub(super) const MAX_HEAP: usize = MAX_POINTS * size_of::<Observation>();
+    pub(super) const MAX_HEAP: usize = PackedPoints::MAX_HEAP;
 
     /// Begins after a caught-up observation.
     pub(super) fn after(caught_up: Observation) -> Self {
@@ -131,7 +132,8 @@ impl Course {
     /// Begins with an observation before which nothing is known.
     pub(super) fn of_stranger(first: Observation) -> Self {
         Self {
-            points: vec![first],
+            last: first,
+            earlier: PackedPoints::default(),
             spacing_ms: 0,
             outlook: Outlook::Unknown,
             doubtful_since: None,
@@ -148,7 +150,7 @@ impl Course {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.points.capacity() * size_of::<Observation>()
+        self.earlier.heap_bytes()
     }
 
     /// Adds an observation behind the end; `interval` is the usual commit interval.
@@ -216,7 +218,8 @@ impl Course {
             let lags = points.iter().map(|point| point.lag());
             lags.zip(0_usize..).max().map(|(_, index)| index)
         };
-        let since_peak = &self.points[highest(&self.points)?..];
+        let points = self.points();
+        let since_peak = &points[highest(&points)?..];
         let peak = since_peak[0];
         let elapsed = next.at.since(peak.at);
         if elapsed < settling {
@@ -240,35 +243,46 @@ impl Course {
     /// Keeps one point for each stretch of the spacing: the one of the highest lag, so that a burst or a batch that falls
     /// between two points is not overlooked.
     fn push(&mut self, next: Observation, interval: Option<Duration>) {
-        let spacing_ms = self.spacing_ms;
-        match self.points.last_mut() {
-            // No two of the older points share a stretch.
-            Some(last) if in_one_stretch(last, &next, spacing_ms) => take_higher(last, next),
-            _ => self.points.push(next),
-        }
-        if self.points.len() < MAX_POINTS {
+        if in_one_stretch(&self.last, &next, self.spacing_ms) {
+            // No two of the earlier points share a stretch.
+            take_higher(&mut self.last, next);
             return;
         }
-        let wanted = SPAN.max(interval.unwrap_or_default() * SPAN_INTERVALS);
-        let span = next.at.since(self.points[0].at);
-        if span >= wanted {
-            self.points.remove(0);
-        } else {
-            let spacing = span / (MAX_POINTS as u32 / 2);
-            self.spacing_ms = u64::try_from(spacing.as_millis()).unwrap_or(u64::MAX);
-            self.merge();
+        let mut points = self.points();
+        points.push(next);
+        if points.len() == MAX_POINTS {
+            self.thin(&mut points, interval);
         }
+        if let Some(last) = points.pop() {
+            self.last = last;
+        }
+        self.earlier = PackedPoints::pack(&points);
     }
 
-    fn merge(&mut self) {
+    /// Takes points away: the oldest, or every other one while they do not span what is wanted.
+    fn thin(&mut self, points: &mut Points, interval: Option<Duration>) {
+        let wanted = SPAN.max(interval.unwrap_or_default() * SPAN_INTERVALS);
+        let span = points[points.len() - 1].at.since(points[0].at);
+        if span >= wanted {
+            points.remove(0);
+            return;
+        }
+        let spacing = span / (MAX_POINTS as u32 / 2);
+        self.spacing_ms = u64::try_from(spacing.as_millis()).unwrap_or(u64::MAX);
         let spacing_ms = self.spacing_ms;
-        self.points.dedup_by(|later, kept| {
+        points.dedup_by(|later, kept| {
             let is_one = in_one_stretch(later, kept, spacing_ms);
             if is_one {
                 take_higher(kept, *later);
             }
             is_one
         });
+    }
+
+    fn points(&self) -> Points {
+        let mut points = self.earlier.unpack();
+        points.push(self.last);
+        points
     }
 }
 
@@ -341,11 +355,10 @@ mod tests {
             let mut course = Course::of_stranger(point(0));
             for cycle in 1..2000 {
                 course.push(point(cycle * poll), None);
-                assert!(course.points.len() < MAX_POINTS);
+                assert!(course.points().len() < MAX_POINTS);
                 assert!(course.heap_bytes() <= Course::MAX_HEAP);
             }
-            let (first, last) = (course.points[0], course.points[course.points.len() - 1]);
-            let span = last.at.since(first.at).as_secs();
+            let span = course.last.at.since(course.points()[0].at).as_secs();
             assert!((500..1300).contains(&span), "{poll} s: spans {span} s");
         }
     }

@@ -83,9 +83,10 @@ impl Standings {
         self.have_shifted || self.asked.binary_search_by(by_id).is_ok()
     }
 
-    /// Returns whether brokers were asked about some partition in this cycle.
-    pub(in crate::collect) fn was_any_asked(&self) -> bool {
-        self.have_shifted || !self.asked.is_empty()
+    /// Returns the partitions that brokers were asked about in this cycle; nothing where these are not known.
+    pub(in crate::collect) fn asked(&self) -> Option<impl Iterator<Item = &TopicPartition>> {
+        let asked = self.asked.iter().map(|place| &self.by_partition[*place].0);
+        (!self.have_shifted).then_some(asked)
     }
 
     /// Starts the questions of one cycle, which are asked in one round or several.

@@ -217,14 +217,11 @@ pub(super) fn touched(
     evidence: Evidence<'_>,
 ) -> PartitionRows {
     let standings = evidence.ages.standings(&before.id);
-    let has_apart = before
-        .to_judge
-        .as_ref()
-        .is_none_or(|to_judge| to_judge.has_apart);
-    let may_differ = has_apart || standings.is_some_and(Standings::was_any_asked);
-    let read = touched
-        .iter()
-        .filter(|touched| may_differ || touched.changed.is_some());
+    let may_differ = pending_that_may_differ(before, standings);
+    let read = touched.iter().filter(|touched| match &may_differ {
+        Some(places) => touched.changed.is_some() || places.binary_search(&touched.place).is_ok(),
+        None => true,
+    });
     let made = read.filter_map(|touched| {
         let &Touched { place, changed } = touched;
         let known = &before.partitions[place];
@@ -243,6 +240,19 @@ pub(super) fn touched(
         (!row.reads_the_same_as(known)).then_some((place, row))
     });
     before.partitions.replaced(made)
+}
+
+/// Returns the places, sorted, of the rows that may show something else although neither commit nor log has changed: brokers were
+/// asked how long the first record has been pending. Nothing where that may be any of them.
+fn pending_that_may_differ(before: &GroupRow, standings: Option<&Standings>) -> Option<Vec<usize>> {
+    if before.to_judge.as_ref()?.has_apart {
+        return None;
+    }
+    let Some(standings) = standings else {
+        return Some(Vec::new());
+    };
+    let asked = standings.asked()?;
+    Some(asked.filter_map(|id| before.partitions.place(id)).collect())
 }
 
 fn row(
