@@ -9,18 +9,16 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, ErrorCode, params};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 
 use super::event::EventId;
 use super::item::Task;
-
-/// Requests that wait for the thread; the loop has one in flight at a time.
-const WAITING: usize = 4;
 
 /// How long another process may hold the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,11 +41,11 @@ const INSERT: &str = "\
     INSERT OR IGNORE INTO audit_log (id, title, topic, \"partition\", \"offset\", key, done_at_ms)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
-/// The audit log's thread, which alone touches the file. It ends when this handle is dropped.
+/// The open audit log. Calls of SQLite block, so each runs on a thread for such work, and to its end even if its caller is
+/// dropped: the rows stay, and a redelivery finds them.
 #[derive(Debug)]
 pub(super) struct AuditLog {
-    requests: mpsc::Sender<AuditRequest>,
-    ended: oneshot::Receiver<()>,
+    database: Arc<Mutex<Connection>>,
 }
 
 /// Whether an event was new to the audit log.
@@ -84,7 +82,7 @@ pub enum AuditError {
         #[from]
         source: rusqlite::Error,
     },
-    /// Its thread has ended.
+    /// A call ended before it had a result.
     #[error("the audit log is closed")]
     Closed,
 }
@@ -96,42 +94,15 @@ pub(super) struct NotRecorded {
     pub(super) tasks: Vec<Task>,
 }
 
-enum AuditRequest {
-    Record {
-        tasks: Vec<Task>,
-        answer: oneshot::Sender<Result<Vec<(Task, Recorded)>, NotRecorded>>,
-    },
-    Find {
-        id: EventId,
-        answer: oneshot::Sender<Result<bool, AuditError>>,
-    },
-}
-
 impl AuditLog {
     /// Opens the file, creates it where it is missing, and proves that it can be written.
     pub(super) async fn open(path: &Path) -> Result<Self, AuditError> {
-        let (requests, receiver) = mpsc::channel(WAITING);
-        let (opened, is_open) = oneshot::channel();
-        let (end, ended) = oneshot::channel();
-        let file = path.to_owned();
-        thread::Builder::new()
-            .name("audit-log".into())
-            .spawn(move || {
-                match open(&file) {
-                    Ok(database) => {
-                        // The caller may have gone already; then the requests are closed too.
-                        let _ = opened.send(Ok(()));
-                        serve(database, receiver);
-                    }
-                    Err(source) => {
-                        let _ = opened.send(Err(open_error(file, source)));
-                    }
-                }
-                let _ = end.send(());
-            })
-            .map_err(|_| AuditError::Closed)?;
-        is_open.await.map_err(|_| AuditError::Closed)??;
-        Ok(Self { requests, ended })
+        let path = path.to_owned();
+        let database =
+            run(move || open(&path).map_err(|source| open_error(path, source))).await??;
+        Ok(Self {
+            database: Arc::new(Mutex::new(database)),
+        })
     }
 
     /// Inserts a row for each task in one transaction, and says of each whether it was new.
@@ -143,42 +114,49 @@ impl AuditLog {
         &self,
         tasks: Vec<Task>,
     ) -> Result<Vec<(Task, Recorded)>, NotRecorded> {
-        let closed = |tasks| NotRecorded {
-            error: AuditError::Closed,
-            tasks,
-        };
-        let (answer, receiver) = oneshot::channel();
-        if let Err(mpsc::error::SendError(AuditRequest::Record { tasks, .. })) = self
-            .requests
-            .send(AuditRequest::Record { tasks, answer })
-            .await
-        {
-            return Err(closed(tasks));
-        }
-        receiver.await.unwrap_or_else(|_| Err(closed(Vec::new())))
+        let recording = self.with_database(|database| match insert(database, &tasks) {
+            Ok(recorded) => Ok(tasks.into_iter().zip(recorded).collect()),
+            Err(source) => Err(NotRecorded {
+                error: AuditError::Write { source },
+                tasks,
+            }),
+        });
+        recording.await.unwrap_or_else(|error| {
+            Err(NotRecorded {
+                error,
+                tasks: Vec::new(),
+            })
+        })
     }
 
     /// Returns whether an event has a row.
     pub(super) async fn contains(&self, id: &EventId) -> Result<bool, AuditError> {
-        let (answer, receiver) = oneshot::channel();
-        let request = AuditRequest::Find {
-            id: id.clone(),
-            answer,
-        };
-        self.requests
-            .send(request)
-            .await
-            .map_err(|_| AuditError::Closed)?;
-        receiver.await.unwrap_or(Err(AuditError::Closed))
+        let id = id.clone();
+        let found = self.with_database(move |database| find(database, &id));
+        Ok(found.await??)
     }
 
     /// Waits until the file is closed.
     pub(super) async fn close(self) {
-        let Self { requests, ended } = self;
-        drop(requests);
-        // An error means that the thread has ended, too.
-        let _ = ended.await;
+        let Self { database } = self;
+        // An error means that it is closed, too.
+        let _ = run(move || drop(database)).await;
     }
+
+    async fn with_database<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Connection) -> T + Send + 'static,
+    ) -> Result<T, AuditError> {
+        let database = Arc::clone(&self.database);
+        run(move || call(&mut database.lock().expect("no call has panicked"))).await
+    }
+}
+
+/// Runs a call that blocks.
+async fn run<T: Send + 'static>(
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, AuditError> {
+    spawn_blocking(call).await.map_err(|_| AuditError::Closed)
 }
 
 /// Opens the file, however many others do so at the same time.
@@ -216,26 +194,6 @@ fn open_error(path: PathBuf, source: rusqlite::Error) -> AuditError {
     match OpenOptions::new().append(true).create(true).open(&path) {
         Err(source) => AuditError::File { path, source },
         Ok(_) => AuditError::Open { path, source },
-    }
-}
-
-fn serve(mut database: Connection, mut requests: mpsc::Receiver<AuditRequest>) {
-    while let Some(request) = requests.blocking_recv() {
-        // The caller may be gone; the rows stay, and a redelivery finds them.
-        match request {
-            AuditRequest::Record { tasks, answer } => {
-                let _ = answer.send(match insert(&mut database, &tasks) {
-                    Ok(recorded) => Ok(tasks.into_iter().zip(recorded).collect()),
-                    Err(source) => Err(NotRecorded {
-                        error: AuditError::Write { source },
-                        tasks,
-                    }),
-                });
-            }
-            AuditRequest::Find { id, answer } => {
-                let _ = answer.send(find(&database, &id).map_err(AuditError::from));
-            }
-        }
     }
 }
 
