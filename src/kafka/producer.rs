@@ -1,8 +1,7 @@
-//! Writes records and waits for their delivery, with a bounded number of them under way.
+//! Writes records and waits for their delivery.
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,6 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::message::{Header as RdHeader, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use thiserror::Error;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -26,8 +24,6 @@ use crate::lag::{Offset, PartitionId, TopicName, TopicPartition};
 pub struct ProducerConfig {
     /// The name Kafka shows for this client.
     pub client_id: String,
-    /// Records that may be under way at once; more wait for room.
-    pub max_in_flight: NonZeroU32,
     /// How long librdkafka tries to deliver a record.
     pub delivery_timeout: Duration,
     /// Whether a retried write may come twice or out of order.
@@ -87,8 +83,6 @@ pub enum ProducerError {
 #[derive(Clone)]
 pub struct Producer {
     client: Arc<Client>,
-    room: Arc<Semaphore>,
-    max_in_flight: u32,
 }
 
 /// librdkafka's producer, which must not be dropped on an async worker: that joins its thread.
@@ -132,7 +126,6 @@ impl Producer {
             }
         }
         properties.set_log_level(log_level(connection));
-        let max_in_flight = config.max_in_flight.get();
         let client = properties
             .create_with_context(ProducerContext::default())
             .map_err(|source: rdkafka::error::KafkaError| ProducerError::Create {
@@ -143,29 +136,19 @@ impl Producer {
                 inner: Some(client),
                 gone: CancellationToken::new(),
             }),
-            room: Arc::new(Semaphore::new(max_in_flight as usize)),
-            max_in_flight,
         })
     }
 
-    /// Waits for room, hands the record to librdkafka, and returns the wait for its delivery.
+    /// Hands the record to librdkafka, and returns the wait for its delivery, which may be dropped at any time.
     ///
     /// # Errors
     ///
-    /// When librdkafka does not take the record at all.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it returns, the record is not sent. The wait for the delivery may be dropped at any time.
-    pub async fn enqueue(
+    /// When librdkafka does not take the record at all, such as when it holds too many.
+    pub fn enqueue(
         &self,
         record: OutgoingRecord,
     ) -> Result<impl Future<Output = Result<Delivery, KafkaError>> + Send + 'static, KafkaError>
     {
-        let permit = Arc::clone(&self.room)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
         let OutgoingRecord {
             topic,
             partition,
@@ -186,9 +169,7 @@ impl Producer {
             .send_result(outgoing)
             .map_err(|(error, _)| KafkaError::from(&error))?;
         Ok(async move {
-            let answer = delivery.await;
-            drop(permit);
-            match answer {
+            match delivery.await {
                 Ok(Ok(delivered)) => Ok(Delivery {
                     partition: TopicPartition::new(topic, delivered.partition),
                     offset: Offset::new(delivered.offset),
@@ -205,19 +186,7 @@ impl Producer {
     ///
     /// When it could not be delivered within the delivery timeout.
     pub async fn send(&self, record: OutgoingRecord) -> Result<Delivery, KafkaError> {
-        self.enqueue(record).await?.await
-    }
-
-    /// Waits until nothing is under way. Waits for deliveries must be awaited elsewhere meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// When that takes longer than `patience`.
-    pub async fn flush(&self, patience: Duration) -> Result<(), KafkaError> {
-        timeout(patience, self.room.acquire_many(self.max_in_flight))
-            .await
-            .map(drop)
-            .map_err(|_| KafkaError::of(ErrorCode::TIMED_OUT))
+        self.enqueue(record)?.await
     }
 
     /// Gives the connection up and waits until it is gone, for `patience` at most or while another clone lives.
@@ -276,9 +245,7 @@ impl ClientContext for ProducerContext {
 
 impl std::fmt::Debug for Producer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Producer")
-            .field("max_in_flight", &self.max_in_flight)
-            .finish_non_exhaustive()
+        f.debug_struct("Producer").finish_non_exhaustive()
     }
 }
 
@@ -292,7 +259,6 @@ mod tests {
         let cluster = EmbeddedCluster::start(1).expect("an embedded cluster starts anywhere");
         let config = ProducerConfig {
             client_id: "test".to_owned(),
-            max_in_flight: NonZeroU32::MIN,
             delivery_timeout: Duration::from_secs(10),
             order: WriteOrder::Any,
         };

@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;
 
 use super::config::Backoff;
+use super::handler::HandlerError;
+use super::item::Item;
 use super::journal::FailureJournal;
-use crate::kafka::{ConsumerRecord, Header, OutgoingRecord, Producer};
+use crate::kafka::{Header, OutgoingRecord, Producer};
 use crate::lag::{Offset, TopicName, TopicPartition};
 
 /// The header with the topic a dead letter came from.
@@ -26,15 +28,6 @@ pub const ORIGINAL_OFFSET: &str = "x-original-offset";
 pub const ERROR: &str = "x-error";
 /// The header that says how often it was tried.
 pub const ATTEMPTS: &str = "x-attempts";
-
-/// A record that failed for good.
-#[derive(Debug)]
-pub(super) struct DeadLetter {
-    pub(super) partition: TopicPartition,
-    pub(super) record: ConsumerRecord,
-    pub(super) error: String,
-    pub(super) attempts: u32,
-}
 
 /// A dead letter that Kafka has.
 #[derive(Debug)]
@@ -72,18 +65,17 @@ impl DeadLetters {
         }
     }
 
-    /// Starts to write a dead letter.
-    pub(super) fn write(&mut self, letter: DeadLetter) {
+    /// Starts to write a record that failed for good.
+    pub(super) fn write(&mut self, item: Item, error: &HandlerError) {
         let producer = self.producer.clone();
         let journal = self.journal.clone();
         let backoff = self.backoff;
-        let partition = letter.partition.clone();
-        let offset = letter.record.offset;
-        let outgoing = outgoing(self.topic.clone(), letter);
+        let partition = item.partition.clone();
         let delivered = DeliveredDeadLetter {
             partition: partition.clone(),
-            offset,
+            offset: item.record.offset,
         };
+        let outgoing = outgoing(self.topic.clone(), item, error);
         let writing = async move {
             let mut attempts = 0;
             while let Err(error) = producer.send(outgoing.clone()).await {
@@ -133,29 +125,35 @@ impl DeadLetters {
         }
     }
 
-    /// Waits until the producer has nothing in flight, then closes it; each for `patience` at most.
+    /// Waits until none is in flight, then closes the producer; each for `patience` at most.
     pub(super) async fn close(self, patience: Duration) {
+        let Self {
+            producer,
+            mut writing,
+            ..
+        } = self;
+        let delivered = async { while writing.join_next().await.is_some() {} };
         // What is not delivered by then is not committed either.
-        let _ = self.producer.flush(patience).await;
-        self.producer.close(patience).await;
+        let _ = timeout(patience, delivered).await;
+        writing.shutdown().await;
+        producer.close(patience).await;
     }
 }
 
 /// Returns the record as the dead-letter topic gets it: its own key, value and headers, and where it came from.
-fn outgoing(topic: TopicName, letter: DeadLetter) -> OutgoingRecord {
-    let DeadLetter {
+fn outgoing(topic: TopicName, item: Item, error: &HandlerError) -> OutgoingRecord {
+    let Item {
         partition,
         record,
-        error,
-        attempts,
-    } = letter;
+        attempt,
+    } = item;
     let mut headers = record.headers;
     headers.extend([
         Header::text(ORIGINAL_TOPIC, partition.topic.as_str()),
         Header::text(ORIGINAL_PARTITION, partition.partition.to_string()),
         Header::text(ORIGINAL_OFFSET, record.offset.to_string()),
-        Header::text(ERROR, error),
-        Header::text(ATTEMPTS, attempts.to_string()),
+        Header::text(ERROR, error.to_string()),
+        Header::text(ATTEMPTS, attempt.to_string()),
     ]);
     OutgoingRecord {
         topic,
@@ -169,6 +167,7 @@ fn outgoing(topic: TopicName, letter: DeadLetter) -> OutgoingRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kafka::ConsumerRecord;
 
     #[test]
     fn a_dead_letter_keeps_its_bytes_and_says_where_it_came_from() {
@@ -180,12 +179,12 @@ mod tests {
         };
         let sent = outgoing(
             "dlq".into(),
-            DeadLetter {
+            Item {
                 partition: TopicPartition::new("task-created", 3),
                 record,
-                error: "no JSON".into(),
-                attempts: 5,
+                attempt: 5,
             },
+            &HandlerError::Permanent("no JSON".into()),
         );
         assert_eq!(sent.topic.as_str(), "dlq");
         assert_eq!(sent.key.as_deref(), Some(&b"k"[..]));

@@ -1,6 +1,7 @@
 //! A record on its way through the processing step.
 
 use super::event::TaskCreated;
+use super::handler::HandlerError;
 use crate::kafka::ConsumerRecord;
 use crate::lag::TopicPartition;
 
@@ -18,4 +19,17 @@ pub(super) struct Item {
 pub(super) struct Task {
     pub(super) item: Item,
     pub(super) event: TaskCreated,
+}
+
+/// What became of a record in progress.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It is done, for the first time.
+    Processed(TaskCreated),
+    /// It was done before.
+    Duplicate(TaskCreated),
+    /// The attempt failed.
+    Failed(HandlerError),
+    /// It was not started.
+    Untouched,
 }

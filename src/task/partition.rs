@@ -22,15 +22,10 @@ pub(super) struct Partition {
 
 /// Why the first waiting record is not simply the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Trouble {
-    attempts: u32,
-    next: Next,
-}
-
-/// What happens to the record that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    RetryAt(Instant),
+enum Trouble {
+    /// It failed `attempts` times and may be tried again.
+    Retry { attempts: u32, at: Instant },
+    /// It failed for good and is written to the dead-letter topic.
     DeadLetter,
 }
 
@@ -86,10 +81,7 @@ impl Partition {
         }
         let (count, attempt) = match self.trouble {
             None => (self.waiting.len().min(limit), 1),
-            Some(Trouble {
-                attempts,
-                next: Next::RetryAt(at),
-            }) if at <= now => (1, attempts + 1),
+            Some(Trouble::Retry { attempts, at }) if at <= now => (1, attempts + 1),
             Some(_) => return None,
         };
         self.in_progress = count;
@@ -113,41 +105,37 @@ impl Partition {
 
     /// Holds the partition: its first waiting record failed `attempts` times and is tried again after `delay`.
     pub(super) fn retry_after(&mut self, attempts: u32, delay: Duration, now: Instant) {
-        self.trouble = Some(Trouble {
+        self.trouble = Some(Trouble::Retry {
             attempts,
-            next: Next::RetryAt(now + delay),
+            at: now + delay,
         });
     }
 
     /// Holds the partition until its first waiting record is in the dead-letter topic.
-    pub(super) fn give_up(&mut self, attempts: u32) {
-        self.trouble = Some(Trouble {
-            attempts,
-            next: Next::DeadLetter,
-        });
+    pub(super) fn give_up(&mut self) {
+        self.trouble = Some(Trouble::DeadLetter);
     }
 
     /// Moves on behind the record at `offset` if it is the one that failed for good: it is safe in the dead-letter topic.
     pub(super) fn dead_lettered(&mut self, offset: Offset) -> bool {
-        let failed_for_good = self
-            .trouble
-            .is_some_and(|trouble| trouble.next == Next::DeadLetter);
-        match self.waiting.front() {
-            Some(record) if failed_for_good && record.offset == offset => {
-                self.position = Some(record.next_offset());
-                self.waiting.pop_front();
-                self.trouble = None;
-                true
-            }
-            _ => false,
+        let first = self.waiting.front();
+        let Some(record) = first.filter(|record| record.offset == offset) else {
+            return false;
+        };
+        if self.trouble != Some(Trouble::DeadLetter) {
+            return false;
         }
+        self.position = Some(record.next_offset());
+        self.waiting.pop_front();
+        self.trouble = None;
+        true
     }
 
     /// Returns when the record that failed may be tried again.
     pub(super) fn retry_at(&self) -> Option<Instant> {
-        match self.trouble?.next {
-            Next::RetryAt(at) => Some(at),
-            Next::DeadLetter => None,
+        match self.trouble? {
+            Trouble::Retry { at, .. } => Some(at),
+            Trouble::DeadLetter => None,
         }
     }
 
@@ -228,7 +216,7 @@ mod tests {
         partition.push(records(7..9));
         let taken = partition.take(now, 1).expect("two wait");
         partition.settle(None, taken.records);
-        partition.give_up(5);
+        partition.give_up();
         assert!(partition.take(now + Duration::from_secs(99), 1).is_none());
         assert_eq!(partition.position(), None);
         let at = |value| Offset::new(value).expect("not negative");

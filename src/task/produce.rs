@@ -6,10 +6,11 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -105,7 +106,6 @@ pub async fn produce(
         &connection,
         &ProducerConfig {
             client_id: config.client_id.clone(),
-            max_in_flight: config.max_in_flight,
             delivery_timeout: Duration::from_secs(60),
             order: WriteOrder::Kept,
         },
@@ -128,13 +128,10 @@ pub async fn produce(
     sent.map(|()| summary)
 }
 
-type Delivering =
-    std::pin::Pin<Box<dyn Future<Output = Result<Delivery, KafkaError>> + Send + 'static>>;
-
 struct Producing {
     config: ProduceConfig,
     producer: Producer,
-    in_flight: FuturesUnordered<Delivering>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Result<Delivery, KafkaError>>>,
     last_error: Option<KafkaError>,
     summary: ProduceSummary,
 }
@@ -234,7 +231,7 @@ impl Producing {
             value: Some(value),
             headers: Vec::new(),
         };
-        match self.producer.enqueue(record).await {
+        match self.producer.enqueue(record) {
             Ok(delivery) => self.in_flight.push(Box::pin(delivery)),
             Err(error) => self.note(Err(error)),
         }
@@ -262,17 +259,10 @@ impl Producing {
 
     async fn finish(mut self) -> ProduceSummary {
         let deadline = Instant::now() + FLUSH;
-        while !self.in_flight.is_empty() {
-            let next = tokio::time::timeout_at(deadline, self.in_flight.next()).await;
-            match next {
-                Ok(Some(delivery)) => self.note(delivery),
-                Ok(None) => break,
-                Err(_) => {
-                    self.summary.failed += self.in_flight.len() as u64;
-                    break;
-                }
-            }
+        while let Ok(Some(delivery)) = timeout_at(deadline, self.in_flight.next()).await {
+            self.note(delivery);
         }
+        self.summary.failed += self.in_flight.len() as u64;
         self.producer.close(CLOSE).await;
         let ProduceSummary {
             delivered,

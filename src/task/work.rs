@@ -4,7 +4,6 @@
 //! by one, and those not started when the stop comes are returned untried.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,37 +13,12 @@ use tokio_util::sync::CancellationToken;
 use super::audit::{AuditError, AuditLog, NotRecorded, Recorded};
 use super::event::TaskCreated;
 use super::handler::{HandlerError, TaskHandler};
-use super::item::{Item, Task};
+use super::item::{Item, Outcome, Task};
+use super::journal::FailureJournal;
 use crate::diagnostics::one_line;
 use crate::kafka::ConsumerRecord;
+use crate::kafka::consumer::OffsetStore;
 use crate::lag::{Offset, TopicPartition};
-
-/// What became of a record.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// It is done, for the first time.
-    Processed(TaskCreated),
-    /// It was done before.
-    Duplicate(TaskCreated),
-    /// The attempt failed.
-    Failed(AttemptError),
-    /// It was not started.
-    Untouched,
-}
-
-/// Why an attempt failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct AttemptError {
-    pub(super) reason: String,
-    pub(super) retry: Retry,
-}
-
-/// Whether another attempt may help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Retry {
-    MayHelp,
-    Useless,
-}
 
 /// What became of the records of one call, each partition's in order.
 #[derive(Debug, Default)]
@@ -56,9 +30,6 @@ pub(super) struct Worked {
     pub(super) duration: Duration,
 }
 
-/// Is called when records are handed to the processing step, with the offset after the last of each partition.
-pub(super) type HandOver = Arc<dyn Fn(&[(TopicPartition, Offset)]) + Send + Sync>;
-
 /// Does the work.
 pub(super) struct Worker {
     pub(super) audit: AuditLog,
@@ -66,7 +37,21 @@ pub(super) struct Worker {
     pub(super) delay: Duration,
     /// How long a batch that is done one by one may take before it is ended between two records.
     pub(super) patience: Duration,
-    pub(super) hand_over: Option<HandOver>,
+    /// Under `auto`: where the offset after each record is stored when the work on it starts, as in a loop that polls one
+    /// record and processes it. Records that are still in the buffer are not affected.
+    pub(super) store_at_start: Option<OffsetStore>,
+    pub(super) failures: FailureJournal,
+}
+
+impl Worked {
+    /// Adds tasks that the audit log could not record: none of them counts as tried.
+    fn add_unrecorded(&mut self, unrecorded: NotRecorded) {
+        let NotRecorded { error, tasks } = unrecorded;
+        self.audit_error = Some(error);
+        let items = tasks.into_iter().map(|task| task.item);
+        self.results
+            .extend(items.map(|item| (item, Outcome::Untouched)));
+    }
 }
 
 impl Worker {
@@ -89,16 +74,16 @@ impl Worker {
         let mut blocked = BTreeSet::new();
         let mut tasks = Vec::with_capacity(items.len());
         let mut failed = Vec::new();
-        let mut handed_over: Vec<(TopicPartition, Offset)> = Vec::new();
+        let mut started: Vec<(TopicPartition, Offset)> = Vec::new();
         for item in items {
             if blocked.contains(&item.partition) {
                 failed.push((item, Outcome::Untouched));
                 continue;
             }
             let next = item.record.next_offset();
-            match handed_over.last_mut() {
+            match started.last_mut() {
                 Some((partition, offset)) if *partition == item.partition => *offset = next,
-                _ => handed_over.push((item.partition.clone(), next)),
+                _ => started.push((item.partition.clone(), next)),
             }
             match decode(&item.record) {
                 Ok(event) => tasks.push(Task { item, event }),
@@ -108,17 +93,11 @@ impl Worker {
                 }
             }
         }
-        self.report_hand_over(&handed_over);
+        self.store_started(&started);
         if !tasks.is_empty() {
             match self.audit.record(tasks).await {
                 Ok(recorded) => worked.results.extend(recorded.into_iter().map(settled)),
-                Err(NotRecorded { error, tasks }) => {
-                    worked.audit_error = Some(error);
-                    let untouched = tasks
-                        .into_iter()
-                        .map(|task| (task.item, Outcome::Untouched));
-                    worked.results.extend(untouched);
-                }
+                Err(unrecorded) => worked.add_unrecorded(unrecorded),
             }
         }
         // Of each partition, what failed comes after what was done.
@@ -146,8 +125,8 @@ impl Worker {
                 worked.results.push((item, Outcome::Untouched));
                 continue;
             }
-            self.report_hand_over(&[(item.partition.clone(), item.record.next_offset())]);
             let partition = item.partition.clone();
+            self.store_started(&[(partition.clone(), item.record.next_offset())]);
             match self.one(item).await {
                 Ok(result) => {
                     if matches!(result.1, Outcome::Failed(_)) {
@@ -155,13 +134,7 @@ impl Worker {
                     }
                     worked.results.push(result);
                 }
-                Err(NotRecorded { error, tasks }) => {
-                    worked.audit_error = Some(error);
-                    let untouched = tasks
-                        .into_iter()
-                        .map(|task| (task.item, Outcome::Untouched));
-                    worked.results.extend(untouched);
-                }
+                Err(unrecorded) => worked.add_unrecorded(unrecorded),
             }
         }
         worked
@@ -184,7 +157,7 @@ impl Worker {
         if let Some(handler) = &self.handler
             && let Err(error) = handler.handle(&event, item.attempt).await
         {
-            return Ok((item, Outcome::Failed(error.into())));
+            return Ok((item, Outcome::Failed(error)));
         }
         let mut recorded = self.audit.record(vec![Task { item, event }]).await?;
         Ok(settled(
@@ -192,9 +165,11 @@ impl Worker {
         ))
     }
 
-    fn report_hand_over(&self, offsets: &[(TopicPartition, Offset)]) {
-        if let Some(hand_over) = &self.hand_over {
-            hand_over(offsets);
+    fn store_started(&self, offsets: &[(TopicPartition, Offset)]) {
+        if let Some(offset_store) = &self.store_at_start
+            && let Err(error) = offset_store.store(offsets)
+        {
+            self.failures.store_failed(&error);
         }
     }
 }
@@ -208,25 +183,7 @@ fn settled((task, recorded): (Task, Recorded)) -> (Item, Outcome) {
     (item, outcome)
 }
 
-fn decode(record: &ConsumerRecord) -> Result<TaskCreated, AttemptError> {
-    TaskCreated::decode(record.value.as_deref()).map_err(|error| AttemptError {
-        reason: one_line(&error),
-        retry: Retry::Useless,
-    })
-}
-
-impl From<HandlerError> for AttemptError {
-    fn from(error: HandlerError) -> Self {
-        let (reason, retry) = match error {
-            HandlerError::Transient(reason) => (reason, Retry::MayHelp),
-            HandlerError::Permanent(reason) => (reason, Retry::Useless),
-        };
-        Self { reason, retry }
-    }
-}
-
-impl fmt::Display for AttemptError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
-    }
+fn decode(record: &ConsumerRecord) -> Result<TaskCreated, HandlerError> {
+    TaskCreated::decode(record.value.as_deref())
+        .map_err(|error| HandlerError::Permanent(one_line(&error)))
 }

@@ -8,8 +8,7 @@ use prometheus::{Histogram, IntGauge};
 use crate::lag::{Offset, TopicName, TopicPartition};
 use crate::metrics::TaskMetrics;
 use crate::task::config::CommitStrategy;
-use crate::task::item::Item;
-use crate::task::work::Outcome;
+use crate::task::item::{Item, Outcome};
 
 /// Lets counters start at 0: `increase` does not see the first event of a counter that starts with it.
 pub(super) fn start_at_zero(metrics: &TaskMetrics, topic: &TopicName, commit: CommitStrategy) {

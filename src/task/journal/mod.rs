@@ -12,9 +12,9 @@ use self::group::GroupJournal;
 use self::text::{listed, millis, shown_key};
 use super::config::{CommitStrategy, TaskConfig};
 use super::event::TaskCreated;
-use super::item::Item;
+use super::handler::HandlerError;
+use super::item::{Item, Outcome};
 use super::summary::TaskSummary;
-use super::work::{AttemptError, Outcome};
 use crate::kafka::KafkaError;
 use crate::lag::{GroupId, Offset, TopicName, TopicPartition};
 use crate::metrics::TaskMetrics;
@@ -123,7 +123,7 @@ impl Journal {
         self.summary.retries += counters::count_attempts(&self.metrics, results, duration);
     }
 
-    pub(super) fn will_retry(&self, item: &Item, error: &AttemptError, delay: Duration) {
+    pub(super) fn will_retry(&self, item: &Item, error: &HandlerError, delay: Duration) {
         let Item {
             partition,
             record,
@@ -136,7 +136,7 @@ impl Journal {
         );
     }
 
-    pub(super) fn gave_up(&self, item: &Item, error: &AttemptError) {
+    pub(super) fn gave_up(&self, item: &Item, error: &HandlerError) {
         let Item {
             partition,
             record,

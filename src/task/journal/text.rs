@@ -1,5 +1,6 @@
 //! Pieces of log lines.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use crate::lag::{Offset, TopicPartition};
@@ -19,29 +20,27 @@ pub(super) fn shown_key(key: Option<&[u8]>) -> String {
 }
 
 /// Returns names in backticks, the first few of many; "nothing" for none.
-pub(super) fn listed(names: impl ExactSizeIterator<Item = impl std::fmt::Display>) -> String {
-    let more = names.len().saturating_sub(LISTED);
-    let mut list: Vec<String> = names.take(LISTED).map(|name| format!("`{name}`")).collect();
-    if more > 0 {
-        list.push(format!("{more} more"));
-    }
-    if list.is_empty() {
-        "nothing".to_owned()
-    } else {
-        list.join(", ")
-    }
+pub(super) fn listed(names: impl ExactSizeIterator<Item = impl Display>) -> String {
+    joined(names.map(|name| format!("`{name}`")))
 }
 
 /// Returns partitions and offsets, the first few of many.
 pub(super) fn listed_offsets(offsets: &[(TopicPartition, Offset)]) -> String {
-    let more = offsets.len().saturating_sub(LISTED);
-    let mut list: Vec<String> = offsets
-        .iter()
-        .take(LISTED)
-        .map(|(partition, offset)| format!("`{partition}` at {offset}"))
-        .collect();
+    joined(
+        offsets
+            .iter()
+            .map(|(partition, offset)| format!("`{partition}` at {offset}")),
+    )
+}
+
+fn joined(texts: impl ExactSizeIterator<Item = String>) -> String {
+    let more = texts.len().saturating_sub(LISTED);
+    let mut list: Vec<String> = texts.take(LISTED).collect();
     if more > 0 {
         list.push(format!("{more} more"));
+    }
+    if list.is_empty() {
+        return "nothing".to_owned();
     }
     list.join(", ")
 }

@@ -6,10 +6,11 @@ use std::time::Instant;
 use super::member::{AuditHold, TaskMember};
 use crate::lag::TopicPartition;
 use crate::task::audit::AuditError;
-use crate::task::dead_letter::{DeadLetter, DeliveredDeadLetter};
+use crate::task::dead_letter::DeliveredDeadLetter;
 use crate::task::error::TaskError;
-use crate::task::item::Item;
-use crate::task::work::{AttemptError, Outcome, Retry, Worked};
+use crate::task::handler::HandlerError;
+use crate::task::item::{Item, Outcome};
+use crate::task::work::Worked;
 
 /// Notes what was done and decides on what was not.
 pub(super) fn settle(member: &mut TaskMember, worked: Worked) -> Result<(), TaskError> {
@@ -109,31 +110,26 @@ fn settle_partition(
         member.advance(partition, position, processed + duplicates);
     }
     if let Some((item, error)) = failed {
-        hold(member, &item, error);
+        hold(member, item, &error);
     }
     member.report_end(partition);
 }
 
 /// Holds a partition whose first record failed: it is tried again later, or goes to the dead-letter topic.
-fn hold(member: &mut TaskMember, item: &Item, error: AttemptError) {
+fn hold(member: &mut TaskMember, item: Item, error: &HandlerError) {
     let Some(state) = member.assigned.get_mut(&item.partition) else {
         return;
     };
     let attempts = item.attempt;
-    if error.retry == Retry::MayHelp && attempts < member.config.max_attempts.get() {
+    if matches!(error, HandlerError::Transient(_)) && attempts < member.config.max_attempts.get() {
         let delay = member.config.backoff.delay_after(attempts);
         state.retry_after(attempts, delay, Instant::now());
-        member.journal.will_retry(item, &error, delay);
+        member.journal.will_retry(&item, error, delay);
         return;
     }
-    state.give_up(attempts);
-    member.journal.gave_up(item, &error);
-    member.dead_letters.write(DeadLetter {
-        partition: item.partition.clone(),
-        record: item.record.clone(),
-        error: error.reason,
-        attempts,
-    });
+    state.give_up();
+    member.journal.gave_up(&item, error);
+    member.dead_letters.write(item, error);
 }
 
 /// Moves on behind a record that is safe in the dead-letter topic.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::Future;
 use std::io::Write;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -93,7 +92,6 @@ impl<C> World<C> {
             &connection,
             &ProducerConfig {
                 client_id: "test".into(),
-                max_in_flight: NonZeroU32::new(1_000).expect("not zero"),
                 delivery_timeout: LIMIT,
                 order: WriteOrder::Any,
             },
