@@ -1,8 +1,7 @@
 //! Whether the retention of topics can be read.
 
 use super::cluster::ClusterCheck;
-use super::grant::word;
-use super::result::CheckStatus;
+use super::grant;
 use crate::kafka::{Admin, Metadata};
 use crate::lag::TopicName;
 
@@ -22,7 +21,7 @@ pub(super) async fn check(check: &mut ClusterCheck<'_>, metadata: &Metadata, top
         Ok(configs) => configs,
         Err(error) => {
             let text = format!("reading the configuration of topics: {error}; {WITHOUT}");
-            return check.add(CheckStatus::Note, text);
+            return check.add_note(text);
         }
     };
     let mut readable = 0_usize;
@@ -31,19 +30,17 @@ pub(super) async fn check(check: &mut ClusterCheck<'_>, metadata: &Metadata, top
             readable += 1;
             continue;
         };
-        let right = format!(
-            "--operation DescribeConfigs --topic {}",
-            word(topic.as_str())
-        );
+        let right = grant::right("DescribeConfigs", "topic", topic.as_str());
         // It takes one figure away, and nothing else: not everybody wants to grant it.
         let hint = check.hint(&error, &right);
         let text =
             format!("reading the configuration of topic `{topic}`: {error}; {WITHOUT}{hint}");
-        check.add(CheckStatus::Note, text);
+        check.add_note(text);
     }
     if readable > 0 {
         let tried = topics.len();
-        let text = format!("topics whose configuration can be read: {readable} of {tried} tried");
-        check.add(CheckStatus::Good, text);
+        check.add_good(format!(
+            "topics whose configuration can be read: {readable} of {tried} tried"
+        ));
     }
 }

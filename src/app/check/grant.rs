@@ -12,8 +12,13 @@ pub(super) fn command(connection: &Connection, right: &str) -> String {
     )
 }
 
+/// Returns the right to do `operation` on a group or topic, as `kafka-acls.sh` takes it.
+pub(super) fn right(operation: &str, resource: &str, name: &str) -> String {
+    format!("--operation {operation} --{resource} {}", word(name))
+}
+
 /// Returns a name as a shell takes it for one word.
-pub(super) fn word(name: &str) -> String {
+fn word(name: &str) -> String {
     let is_plain = |char: char| char.is_alphanumeric() || "._-".contains(char);
     if !name.is_empty() && name.chars().all(is_plain) {
         name.to_owned()

@@ -1,8 +1,7 @@
 //! Which groups can be seen, described and read.
 
 use super::cluster::ClusterCheck;
-use super::grant::word;
-use super::result::CheckStatus;
+use super::grant;
 use crate::collect::skipped_as;
 use crate::kafka::{Admin, ErrorCode, ListedGroup};
 use crate::lag::{BrokerId, GroupId, TopicPartition};
@@ -11,10 +10,7 @@ use crate::lag::{BrokerId, GroupId, TopicPartition};
 pub(super) async fn check(check: &mut ClusterCheck<'_>, brokers: &[BrokerId]) -> Option<GroupId> {
     if let Some(group) = check.cluster.poll.group_names.first() {
         let named = check.cluster.poll.group_names.len();
-        check.add(
-            CheckStatus::Good,
-            format!("groups named: {named}; none is listed"),
-        );
+        check.add_good(format!("groups named: {named}; none is listed"));
         return Some(group.clone());
     }
     let (mut groups, others) = list(check, brokers).await;
@@ -22,15 +18,9 @@ pub(super) async fn check(check: &mut ClusterCheck<'_>, brokers: &[BrokerId]) ->
     groups.sort_unstable();
     note_others(check, others);
     if groups.is_empty() {
-        check.add(
-            CheckStatus::Missing,
-            "no group can be seen: there is none, the filter admits none, or Describe on the groups is not granted".to_owned(),
-        );
+        check.add_nothing_seen("group");
     } else {
-        check.add(
-            CheckStatus::Good,
-            format!("groups that can be seen: {}", groups.len()),
-        );
+        check.add_good(format!("groups that can be seen: {}", groups.len()));
     }
     // Coordinators refuse to describe the group without a name, whatever the rights are.
     groups.into_iter().find(|group| !group.as_str().is_empty())
@@ -77,10 +67,9 @@ fn note_others(check: &mut ClusterCheck<'_>, mut others: Vec<String>) {
     if count > MOST {
         named.push_str(&format!(" and {} more", count - MOST));
     }
-    check.add(
-        CheckStatus::Note,
-        format!("groups that do not consume partitions, which are only counted: {named}"),
-    );
+    check.add_note(format!(
+        "groups that do not consume partitions, which are only counted: {named}"
+    ));
 }
 
 /// Checks whether a group can be described, and its committed offsets can be read.
@@ -89,7 +78,7 @@ pub(super) async fn check_group(
     group: &GroupId,
     partition: Option<&TopicPartition>,
 ) {
-    let right = format!("--operation Describe --group {}", word(group.as_str()));
+    let right = grant::right("Describe", "group", group.as_str());
     check_description(check, group, &right).await;
     check_commits(check, group, partition, &right).await;
 }
@@ -98,20 +87,15 @@ async fn check_description(check: &mut ClusterCheck<'_>, group: &GroupId, right:
     match check.admin.describe_group(group, check.limit).await {
         Ok(description) => {
             let members = description.members.len();
-            check.add(
-                CheckStatus::Good,
-                format!(
-                    "group `{group}` can be described: {}, members: {members}",
-                    description.state
-                ),
-            );
+            let state = description.state;
+            check.add_good(format!(
+                "group `{group}` can be described: {state}, members: {members}"
+            ));
         }
-        Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => check.add(
-            CheckStatus::Good,
-            format!("group `{group}` does not exist, and could be described if it did"),
-        ),
-        Err(error) if error.code.is_unsupported() => check.add(
-            CheckStatus::Note,
+        Err(error) if error.code == ErrorCode::GROUP_ID_NOT_FOUND => check.add_good(format!(
+            "group `{group}` does not exist, and could be described if it did"
+        )),
+        Err(error) if error.code.is_unsupported() => check.add_note(
             "the cluster cannot describe groups: members and states will not be shown".to_owned(),
         ),
         Err(error) => check.add_failure(&format!("describing group `{group}`"), &error, right),
@@ -128,14 +112,12 @@ async fn check_commits(
     let named = partition.filter(|_| names_topics).map(std::slice::from_ref);
     let commits = check.admin.committed_offsets_of(group, named, check.limit);
     match commits.await {
-        Ok(_) => check.add(
-            CheckStatus::Good,
-            format!("committed offsets of group `{group}` can be read"),
-        ),
-        Err(error) => check.add_failure(
-            &format!("reading the committed offsets of group `{group}`"),
-            &error,
-            right,
-        ),
+        Ok(_) => {
+            check.add_good(format!("committed offsets of group `{group}` can be read"));
+        }
+        Err(error) => {
+            let what = format!("reading the committed offsets of group `{group}`");
+            check.add_failure(&what, &error, right);
+        }
     }
 }

@@ -43,10 +43,7 @@ async fn check_cluster(check: &mut ClusterCheck<'_>) {
         return;
     };
     let brokers: Vec<BrokerId> = metadata.brokers.iter().map(|broker| broker.id).collect();
-    check.add(
-        CheckStatus::Good,
-        format!("brokers alive: {}", brokers.len()),
-    );
+    check.add_good(format!("brokers alive: {}", brokers.len()));
     let query = topics::check(check, &metadata);
     if let Some(group) = groups::check(check, &brokers).await {
         let partition = query.as_ref().map(|query| &query.partition);
@@ -58,10 +55,7 @@ async fn check_cluster(check: &mut ClusterCheck<'_>) {
             topics::check_log(check, query).await;
             configs::check(check, &metadata, topic).await;
         }
-        None => check.add(
-            CheckStatus::Note,
-            "log ends: not tried, as no topic can be seen".to_owned(),
-        ),
+        None => check.add_note("log ends: not tried, as no topic can be seen".to_owned()),
     }
     offsets_topic::check(check).await;
     shard::check(check).await;

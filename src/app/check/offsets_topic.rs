@@ -2,14 +2,13 @@
 
 use tokio::time::timeout;
 
-use super::cluster::ClusterCheck;
+use super::cluster::{ClusterCheck, log_end_query};
 use super::result::CheckStatus;
 use crate::collect::{Mode, OFFSETS_TOPIC};
 use crate::kafka::{
-    Admin, Connection, ErrorCode, KafkaError, Log, LogEvent, LogReader, OffsetQuery, OffsetSpec,
-    TopicSelection,
+    Admin, Connection, ErrorCode, KafkaError, Log, LogEvent, LogReader, TopicSelection,
 };
-use crate::lag::{Isolation, Offset, PartitionId, TopicName, TopicPartition};
+use crate::lag::{Isolation, Offset, PartitionId, TopicName};
 
 /// Whether the topic can be followed.
 enum OffsetsTopicAccess {
@@ -25,7 +24,7 @@ pub(super) async fn check(check: &mut ClusterCheck<'_>) {
     let names_groups = !check.cluster.poll.group_names.is_empty();
     if mode == Mode::Poll || mode == Mode::Auto && names_groups {
         let text = "mode poll: commits and rebalances are seen from one poll to the next";
-        return check.add(CheckStatus::Note, text.to_owned());
+        return check.add_note(text.to_owned());
     }
     let (status, text) = match access(check).await {
         Ok(OffsetsTopicAccess::Possible) => (
@@ -68,23 +67,10 @@ async fn access(check: &ClusterCheck<'_>) -> Result<OffsetsTopicAccess, KafkaErr
         }
         Some(partitions) => partitions?,
     };
-    let led = partitions
-        .iter()
-        .find_map(|partition| Some((partition.id, partition.leader?)));
-    let (partition, leader) = led.ok_or_else(|| KafkaError::of(ErrorCode::LEADER_NOT_AVAILABLE))?;
-    let query = OffsetQuery {
-        partition: TopicPartition { topic, partition },
-        leader,
-        spec: OffsetSpec::Latest,
-    };
-    let ends = check
-        .admin
-        .list_offsets(vec![query], Isolation::ReadCommitted, check.limit)
-        .await;
-    let end = match ends.into_iter().next() {
-        Some((_, listed)) => listed?.offset,
-        None => None,
-    };
+    let query = log_end_query(&topic, &partitions);
+    let query = query.ok_or_else(|| KafkaError::of(ErrorCode::LEADER_NOT_AVAILABLE))?;
+    let partition = query.partition.partition;
+    let end = check.log_end(query, Isolation::ReadCommitted).await?;
     let from = end.unwrap_or(Offset::ZERO);
     let reading = read(&check.cluster.connection, partition, from);
     let read = timeout(check.limit, reading).await;

@@ -1,7 +1,7 @@
 //! Whether the replicas of a cluster can share it. The group is described and not joined: a join would rebalance it.
 
 use super::cluster::ClusterCheck;
-use super::grant::word;
+use super::grant;
 use super::result::CheckStatus;
 use crate::app::config::Sharding;
 use crate::kafka::{Admin, ReadRight};
@@ -12,7 +12,7 @@ pub(super) async fn check(check: &mut ClusterCheck<'_>) {
         return;
     };
     let group = group.clone();
-    let right = format!("--operation Read --group {}", word(group.as_str()));
+    let right = grant::right("Read", "group", group.as_str());
     let replicas = match check.admin.describe_group(&group, check.limit).await {
         Err(error) if error.code.is_authorization() => {
             let what = format!("the shard group `{group}` cannot be joined");

@@ -1,10 +1,9 @@
 //! Which topics can be seen, and whether their log ends can be read.
 
-use super::cluster::ClusterCheck;
-use super::grant::word;
-use super::result::CheckStatus;
-use crate::kafka::{Admin, Metadata, OffsetQuery, OffsetSpec};
-use crate::lag::{Isolation, TopicName, TopicPartition};
+use super::cluster::{ClusterCheck, log_end_query};
+use super::grant;
+use crate::kafka::{Metadata, OffsetQuery};
+use crate::lag::{Isolation, TopicName};
 
 /// Checks which topics can be seen; returns a question about one of them.
 pub(super) fn check(check: &mut ClusterCheck<'_>, metadata: &Metadata) -> Option<OffsetQuery> {
@@ -20,36 +19,18 @@ pub(super) fn check(check: &mut ClusterCheck<'_>, metadata: &Metadata) -> Option
         match partitions {
             Ok(partitions) => {
                 seen += 1;
-                let led = partitions
-                    .iter()
-                    .find_map(|partition| Some((partition.id, partition.leader?)));
-                if let (None, Some((id, leader))) = (&query, led) {
-                    query = Some(OffsetQuery {
-                        partition: TopicPartition {
-                            topic: topic.clone(),
-                            partition: id,
-                        },
-                        leader,
-                        spec: OffsetSpec::Latest,
-                    });
-                }
+                query = query.or_else(|| log_end_query(topic, partitions));
             }
             Err(error) => hidden.push((topic, error)),
         }
     }
     match seen {
-        0 if hidden.is_empty() => check.add(
-            CheckStatus::Missing,
-            "no topic can be seen: there is none, the filter admits none, or Describe on the topics is not granted".to_owned(),
-        ),
-        seen => check.add(CheckStatus::Good, format!("topics that can be seen: {seen}")),
+        0 if hidden.is_empty() => check.add_nothing_seen("topic"),
+        seen => check.add_good(format!("topics that can be seen: {seen}")),
     }
     for (topic, error) in hidden {
-        check.add_failure(
-            &format!("topic `{topic}`"),
-            error,
-            &format!("--operation Describe --topic {}", word(topic.as_str())),
-        );
+        let right = grant::right("Describe", "topic", topic.as_str());
+        check.add_failure(&format!("topic `{topic}`"), error, &right);
     }
     query
 }
@@ -57,20 +38,12 @@ pub(super) fn check(check: &mut ClusterCheck<'_>, metadata: &Metadata) -> Option
 /// Checks whether a log end can be read.
 pub(super) async fn check_log(check: &mut ClusterCheck<'_>, query: OffsetQuery) {
     let topic = query.partition.topic.clone();
-    let answers = check
-        .admin
-        .list_offsets(vec![query], Isolation::ReadUncommitted, check.limit)
-        .await;
-    match answers.into_iter().next() {
-        Some((_, Ok(_))) => check.add(
-            CheckStatus::Good,
-            format!("log ends can be read: topic `{topic}`"),
-        ),
-        Some((_, Err(error))) => check.add_failure(
-            &format!("reading the log end of topic `{topic}`"),
-            &error,
-            &format!("--operation Describe --topic {}", word(topic.as_str())),
-        ),
-        None => {}
+    match check.log_end(query, Isolation::ReadUncommitted).await {
+        Ok(_) => check.add_good(format!("log ends can be read: topic `{topic}`")),
+        Err(error) => {
+            let what = format!("reading the log end of topic `{topic}`");
+            let right = grant::right("Describe", "topic", topic.as_str());
+            check.add_failure(&what, &error, &right);
+        }
     }
 }
