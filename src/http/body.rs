@@ -1,102 +1,22 @@
-//! An answer's body: chunks that exist already and are shared, so that nothing is copied, or a stream of events.
+//! A response's body: chunks that exist already and are shared, so that nothing is copied, or a stream of events.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
+use futures_util::stream::{Stream, StreamExt};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
 
-use super::stream::EventStream;
+/// The body of any response.
+pub(super) type Payload = UnsyncBoxBody<Bytes, Infallible>;
 
-/// The body of any answer.
-pub(super) enum Payload {
-    /// All of it is there.
-    Whole(Chunks),
-    /// It goes on, and nobody knows for how long.
-    Events(EventStream),
+/// Returns a body whose size is known.
+pub(super) fn whole(bytes: Vec<u8>) -> Payload {
+    Full::from(bytes).boxed_unsync()
 }
 
-/// Chunks sent one after the other; their sum is known.
-#[derive(Debug, Default)]
-pub(super) struct Chunks(VecDeque<Bytes>);
-
-impl Chunks {
-    /// Returns how many bytes are left.
-    pub(super) fn len(&self) -> u64 {
-        self.0.iter().map(|chunk| chunk.len() as u64).sum()
-    }
-}
-
-impl From<Vec<u8>> for Payload {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Whole(bytes.into())
-    }
-}
-
-impl Body for Payload {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        match self.get_mut() {
-            Self::Whole(chunks) => Pin::new(chunks).poll_frame(cx),
-            Self::Events(stream) => Pin::new(stream).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(chunks) => chunks.is_end_stream(),
-            Self::Events(stream) => stream.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(chunks) => chunks.size_hint(),
-            Self::Events(stream) => stream.size_hint(),
-        }
-    }
-}
-
-impl From<Vec<Bytes>> for Chunks {
-    fn from(chunks: Vec<Bytes>) -> Self {
-        Self(
-            chunks
-                .into_iter()
-                .filter(|chunk| !chunk.is_empty())
-                .collect(),
-        )
-    }
-}
-
-impl From<Vec<u8>> for Chunks {
-    fn from(bytes: Vec<u8>) -> Self {
-        vec![Bytes::from(bytes)].into()
-    }
-}
-
-impl Body for Chunks {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.pop_front().map(|chunk| Ok(Frame::data(chunk))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len())
-    }
+/// Returns a body of chunks. Where their size is known, the response has to say it.
+pub(super) fn streamed(chunks: impl Stream<Item = Bytes> + Send + 'static) -> Payload {
+    StreamBody::new(chunks.map(|chunk| Ok(Frame::data(chunk)))).boxed_unsync()
 }

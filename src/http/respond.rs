@@ -4,6 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+use futures_util::stream;
+use hyper::body::Body as _;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
@@ -12,11 +15,12 @@ use hyper::{Method, Request, Response, StatusCode};
 use tracing::error;
 
 use super::api::{self, JsonResponse};
-use super::body::Payload;
+use super::body::{self, Payload};
 use super::events::Wanted;
+use super::guard::HttpExchange;
 use super::negotiate::{self, Telling};
 use super::ready::{Readiness, readiness};
-use super::routes::{Resource, Routes};
+use super::routes::{Matched, Resource, Routes};
 use super::stream::Streams;
 use super::web_config::WebConfig;
 use crate::exposition::{Scrapes, html, sse};
@@ -80,8 +84,12 @@ impl Responder {
         self.scrapes.render_ahead().await
     }
 
-    /// Returns the answer to a request, and counts it.
-    pub(super) async fn respond<B>(&self, request: &Request<B>) -> Response<Payload> {
+    /// Returns the response to a request, and counts it. A response that is a stream is marked in `exchange`.
+    pub(super) async fn respond<B>(
+        &self,
+        request: &Request<B>,
+        exchange: &HttpExchange,
+    ) -> Response<Payload> {
         let begun = Instant::now();
         let path = request.uri().path();
         let matched = self.routes.find(path);
@@ -96,15 +104,10 @@ impl Responder {
             _ if !is_admitted => unauthorized(),
             None => self.lost(path),
             Some(_) if !is_readonly(request.method()) => method_not_allowed(),
-            Some(matched) => {
-                let query = request.uri().query().unwrap_or_default();
-                self.answer(matched.resource, matched.rest, query, request.headers())
-                    .await
-            }
+            Some(matched) => self.answer(matched, request, exchange).await,
         };
-        // Said here because an answer to HEAD has no body that would tell.
-        if let Payload::Whole(chunks) = response.body() {
-            let length = chunks.len();
+        // Set here, as a response to HEAD has no body that would show it.
+        if let Some(length) = response.body().size_hint().exact() {
             response.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
         let headers = response.headers_mut();
@@ -120,15 +123,16 @@ impl Responder {
         response
     }
 
-    async fn answer(
+    async fn answer<B>(
         &self,
-        resource: Resource,
-        rest: &str,
-        query: &str,
-        headers: &HeaderMap,
+        matched: &Matched<'_>,
+        request: &Request<B>,
+        exchange: &HttpExchange,
     ) -> Response<Payload> {
         let now = Instant::now();
-        match resource {
+        let headers = request.headers();
+        let query = request.uri().query().unwrap_or_default();
+        match matched.resource {
             Resource::Metrics => self.metrics(headers).await,
             Resource::Healthz => plain(StatusCode::OK, TEXT, b"ok\n".to_vec()),
             Resource::Readyz => {
@@ -151,11 +155,11 @@ impl Responder {
                     .await
             }
             Resource::Group => {
-                let (group, query) = (rest.to_owned(), query.to_owned());
+                let (group, query) = (matched.rest.to_owned(), query.to_owned());
                 self.json(move |world| api::group(world, &group, &query, now))
                     .await
             }
-            Resource::Events => self.events(query, headers).await,
+            Resource::Events => self.events(query, headers, exchange).await,
         }
     }
 
@@ -169,8 +173,10 @@ impl Responder {
                 return internal_error();
             }
         };
-        let mut response = Response::new(Payload::Whole(chunks.into()));
+        let length: usize = chunks.iter().map(Bytes::len).sum();
+        let mut response = Response::new(body::streamed(stream::iter(chunks)));
         let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, length.into());
         headers.insert(
             CONTENT_TYPE,
             HeaderValue::from_static(format.content_type()),
@@ -182,11 +188,16 @@ impl Responder {
         response
     }
 
-    async fn events(&self, query: &str, headers: &HeaderMap) -> Response<Payload> {
+    async fn events(
+        &self,
+        query: &str,
+        headers: &HeaderMap,
+        exchange: &HttpExchange,
+    ) -> Response<Payload> {
         let mut response = match Wanted::parse(query, &self.store.load()) {
             Err((status, body)) => plain(status, JSON, body),
             Ok(wanted) => match negotiate::telling(headers) {
-                Telling::Stream => self.stream(wanted, headers),
+                Telling::Stream => self.stream(wanted, headers, exchange),
                 Telling::Once => {
                     let log = self.streams.log().clone();
                     self.json(move |_| wanted.answer(&log)).await
@@ -198,9 +209,14 @@ impl Responder {
         response
     }
 
-    fn stream(&self, wanted: Wanted, headers: &HeaderMap) -> Response<Payload> {
+    fn stream(
+        &self,
+        wanted: Wanted,
+        headers: &HeaderMap,
+        exchange: &HttpExchange,
+    ) -> Response<Payload> {
         let start = wanted.start(self.streams.log(), headers);
-        let Some(stream) = self.streams.open(start, wanted.into_filter()) else {
+        let Some(stream) = self.streams.open(start, wanted.into_filter(), exchange) else {
             let error = "too many event streams are open".to_owned();
             let (status, body) = api::failure(StatusCode::SERVICE_UNAVAILABLE, error, None);
             let mut response = plain(status, JSON, body);
@@ -208,7 +224,7 @@ impl Responder {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("10"));
             return response;
         };
-        let mut response = Response::new(Payload::Events(stream));
+        let mut response = Response::new(stream);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, EVENT_STREAM);
         headers.insert(BUFFERING, HeaderValue::from_static("no"));
@@ -241,7 +257,7 @@ fn is_readonly(method: &Method) -> bool {
 }
 
 fn plain(status: StatusCode, content_type: HeaderValue, body: Vec<u8>) -> Response<Payload> {
-    let mut response = Response::new(Payload::from(body));
+    let mut response = Response::new(body::whole(body));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response

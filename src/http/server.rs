@@ -21,7 +21,6 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::body::Payload;
 use super::config::{HttpConfig, Limits};
 use super::guard::{Guarded, HttpExchange};
 use super::respond::{Responder, Sources};
@@ -174,14 +173,8 @@ impl Server {
         let guarded = Guarded::new(stream, self.limits, exchange.clone());
         let service = service_fn(|request| {
             exchange.begin();
-            let exchange = exchange.clone();
-            async move {
-                let mut response = self.responder.respond(&request).await;
-                if let Payload::Events(stream) = response.body_mut() {
-                    stream.mark(exchange.stream());
-                }
-                Ok::<_, Infallible>(response)
-            }
+            let exchange = &exchange;
+            async move { Ok::<_, Infallible>(self.responder.respond(&request, exchange).await) }
         });
         let connection = http1::Builder::new()
             .max_header_size(self.limits.max_header_bytes)

@@ -6,22 +6,19 @@
 //! of `guard`.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{self, Stream, StreamExt};
-use hyper::body::{Body, Frame};
+use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use super::body::{self, Payload};
 use super::config::Limits;
 use super::events::{EventFilter, Start};
-use super::guard::StreamUnderWay;
+use super::guard::{HttpExchange, StreamUnderWay};
 use crate::exposition::sse::{self, Dropped};
 use crate::metrics::HttpMetrics;
 use crate::snapshot::{Event, EventLog, EventPage, EventPosition};
@@ -51,14 +48,6 @@ pub(super) struct Streams {
     shutdown: CancellationToken,
 }
 
-/// The body of an answer that goes on until its reader, or this process, has enough.
-pub(super) struct EventStream {
-    frames: Pin<Box<dyn Stream<Item = Bytes> + Send>>,
-    _seat: Seat,
-    /// Marks the response as a stream for as long as it goes on.
-    under_way: Option<StreamUnderWay>,
-}
-
 /// A seat, counted.
 struct Seat {
     metrics: HttpMetrics,
@@ -82,6 +71,8 @@ struct Feed {
     heartbeat: Duration,
     metrics: HttpMetrics,
     shutdown: CancellationToken,
+    _seat: Seat,
+    _under_way: StreamUnderWay,
 }
 
 /// Whether a reader keeps up.
@@ -120,26 +111,20 @@ impl Streams {
         &self.log
     }
 
-    /// Opens a stream; nothing where all seats are taken.
-    pub(super) fn open(&self, start: Start, filter: EventFilter) -> Option<EventStream> {
+    /// Returns the body of a response to `exchange` that goes on until its reader, or this process, has enough; nothing
+    /// where all seats are taken.
+    pub(super) fn open(
+        &self,
+        start: Start,
+        filter: EventFilter,
+        exchange: &HttpExchange,
+    ) -> Option<Payload> {
         let permit = Arc::clone(&self.seats).try_acquire_owned().ok()?;
-        let frames = stream::unfold(self.feed(start, filter), |mut feed| async move {
-            let frame = feed.next().await?;
-            Some((frame, feed))
-        });
-        Some(EventStream {
-            frames: frames.boxed(),
-            _seat: Seat::new(self.metrics.clone(), permit),
-            under_way: None,
-        })
-    }
-
-    fn feed(&self, start: Start, filter: EventFilter) -> Feed {
         let Start { events, position } = start;
         let mut frame = Vec::new();
         let before = events.first().map_or(position, |event| event.id.before());
         sse::write_start(&mut frame, before);
-        Feed {
+        let feed = Feed {
             log: self.log.clone(),
             filter,
             position,
@@ -151,30 +136,14 @@ impl Streams {
             heartbeat: self.heartbeat,
             metrics: self.metrics.clone(),
             shutdown: self.shutdown.clone(),
-        }
-    }
-}
-
-impl EventStream {
-    /// Keeps `under_way` until this stream ends: the response counts as an open stream that long.
-    pub(super) fn mark(&mut self, under_way: StreamUnderWay) {
-        self.under_way = Some(under_way);
-    }
-}
-
-impl Body for EventStream {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let frame = std::task::ready!(self.frames.poll_next_unpin(cx));
-        if frame.is_none() {
-            self.under_way = None;
-        }
-        Poll::Ready(frame.map(|frame| Ok(Frame::data(frame))))
+            _seat: Seat::new(self.metrics.clone(), permit),
+            _under_way: exchange.stream(),
+        };
+        let frames = stream::unfold(feed, |mut feed| async move {
+            let frame = feed.next().await?;
+            Some((frame, feed))
+        });
+        Some(body::streamed(frames))
     }
 }
 
