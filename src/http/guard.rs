@@ -110,6 +110,14 @@ impl<S> Guarded<S> {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
+    /// Gives the client until the deadline to read all that was written.
+    fn drain<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if self.phase != ConnectionPhase::Drain {
+            self.enter(ConnectionPhase::Drain);
+        }
+        self.wait(cx)
+    }
+
     /// Looks at what came of writing: a client that does not keep up has until the deadline for all of it.
     fn written(
         &mut self,
@@ -124,10 +132,7 @@ impl<S> Guarded<S> {
             }
             return written;
         }
-        if self.phase != ConnectionPhase::Drain {
-            self.enter(ConnectionPhase::Drain);
-        }
-        self.wait(cx)
+        self.drain(cx)
     }
 }
 
@@ -184,19 +189,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         match (guarded.phase, &flushed) {
             // hyper also flushes when it has written nothing: that is no end of an answer.
             (ConnectionPhase::Head | ConnectionPhase::Idle, _) => {}
-            (ConnectionPhase::Answer | ConnectionPhase::Drain, Poll::Ready(_))
-                if guarded.exchange.is_streaming() =>
-            {
-                guarded.enter(ConnectionPhase::Answer);
-            }
             (ConnectionPhase::Answer | ConnectionPhase::Drain, Poll::Ready(_)) => {
-                guarded.enter(ConnectionPhase::Idle)
+                let is_streaming = guarded.exchange.is_streaming();
+                guarded.enter(if is_streaming {
+                    ConnectionPhase::Answer
+                } else {
+                    ConnectionPhase::Idle
+                });
             }
-            (ConnectionPhase::Answer, Poll::Pending) => {
-                guarded.enter(ConnectionPhase::Drain);
-                return guarded.wait(cx);
+            (ConnectionPhase::Answer | ConnectionPhase::Drain, Poll::Pending) => {
+                return guarded.drain(cx);
             }
-            (ConnectionPhase::Drain, Poll::Pending) => return guarded.wait(cx),
         }
         flushed
     }
@@ -206,10 +209,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         let shut = Pin::new(&mut guarded.io).poll_shutdown(cx);
         // TLS says good-bye, and a client that does not read may not hear it.
         if shut.is_pending() {
-            if guarded.phase != ConnectionPhase::Drain {
-                guarded.enter(ConnectionPhase::Drain);
-            }
-            return guarded.wait(cx);
+            return guarded.drain(cx);
         }
         shut
     }

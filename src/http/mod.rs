@@ -24,6 +24,7 @@ mod negotiate;
 mod ready;
 mod respond;
 mod routes;
+mod seat;
 mod server;
 mod stream;
 mod web_config;

@@ -9,21 +9,17 @@ use crate::exposition::{Encoding, Format, sse};
 /// Returns the format of a scrape; text where nothing that exists is asked for, as exporters do.
 pub(super) fn format(headers: &HeaderMap) -> Format {
     let accepted = Preferences::of(headers, &ACCEPT);
+    let of_version = |range: &Range, version: &str| match range.parameter("version") {
+        None => Some(Specificity::Type),
+        Some(other) => (other == version).then_some(Specificity::Exact),
+    };
     let text = accepted.quality(|range| match range.media_type.as_str() {
-        "text/plain" => match range.parameter("version") {
-            None => Some(Specificity::Type),
-            Some("0.0.4") => Some(Specificity::Exact),
-            Some(_) => None,
-        },
+        "text/plain" => of_version(range, "0.0.4"),
         "text/*" | "*/*" => Some(Specificity::Wildcard),
         _ => None,
     });
     let openmetrics = accepted.quality(|range| match range.media_type.as_str() {
-        "application/openmetrics-text" => match range.parameter("version") {
-            None => Some(Specificity::Type),
-            Some("1.0.0") => Some(Specificity::Exact),
-            Some(_) => None,
-        },
+        "application/openmetrics-text" => of_version(range, "1.0.0"),
         _ => None,
     });
     // At equal liking OpenMetrics says more; a wildcard alone gets what every client understands.
@@ -66,10 +62,10 @@ pub(super) enum Telling {
 /// Returns how events are to be told; once, unless a stream is asked for by its name.
 pub(super) fn telling(headers: &HeaderMap) -> Telling {
     let accepted = Preferences::of(headers, &ACCEPT);
-    let stream = accepted
-        .quality(|range| (range.media_type == sse::CONTENT_TYPE).then_some(Specificity::Exact));
-    let once = accepted
-        .quality(|range| (range.media_type == "application/json").then_some(Specificity::Exact));
+    let quality = |name: &str| {
+        accepted.quality(|range| (range.media_type == name).then_some(Specificity::Exact))
+    };
+    let (stream, once) = (quality(sse::CONTENT_TYPE), quality("application/json"));
     if stream > 0.0 && stream >= once {
         Telling::Stream
     } else {

@@ -12,7 +12,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -25,6 +24,7 @@ use super::config::{HttpConfig, Limits};
 use super::guard::{Guarded, HttpExchange};
 use super::respond::{Responder, Sources};
 use super::routes::{HttpError, Routes};
+use super::seat::Seats;
 use super::stream::{STALLED, Streams};
 use super::web_config::WebConfig;
 use crate::metrics::HttpMetrics;
@@ -89,7 +89,8 @@ struct Server {
 
 impl Server {
     async fn serve(self: Arc<Self>, listener: TcpListener) {
-        let seats = Arc::new(Semaphore::new(self.limits.max_connections));
+        let connected = self.metrics.connections.clone();
+        let seats = Seats::new(self.limits.max_connections, connected);
         // Each ends with its connection, by the deadlines of `Guarded` at the latest, or with the set.
         let mut connections = JoinSet::new();
         loop {
@@ -106,18 +107,17 @@ impl Server {
                     continue;
                 }
             };
-            let Ok(seat) = Arc::clone(&seats).try_acquire_owned() else {
+            let Some(seat) = seats.take() else {
                 self.metrics.rejected.inc();
                 debug!("connection closed: the limit is reached");
                 continue;
             };
             let server = Arc::clone(&self);
             connections.spawn(async move {
-                let open = Open::new(&server.metrics, seat);
                 if let Err(error) = server.connection(stream).await {
                     debug!(%error, "connection ended early");
                 }
-                drop(open);
+                drop(seat);
             });
         }
         drop(listener);
@@ -209,26 +209,4 @@ fn is_timeout(error: &hyper::Error) -> bool {
         .source()
         .and_then(|cause| cause.downcast_ref::<io::Error>());
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
-}
-
-/// An open connection: counted, and holding its seat.
-struct Open<'a> {
-    metrics: &'a HttpMetrics,
-    _seat: OwnedSemaphorePermit,
-}
-
-impl<'a> Open<'a> {
-    fn new(metrics: &'a HttpMetrics, seat: OwnedSemaphorePermit) -> Self {
-        metrics.connections.inc();
-        Self {
-            metrics,
-            _seat: seat,
-        }
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.metrics.connections.dec();
-    }
 }

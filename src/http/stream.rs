@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +18,7 @@ use super::body::{self, Payload};
 use super::config::Limits;
 use super::events::{EventFilter, Start};
 use super::guard::{HttpExchange, StreamUnderWay};
+use super::seat::{Seat, Seats};
 use crate::exposition::sse::{self, Dropped};
 use crate::metrics::HttpMetrics;
 use crate::snapshot::{Event, EventLog, EventPage, EventPosition};
@@ -42,16 +42,10 @@ pub(super) const STALLED: &str = "stalled";
 #[derive(Debug)]
 pub(super) struct Streams {
     log: EventLog,
-    seats: Arc<Semaphore>,
+    seats: Seats,
     heartbeat: Duration,
     metrics: HttpMetrics,
     shutdown: CancellationToken,
-}
-
-/// A seat, counted.
-struct Seat {
-    metrics: HttpMetrics,
-    _permit: OwnedSemaphorePermit,
 }
 
 /// One stream on its way through the log.
@@ -99,7 +93,7 @@ impl Streams {
         }
         Self {
             log,
-            seats: Arc::new(Semaphore::new(limits.max_event_streams)),
+            seats: Seats::new(limits.max_event_streams, metrics.event_streams.clone()),
             heartbeat: limits.event_heartbeat,
             metrics,
             shutdown,
@@ -119,7 +113,7 @@ impl Streams {
         filter: EventFilter,
         exchange: &HttpExchange,
     ) -> Option<Payload> {
-        let permit = Arc::clone(&self.seats).try_acquire_owned().ok()?;
+        let seat = self.seats.take()?;
         let Start { events, position } = start;
         let mut frame = Vec::new();
         let before = events.first().map_or(position, |event| event.id.before());
@@ -136,7 +130,7 @@ impl Streams {
             heartbeat: self.heartbeat,
             metrics: self.metrics.clone(),
             shutdown: self.shutdown.clone(),
-            _seat: Seat::new(self.metrics.clone(), permit),
+            _seat: seat,
             _under_way: exchange.stream(),
         };
         let frames = stream::unfold(feed, |mut feed| async move {
@@ -144,22 +138,6 @@ impl Streams {
             Some((frame, feed))
         });
         Some(body::streamed(frames))
-    }
-}
-
-impl Seat {
-    fn new(metrics: HttpMetrics, permit: OwnedSemaphorePermit) -> Self {
-        metrics.event_streams.inc();
-        Self {
-            metrics,
-            _permit: permit,
-        }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.metrics.event_streams.dec();
     }
 }
 
