@@ -5,7 +5,6 @@
 
 mod cast;
 mod handler;
-mod scratch;
 mod script;
 
 use std::collections::BTreeMap;
@@ -13,13 +12,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info, info_span};
 
 use self::handler::Warehouse;
-use self::scratch::Scratch;
 use self::script::Act;
 use super::config::{ClusterConfig, ListenAddress, Sharding, TaskConsumerConfig, WebSettings};
 use super::consumer::{OnFailure, Ready};
@@ -69,7 +68,7 @@ pub enum Port {
 pub struct Demo {
     prepared: Prepared,
     connection: Connection,
-    scratch: Scratch,
+    audit_logs: TempDir,
     cluster: Option<EmbeddedCluster>,
     port_was_taken: bool,
 }
@@ -80,7 +79,7 @@ struct Ensemble {
     /// Properties of the consumers alone.
     session: BTreeMap<String, String>,
     metrics: TaskMetrics,
-    scratch: Scratch,
+    audit_logs: TempDir,
     warehouse: watch::Sender<Warehouse>,
     helper: Option<CancellationToken>,
 }
@@ -114,7 +113,10 @@ impl Demo {
                 prepared => (prepared?, false),
             },
         };
-        let scratch = Scratch::new().context("making a folder for the audit logs")?;
+        let audit_logs = tempfile::Builder::new()
+            .prefix("lagwatch-demo-")
+            .tempdir()
+            .context("making a folder for the audit logs")?;
         let (cluster, connection) = match on {
             DemoCluster::Real(connection) => (None, connection),
             DemoCluster::Embedded => {
@@ -126,7 +128,7 @@ impl Demo {
         Ok(Self {
             prepared,
             connection,
-            scratch,
+            audit_logs,
             cluster,
             port_was_taken,
         })
@@ -161,11 +163,10 @@ impl Demo {
         let Self {
             prepared,
             connection,
-            scratch,
+            audit_logs,
             cluster,
             ..
         } = self;
-        let (warehouse, warehouse_state) = watch::channel(Warehouse::Open);
         let session = match &cluster {
             Some(_) => SHORT_SESSION
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -176,18 +177,17 @@ impl Demo {
             metrics: prepared.own().task().clone(),
             connection,
             session,
-            scratch,
-            warehouse,
+            audit_logs,
+            warehouse: watch::Sender::new(Warehouse::Open),
             helper: None,
         };
         let mut service = prepared.start(vec![watched(&ensemble.connection)]).await?;
-        let entered = ensemble.enter(&mut service.work, warehouse_state).await;
-        let broken = match entered {
+        let broken = match ensemble.enter(&mut service.work).await {
             Ok(()) => ensemble.perform(&mut service, signals).await,
             Err(error) => Err(error),
         };
         info!("the demo ends");
-        let _open = ensemble.warehouse.send(Warehouse::Open);
+        ensemble.warehouse.send_replace(Warehouse::Open);
         let stopped = service.stop(signals).await;
         // Its brokers must outlive every client.
         drop(cluster);
@@ -197,21 +197,16 @@ impl Demo {
 
 impl Ensemble {
     /// Brings in everybody who is there from the beginning.
-    async fn enter(
-        &mut self,
-        work: &mut Stage,
-        warehouse: watch::Receiver<Warehouse>,
-    ) -> anyhow::Result<()> {
+    async fn enter(&self, work: &mut Stage) -> anyhow::Result<()> {
         self.produce(work, cast::calm());
+        let folder = self.audit_logs.path();
         for member in 1..=MEMBERS {
-            let shutdown = work.token();
-            self.consume(work, cast::notifier(member, self.scratch.path()), shutdown)
-                .await?;
+            self.consume(work, cast::notifier(member, folder)).await?;
         }
+        let warehouse = self.warehouse.subscribe();
         for preset in Preset::ALL {
-            let shutdown = work.token();
-            let task = cast::preset(preset, &warehouse, self.scratch.path());
-            self.consume(work, task, shutdown).await?;
+            let task = cast::preset(preset, &warehouse, folder);
+            self.consume(work, task).await?;
         }
         Ok(())
     }
@@ -247,10 +242,8 @@ impl Ensemble {
             }
             Act::MemberJoins => {
                 info!("demo: a third member joins: its group rebalances");
-                let shutdown = work.token();
-                self.helper = Some(shutdown.clone());
-                let task = cast::notifier(MEMBERS + 1, self.scratch.path());
-                self.consume(work, task, shutdown).await?;
+                let task = cast::notifier(MEMBERS + 1, self.audit_logs.path());
+                self.helper = Some(self.consume(work, task).await?);
             }
             Act::MemberLeaves => {
                 info!("demo: the third member leaves: its group rebalances");
@@ -282,12 +275,12 @@ impl Ensemble {
         });
     }
 
+    /// Starts a consumer; the token that is returned ends it.
     async fn consume(
         &self,
         work: &mut Stage,
         task: TaskConfig,
-        shutdown: CancellationToken,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<CancellationToken> {
         let config = TaskConsumerConfig {
             cluster: 0,
             connection: self.connection.clone(),
@@ -303,8 +296,9 @@ impl Ensemble {
         let speaker = info_span!("consumer", speaker = %who);
         let ready = Ready::open(config, self.metrics.clone(), OnFailure::Restart);
         let ready = ready.instrument(speaker.clone()).await?;
-        work.spawn(ready.run(shutdown).instrument(speaker));
-        Ok(())
+        let shutdown = work.token();
+        work.spawn(ready.run(shutdown.clone()).instrument(speaker));
+        Ok(shutdown)
     }
 }
 
