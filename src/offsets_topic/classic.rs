@@ -1,7 +1,7 @@
 //! Groups whose assignment one of their members makes: JoinGroup and SyncGroup.
 
 use super::error::{Malformed, Schema};
-use super::protocol::{Assignment, Embedded, Subscription};
+use super::protocol::{TopicPartitions, read_assignment};
 use super::reader::Reader;
 
 /// A classic group after a rebalance, or after its last member has left.
@@ -13,10 +13,6 @@ pub struct GroupMetadata<'a> {
     pub generation: i32,
     /// The assignor that the members agreed on; nothing without members.
     pub protocol: Option<&'a str>,
-    /// The id of the member that made the assignment; nothing without members.
-    pub leader: Option<&'a str>,
-    /// Since when the group is in its state, in milliseconds since 1970; from version 2.
-    pub state_timestamp_ms: Option<i64>,
     /// The members, in no particular order.
     pub members: Vec<ClassicMember<'a>>,
 }
@@ -32,34 +28,25 @@ pub struct ClassicMember<'a> {
     pub client_id: &'a str,
     /// Where it connects from: `/10.0.0.1`.
     pub client_host: &'a str,
-    /// How long the others wait for it in a rebalance; from version 1.
-    pub rebalance_timeout_ms: Option<i32>,
-    /// How long it may be silent.
-    pub session_timeout_ms: i32,
-    /// The topics it wants.
-    pub subscription: Embedded<'a, Subscription<'a>>,
-    /// The partitions it has.
-    pub assignment: Embedded<'a, Assignment<'a>>,
+    /// The partitions it has. An error is the fault of the member that left them, not of the record.
+    pub assignment: Result<Vec<TopicPartitions<'a>>, Malformed>,
 }
 
 impl<'a> GroupMetadata<'a> {
-    pub(super) fn read(value: &mut Reader<'a>) -> Result<Self, Malformed> {
+    pub(super) fn read(mut value: Reader<'a>) -> Result<Self, Malformed> {
         let protocol_type = value.string("protocolType")?;
         let generation = value.i32("generation")?;
         let protocol = value.nullable_string("protocol")?;
-        let leader = value.nullable_string("leader")?;
-        let state_timestamp_ms = match value.version() {
-            2.. => value.optional_i64("currentStateTimestamp")?,
-            _ => None,
-        };
+        value.nullable_string("leader")?;
+        if value.version() >= 2 {
+            value.i64("currentStateTimestamp")?;
+        }
         let members = value.list("members", |value| ClassicMember::read(value, protocol_type))?;
         value.end()?;
         Ok(Self {
             protocol_type,
             generation,
             protocol,
-            leader,
-            state_timestamp_ms,
             members,
         })
     }
@@ -74,12 +61,11 @@ impl<'a> ClassicMember<'a> {
         };
         let client_id = value.string("members.clientId")?;
         let client_host = value.string("members.clientHost")?;
-        let rebalance_timeout_ms = match value.version() {
-            1.. => value.optional_i32("members.rebalanceTimeout")?,
-            _ => None,
-        };
-        let session_timeout_ms = value.i32("members.sessionTimeout")?;
-        let subscription = value.embedded("members.subscription", Schema::Subscription)?;
+        if value.version() >= 1 {
+            value.i32("members.rebalanceTimeout")?;
+        }
+        value.i32("members.sessionTimeout")?;
+        value.nullable_bytes("members.subscription")?;
         let assignment = value.embedded("members.assignment", Schema::Assignment)?;
         value.end()?;
         Ok(Self {
@@ -87,10 +73,7 @@ impl<'a> ClassicMember<'a> {
             instance_id,
             client_id,
             client_host,
-            rebalance_timeout_ms,
-            session_timeout_ms,
-            subscription: Embedded::read_subscription(subscription, protocol_type),
-            assignment: Embedded::read_assignment(assignment, protocol_type),
+            assignment: read_assignment(assignment, protocol_type),
         })
     }
 }

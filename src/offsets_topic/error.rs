@@ -30,8 +30,6 @@ pub enum Schema {
     Key(RecordType),
     /// A value.
     Value(RecordType),
-    /// What a member of a classic group subscribed to.
-    Subscription,
     /// What a member of a classic group was assigned.
     Assignment,
     /// A broker's response to a request of this name.
@@ -89,7 +87,6 @@ impl fmt::Display for Schema {
             Self::Type => f.write_str("key"),
             Self::Key(record_type) => write!(f, "key of `{record_type}`"),
             Self::Value(record_type) => write!(f, "value of `{record_type}`"),
-            Self::Subscription => f.write_str("subscription of a classic member"),
             Self::Assignment => f.write_str("assignment of a classic member"),
             Self::Response(api) => write!(f, "response to `{api}`"),
         }

@@ -113,12 +113,6 @@ impl<'a> Reader<'a> {
         Ok((number >= 0).then_some(number))
     }
 
-    /// Reads a number that Kafka writes as -1 where there is none.
-    pub(crate) fn optional_i64(&mut self, field: &'static str) -> Read<Option<i64>> {
-        let number = self.i64(field)?;
-        Ok((number >= 0).then_some(number))
-    }
-
     /// Reads the id of a topic; nothing for zeros.
     pub(crate) fn optional_topic_id(&mut self, field: &'static str) -> Read<Option<TopicId>> {
         self.array(field).map(TopicId::from_bytes)

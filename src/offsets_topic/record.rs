@@ -2,11 +2,9 @@
 
 use crate::lag::ids::PartitionId;
 
-use super::assignment::{Assigned, CurrentAssignment, TargetEpoch};
 use super::classic::GroupMetadata;
 use super::commit::OffsetCommit;
-use super::modern::{GroupEpoch, GroupTopic, MemberMetadata, ResolvedTopics};
-use super::record_type::{GroupKind, RecordType};
+use super::consumer::CurrentAssignment;
 
 /// What one record says. Where the value is nothing, the record is a tombstone: what the key names is no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +18,7 @@ pub enum Record<'a> {
         /// The topic's partition.
         partition: PartitionId,
         /// The commit.
-        commit: Option<OffsetCommit<'a>>,
+        commit: Option<OffsetCommit>,
     },
     /// A classic group; a tombstone: it was deleted, has expired or has become a group of another kind.
     GroupMetadata {
@@ -29,94 +27,45 @@ pub enum Record<'a> {
         /// The generation and the members.
         metadata: Option<GroupMetadata<'a>>,
     },
-    /// The epoch of a modern group; a tombstone: it was deleted, has expired or has become a classic group.
-    GroupEpoch {
-        /// The kind of the group.
-        kind: GroupKind,
+    /// The epoch of a consumer group; a tombstone: it was deleted, has expired or has become a classic group.
+    ConsumerGroupEpoch {
         /// The group.
         group: &'a str,
-        /// The epoch.
-        epoch: Option<GroupEpoch>,
+        /// The epoch, from 1.
+        epoch: Option<i32>,
     },
-    /// The topics that a modern group is subscribed to.
-    GroupTopics {
-        /// The kind of the group.
-        kind: GroupKind,
-        /// The group.
-        group: &'a str,
-        /// The topics.
-        topics: Option<Vec<GroupTopic<'a>>>,
-    },
-    /// A member of a modern group; a tombstone: it has left, or was put out.
-    Member {
-        /// The kind of the group.
-        kind: GroupKind,
+    /// A member of a consumer group that has joined or changed its subscription, or has left.
+    ConsumerGroupMember {
         /// The group.
         group: &'a str,
         /// The member's id.
         member: &'a str,
-        /// The member.
-        metadata: Option<MemberMetadata<'a>>,
+        /// Whether the record is a tombstone: the member has left, or was removed.
+        is_deleted: bool,
     },
-    /// A modern group has a new target assignment, whose members' parts were written before.
-    TargetEpoch {
-        /// The kind of the group.
-        kind: GroupKind,
-        /// The group.
-        group: &'a str,
-        /// The epoch of the assignment.
-        target: Option<TargetEpoch>,
-    },
-    /// What a member of a modern group is to get.
+    /// What a member of a consumer group is to get.
     TargetAssignment {
-        /// The kind of the group.
-        kind: GroupKind,
         /// The group.
         group: &'a str,
         /// The member's id.
         member: &'a str,
-        /// What it is to get.
-        target: Option<Assigned<'a>>,
+        /// How many partitions it is to get.
+        partitions: Option<usize>,
     },
-    /// What a member of a modern group has.
+    /// What a member of a consumer group has.
     CurrentAssignment {
-        /// The kind of the group.
-        kind: GroupKind,
         /// The group.
         group: &'a str,
         /// The member's id.
         member: &'a str,
         /// What it has.
-        current: Option<CurrentAssignment<'a>>,
+        current: Option<CurrentAssignment>,
     },
-    /// The topics that a regular expression of a consumer group stands for; a tombstone: nobody uses it any more.
-    RegularExpression {
-        /// The group.
-        group: &'a str,
-        /// The expression.
-        expression: &'a str,
-        /// The topics.
-        resolved: Option<ResolvedTopics<'a>>,
-    },
-    /// A part of a share or Streams group that tells nothing about offsets, members or assignments; not read further.
+    /// A part of a group that is not used, and not read further.
     Other {
-        /// The type.
-        record_type: RecordType,
         /// The group.
         group: &'a str,
     },
-    /// A value in a version of the future.
-    UnknownVersion {
-        /// The type.
-        record_type: RecordType,
-        /// The group.
-        group: &'a str,
-        /// The version of the value.
-        version: i16,
-    },
-    /// A type of the future.
-    UnknownType {
-        /// The number of the type.
-        number: i16,
-    },
+    /// A type, or a version of the value, of the future.
+    Unknown,
 }

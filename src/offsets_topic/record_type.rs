@@ -11,77 +11,46 @@ pub enum RecordType {
     OffsetCommit,
     /// A classic group: its generation and its members.
     GroupMetadata,
-    /// One part of a group whose assignment the coordinator makes: what Kafka's own code calls a modern group.
-    Modern(GroupKind, GroupPart),
-    /// The topics that a regular expression of a consumer group stands for.
-    ConsumerGroupRegularExpression,
-    /// Which partitions of a share group have a share state.
-    ShareGroupStatePartitionMetadata,
-    /// The topology of a Streams group.
-    StreamsGroupTopology,
-}
-
-/// The kinds of groups whose assignment the coordinator makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum GroupKind {
-    /// KIP-848.
-    Consumer,
-    /// KIP-932.
-    Share,
-    /// KIP-1071.
-    Streams,
-}
-
-/// The parts in which the coordinator stores a group whose assignment it makes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum GroupPart {
-    /// The group's epoch.
-    Metadata,
-    /// The topics it is subscribed to.
-    PartitionMetadata,
-    /// A member.
-    MemberMetadata,
-    /// The epoch of the assignment that the members are on the way to.
-    TargetAssignmentMetadata,
-    /// What a member is to get.
-    TargetAssignmentMember,
-    /// What a member has.
-    CurrentMemberAssignment,
+    /// The epoch of a consumer group (KIP-848).
+    ConsumerGroupMetadata,
+    /// A member of a consumer group.
+    ConsumerGroupMemberMetadata,
+    /// What a member of a consumer group is to get.
+    ConsumerGroupTargetAssignmentMember,
+    /// What a member of a consumer group has.
+    ConsumerGroupCurrentMemberAssignment,
+    /// Another part of a group, which is not used, by the name of its schema.
+    Other(&'static str),
 }
 
 impl RecordType {
     /// Returns the type that Kafka gives this number to; nothing for numbers of the future.
     pub fn from_number(number: i16) -> Option<Self> {
-        use GroupKind::{Consumer, Share, Streams};
-        use GroupPart::{
-            CurrentMemberAssignment, MemberMetadata, Metadata, PartitionMetadata,
-            TargetAssignmentMember, TargetAssignmentMetadata,
-        };
         Some(match number {
             // Brokers before 0.9 wrote 0; the fields are the same.
             0 | 1 => Self::OffsetCommit,
             2 => Self::GroupMetadata,
-            3 => Self::Modern(Consumer, Metadata),
-            4 => Self::Modern(Consumer, PartitionMetadata),
-            5 => Self::Modern(Consumer, MemberMetadata),
-            6 => Self::Modern(Consumer, TargetAssignmentMetadata),
-            7 => Self::Modern(Consumer, TargetAssignmentMember),
-            8 => Self::Modern(Consumer, CurrentMemberAssignment),
-            9 => Self::Modern(Share, PartitionMetadata),
-            10 => Self::Modern(Share, MemberMetadata),
-            11 => Self::Modern(Share, Metadata),
-            12 => Self::Modern(Share, TargetAssignmentMetadata),
-            13 => Self::Modern(Share, TargetAssignmentMember),
-            14 => Self::Modern(Share, CurrentMemberAssignment),
-            15 => Self::ShareGroupStatePartitionMetadata,
-            16 => Self::ConsumerGroupRegularExpression,
-            17 => Self::Modern(Streams, Metadata),
-            18 => Self::Modern(Streams, PartitionMetadata),
-            19 => Self::Modern(Streams, MemberMetadata),
-            20 => Self::Modern(Streams, TargetAssignmentMetadata),
-            21 => Self::Modern(Streams, TargetAssignmentMember),
-            22 => Self::Modern(Streams, CurrentMemberAssignment),
-            23 => Self::StreamsGroupTopology,
+            3 => Self::ConsumerGroupMetadata,
+            4 => Self::Other("ConsumerGroupPartitionMetadata"),
+            5 => Self::ConsumerGroupMemberMetadata,
+            6 => Self::Other("ConsumerGroupTargetAssignmentMetadata"),
+            7 => Self::ConsumerGroupTargetAssignmentMember,
+            8 => Self::ConsumerGroupCurrentMemberAssignment,
+            9 => Self::Other("ShareGroupPartitionMetadata"),
+            10 => Self::Other("ShareGroupMemberMetadata"),
+            11 => Self::Other("ShareGroupMetadata"),
+            12 => Self::Other("ShareGroupTargetAssignmentMetadata"),
+            13 => Self::Other("ShareGroupTargetAssignmentMember"),
+            14 => Self::Other("ShareGroupCurrentMemberAssignment"),
+            15 => Self::Other("ShareGroupStatePartitionMetadata"),
+            16 => Self::Other("ConsumerGroupRegularExpression"),
+            17 => Self::Other("StreamsGroupMetadata"),
+            18 => Self::Other("StreamsGroupPartitionMetadata"),
+            19 => Self::Other("StreamsGroupMemberMetadata"),
+            20 => Self::Other("StreamsGroupTargetAssignmentMetadata"),
+            21 => Self::Other("StreamsGroupTargetAssignmentMember"),
+            22 => Self::Other("StreamsGroupCurrentMemberAssignment"),
+            23 => Self::Other("StreamsGroupTopology"),
             _ => return None,
         })
     }
@@ -101,8 +70,8 @@ impl RecordType {
 impl fmt::Display for RecordType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Modern(kind, part) => write!(f, "{kind:?}Group{part:?}"),
-            other => fmt::Debug::fmt(other, f),
+            Self::Other(name) => f.write_str(name),
+            used => fmt::Debug::fmt(used, f),
         }
     }
 }

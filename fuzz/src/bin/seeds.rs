@@ -9,7 +9,6 @@ use std::{env, io};
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::consumer_protocol_assignment as assignment;
-use kafka_protocol::messages::consumer_protocol_subscription as subscription;
 use kafka_protocol::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
@@ -55,38 +54,14 @@ fn write_limits(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes subscriptions and assignments of every version.
+/// Writes assignments of every version.
 fn write_members(directory: &Path) -> io::Result<()> {
     fs::create_dir_all(directory)?;
     for version in 0..=3 {
-        let bytes = member_subscription(version);
-        fs::write(directory.join(format!("subscription-{version}")), bytes)?;
         let bytes = member_assignment(version, 3);
         fs::write(directory.join(format!("assignment-{version}")), bytes)?;
     }
     Ok(())
-}
-
-fn member_subscription(version: i16) -> Bytes {
-    let owned = subscription::TopicPartition::default()
-        .with_topic(topic())
-        .with_partitions(vec![0, 2]);
-    let subscription = ConsumerProtocolSubscription::default()
-        .with_topics(TOPICS.map(StrBytes::from_static_str).to_vec())
-        .with_user_data(Some(Bytes::from_static(b"data")));
-    let subscription = match version {
-        0 => subscription,
-        _ => subscription.with_owned_partitions(vec![owned]),
-    };
-    let subscription = match version {
-        ..=1 => subscription,
-        _ => subscription.with_generation_id(7),
-    };
-    let subscription = match version {
-        ..=2 => subscription,
-        _ => subscription.with_rack_id(Some(text("r"))),
-    };
-    embedded(version, &subscription)
 }
 
 fn member_assignment(version: i16, count: i32) -> Bytes {
@@ -232,7 +207,7 @@ fn describe_groups(_version: i16) -> DescribeGroupsResponse {
         .with_member_id(text("m"))
         .with_client_id(text("c"))
         .with_client_host(text("/h"))
-        .with_member_metadata(member_subscription(1))
+        .with_member_metadata(Bytes::from_static(b"subscription"))
         .with_member_assignment(member_assignment(1, 2));
     let group = ClassicGroup::default()
         .with_group_id(group())

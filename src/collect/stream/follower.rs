@@ -393,7 +393,7 @@ fn kind(read: &Result<Record<'_>, Malformed>) -> &'static str {
         Err(_) => "malformed",
         Ok(Record::OffsetCommit { commit: None, .. }) => "tombstone",
         Ok(Record::OffsetCommit { .. }) => "commit",
-        Ok(Record::UnknownType { .. } | Record::UnknownVersion { .. }) => "unknown",
+        Ok(Record::Unknown) => "unknown",
         Ok(_) => "group",
     }
 }

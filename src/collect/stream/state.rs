@@ -334,7 +334,7 @@ impl Group {
         &mut self,
         id: GroupId,
         partition: TopicPartition,
-        commit: Option<&OffsetCommit<'_>>,
+        commit: Option<&OffsetCommit>,
         at: RecordPosition,
     ) -> StateChange {
         let committed = commit.map_or(Committed::Never, |commit| commit.committed);
@@ -364,15 +364,16 @@ fn offset(committed: Committed) -> Option<Offset> {
     }
 }
 
-/// Returns the group of a record; nothing for record types that are not used.
+/// Returns the group of a record; nothing for records of the future.
 pub(super) fn group_of<'a>(record: &Record<'a>) -> Option<&'a str> {
     match record {
         Record::OffsetCommit { group, .. }
         | Record::GroupMetadata { group, .. }
-        | Record::GroupEpoch { group, .. }
-        | Record::Member { group, .. }
+        | Record::ConsumerGroupEpoch { group, .. }
+        | Record::ConsumerGroupMember { group, .. }
         | Record::TargetAssignment { group, .. }
-        | Record::CurrentAssignment { group, .. } => Some(group),
-        _ => None,
+        | Record::CurrentAssignment { group, .. }
+        | Record::Other { group } => Some(group),
+        Record::Unknown => None,
     }
 }

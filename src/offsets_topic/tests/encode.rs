@@ -1,5 +1,6 @@
-//! What a coordinator would write: the schemas once more, the other way round.
+//! What a coordinator would write: the schemas once more, the other way round. Fields that are not read have any value.
 
+use crate::lag::ids::TopicId;
 use crate::lag::offset::Committed;
 
 use super::super::encoding::FieldEncoding;
@@ -35,80 +36,39 @@ pub(super) fn encode(record: &Record<'_>, version: i16, unknown: &[(u32, Vec<u8>
                 .map(|metadata| value.classic_group(metadata, version))
                 .is_none()
         }
-        Record::GroupEpoch { kind, group, epoch } => {
-            key.start(number(*kind, [3, 11, 17]), group);
-            epoch.map(|epoch| value.epoch(&epoch, *kind)).is_none()
+        Record::ConsumerGroupEpoch { group, epoch } => {
+            key.start(3, group);
+            epoch.map(|epoch| value.epoch(epoch)).is_none()
         }
-        Record::GroupTopics {
-            kind,
-            group,
-            topics,
-        } => {
-            key.start(number(*kind, [4, 9, 18]), group);
-            topics.as_ref().map(|topics| value.topics(topics)).is_none()
-        }
-        Record::Member {
-            kind,
+        Record::ConsumerGroupMember {
             group,
             member,
-            metadata,
+            is_deleted,
         } => {
-            key.start(number(*kind, [5, 10, 19]), group);
+            key.start(5, group);
             key.string(member);
-            let metadata = metadata.as_ref();
-            metadata
-                .map(|metadata| value.member(metadata, *kind))
-                .is_none()
-        }
-        Record::TargetEpoch {
-            kind,
-            group,
-            target,
-        } => {
-            key.start(number(*kind, [6, 12, 20]), group);
-            target.map(|target| value.target_epoch(target)).is_none()
+            value.strings(&["instance", "rack", "client", "/10.0.0.1"]);
+            *is_deleted
         }
         Record::TargetAssignment {
-            kind,
             group,
             member,
-            target,
+            partitions,
         } => {
-            key.start(number(*kind, [7, 13, 21]), group);
+            key.start(7, group);
             key.string(member);
-            target.as_ref().map(|target| value.target(target)).is_none()
+            partitions.map(|count| value.target(count)).is_none()
         }
         Record::CurrentAssignment {
-            kind,
             group,
             member,
             current,
         } => {
-            key.start(number(*kind, [8, 14, 22]), group);
+            key.start(8, group);
             key.string(member);
-            let current = current.as_ref();
-            current
-                .map(|current| value.current(current, *kind))
-                .is_none()
+            current.map(|current| value.current(current)).is_none()
         }
-        Record::RegularExpression {
-            group,
-            expression,
-            resolved,
-        } => {
-            key.start(16, group);
-            key.string(expression);
-            resolved
-                .as_ref()
-                .map(|resolved| value.resolved(resolved))
-                .is_none()
-        }
-        Record::Other { record_type, group } => {
-            let is_share = *record_type == RecordType::ShareGroupStatePartitionMetadata;
-            key.start(if is_share { 15 } else { 23 }, group);
-            true
-        }
-        Record::UnknownVersion { .. } | Record::UnknownType { .. } => {
+        Record::Other { .. } | Record::Unknown => {
             unreachable!("there is no schema to write these in")
         }
     };
@@ -124,42 +84,26 @@ fn encoding(record: &Record<'_>, version: i16) -> FieldEncoding {
     }
 }
 
-fn number(kind: GroupKind, [consumer, share, streams]: [i16; 3]) -> i16 {
-    match kind {
-        GroupKind::Consumer => consumer,
-        GroupKind::Share => share,
-        GroupKind::Streams => streams,
-    }
-}
-
 impl Writer<'_> {
-    fn commit(&mut self, commit: &OffsetCommit<'_>, version: i16) {
+    fn commit(&mut self, commit: &OffsetCommit, version: i16) {
         let OffsetCommit {
             committed,
-            leader_epoch,
-            metadata,
             commit_timestamp_ms,
-            expire_timestamp_ms,
-            topic_id,
         } = commit;
         self.i64(match committed {
             Committed::At(offset) => offset.value() as i64,
             Committed::Never => -1,
         });
         if version >= 3 {
-            self.i32(leader_epoch.unwrap_or(-1));
+            self.i32(7);
         }
-        self.short_length(Some(metadata.len()));
-        self.bytes.extend(*metadata);
+        self.short_length(Some(2));
+        self.bytes.extend([0xff, 0]);
         self.i64(*commit_timestamp_ms);
         if version == 1 {
-            self.i64(expire_timestamp_ms.unwrap_or(-1));
+            self.i64(-1);
         }
-        let topic_id: Vec<_> = topic_id
-            .iter()
-            .map(|id| (0, id.to_bytes().to_vec()))
-            .collect();
-        self.end(&topic_id);
+        self.end(&[(0, vec![0xab; 16])]);
     }
 
     fn classic_group(&mut self, group: &GroupMetadata<'_>, version: i16) {
@@ -167,16 +111,14 @@ impl Writer<'_> {
             protocol_type,
             generation,
             protocol,
-            leader,
-            state_timestamp_ms,
             members,
         } = group;
         self.string(protocol_type);
         self.i32(*generation);
         self.nullable_string(*protocol);
-        self.nullable_string(*leader);
+        self.nullable_string(members.first().map(|member| member.id));
         if version >= 2 {
-            self.i64(state_timestamp_ms.unwrap_or(-1));
+            self.i64(-1);
         }
         self.list(members, |writer, member| {
             writer.classic_member(member, version)
@@ -190,9 +132,6 @@ impl Writer<'_> {
             instance_id,
             client_id,
             client_host,
-            rebalance_timeout_ms,
-            session_timeout_ms,
-            subscription,
             assignment,
         } = member;
         self.string(id);
@@ -202,58 +141,56 @@ impl Writer<'_> {
         self.string(client_id);
         self.string(client_host);
         if version >= 1 {
-            self.i32(rebalance_timeout_ms.unwrap_or(-1));
+            self.i32(60_000);
         }
-        self.i32(*session_timeout_ms);
-        self.nullable_bytes(Some(&embedded(subscription, |blob, content| {
-            blob.subscription(content)
-        })));
-        self.nullable_bytes(Some(&embedded(assignment, |blob, content| {
-            blob.assignment(content)
-        })));
+        self.i32(45_000);
+        self.nullable_bytes(Some(b"subscription"));
+        let mut bytes = Writer::new(FieldEncoding::Fixed, &[]);
+        bytes.assignment(assignment.as_ref().expect("it was made so"));
+        self.nullable_bytes(Some(&bytes.bytes));
         self.end(&[]);
     }
 
-    fn subscription(&mut self, subscription: &Subscription<'_>) {
-        let Subscription {
-            topics,
-            user_data,
-            owned,
-            generation,
-            rack_id,
-        } = subscription;
-        self.i16(3);
-        self.strings(topics);
-        self.nullable_bytes(*user_data);
-        self.list(owned, Writer::topic_partitions);
-        self.i32(generation.unwrap_or(-1));
-        self.nullable_string(*rack_id);
-    }
-
-    fn assignment(&mut self, assignment: &Assignment<'_>) {
-        let Assignment {
-            partitions,
-            user_data,
-        } = assignment;
+    fn assignment(&mut self, topics: &[TopicPartitions<'_>]) {
         self.i16(1);
-        self.list(partitions, Writer::topic_partitions);
-        self.nullable_bytes(*user_data);
+        self.list(topics, |writer, TopicPartitions { topic, partitions }| {
+            writer.string(topic);
+            writer.partitions(partitions);
+        });
+        self.nullable_bytes(Some(b"user data"));
     }
 
-    fn topic_partitions(&mut self, owned: &TopicPartitions<'_>) {
-        let TopicPartitions { topic, partitions } = owned;
-        self.string(topic);
-        self.partitions(partitions);
+    fn epoch(&mut self, epoch: i32) {
+        self.i32(epoch);
+        self.end(&[(0, vec![0; 8]), (1, vec![0; 8])]);
     }
-}
 
-fn embedded<T>(content: &Embedded<'_, T>, write: impl FnOnce(&mut Writer<'static>, &T)) -> Vec<u8> {
-    let mut writer = Writer::new(FieldEncoding::Fixed, &[]);
-    match content {
-        Embedded::Consumer(content) => write(&mut writer, content),
-        Embedded::Empty => {}
-        Embedded::Foreign(bytes) => writer.bytes.extend(*bytes),
-        Embedded::Malformed(_) => unreachable!("there is no schema to write this in"),
+    fn target(&mut self, partitions: usize) {
+        self.topic_ids(partitions);
+        self.end(&[]);
     }
-    writer.bytes
+
+    fn current(&mut self, current: CurrentAssignment) {
+        let CurrentAssignment {
+            member_epoch,
+            partitions,
+        } = current;
+        self.i32(member_epoch);
+        self.i32(member_epoch.wrapping_sub(1));
+        self.bytes.push(1);
+        self.topic_ids(partitions);
+        self.topic_ids(2);
+        self.end(&[]);
+    }
+
+    /// Writes that many partitions, three to a topic at most.
+    fn topic_ids(&mut self, count: usize) {
+        let partitions: Vec<_> = (0..count as i32).map(PartitionId).collect();
+        let topics: Vec<_> = partitions.chunks(3).collect();
+        self.list(&topics, |writer, partitions| {
+            writer.topic_id(TopicId::from_bytes([0xab; 16]).expect("it is not zero"));
+            writer.partitions(partitions);
+            writer.end(&[]);
+        });
+    }
 }

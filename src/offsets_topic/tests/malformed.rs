@@ -1,6 +1,7 @@
 //! Errors: the structure, the field and the byte at fault; and what is no error.
 
 use super::super::encoding::FieldEncoding;
+use super::super::protocol::{read_assignment, sorted_partitions};
 use super::super::*;
 use super::writer::Writer;
 
@@ -21,10 +22,8 @@ fn errors_name_the_structure_the_field_and_the_byte() {
     let commit = Schema::Value(RecordType::OffsetCommit);
     let group_key = Schema::Key(RecordType::GroupMetadata);
     let group = Schema::Value(RecordType::GroupMetadata);
-    let member_key = Schema::Key(RecordType::Modern(
-        GroupKind::Consumer,
-        GroupPart::MemberMetadata,
-    ));
+    let member_key = Schema::Key(RecordType::ConsumerGroupMemberMetadata);
+    let target = Schema::Value(RecordType::ConsumerGroupTargetAssignmentMember);
     let truncated = |needed, left| Problem::Truncated { needed, left };
     let some = Some::<&[u8]>;
     let table = [
@@ -64,11 +63,17 @@ fn errors_name_the_structure_the_field_and_the_byte() {
             at(group, "protocolType", 2, Problem::TooLong),
         ),
         (
-            // Offset 5, epoch 0, no metadata, timestamp 0, one tagged field: topicId of 3 bytes.
-            "a tagged field that is too short",
+            // Offset 5, epoch 0, no metadata, timestamp 0, one tagged field of 3 bytes.
+            "a tagged field that is longer than the value",
             commit_key(),
-            some(b"\0\x04\0\0\0\0\0\0\0\x05\0\0\0\0\x01\0\0\0\0\0\0\0\0\x01\0\x03\x01\x02\x03"),
-            at(commit, "topicId", 26, truncated(16, 3)),
+            some(b"\0\x04\0\0\0\0\0\0\0\x05\0\0\0\0\x01\0\0\0\0\0\0\0\0\x01\0\x03\x01\x02"),
+            at(commit, "tagged fields", 24, truncated(3, 2)),
+        ),
+        (
+            "a topic without an id",
+            key(7, b"\0\x01m"),
+            some(&[&[0, 0, 2][..], &[0; 16], &[1, 0, 0]].concat().leak()[..]),
+            at(target, "TopicPartitions", 3, Problem::Null),
         ),
     ];
     for (case, key, value, expected) in table {
@@ -106,10 +111,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 #[test]
 fn types_and_versions_of_the_future_are_no_errors() {
     for number in [24, 1000, -1] {
-        assert_eq!(
-            decode(&key(number, &[]), None),
-            Ok(Record::UnknownType { number })
-        );
+        assert_eq!(decode(&key(number, &[]), None), Ok(Record::Unknown));
     }
     for (number, rest, version) in [
         (1, &b"\0\x01t\0\0\0\0"[..], 5),
@@ -117,27 +119,20 @@ fn types_and_versions_of_the_future_are_no_errors() {
         (3, &[], 1),
         (16, &[], -1),
     ] {
-        let record_type = RecordType::from_number(number).expect("it is known");
         let value = i16::to_be_bytes(version);
-        let expected = Record::UnknownVersion {
-            record_type,
-            group: "bill",
-            version,
-        };
-        assert_eq!(decode(&key(number, rest), Some(&value)), Ok(expected));
+        assert_eq!(
+            decode(&key(number, rest), Some(&value)),
+            Ok(Record::Unknown)
+        );
     }
 }
 
 #[test]
-fn parts_without_members_or_offsets_are_told_by_their_type() {
-    for number in [15, 23] {
-        let record_type = RecordType::from_number(number).expect("it is known");
+fn parts_that_are_not_used_name_their_group_alone() {
+    for number in [4, 6].into_iter().chain(9..=23) {
         for value in [None, Some(&[0, 0, 1, 2, 3][..])] {
-            let expected = Record::Other {
-                record_type,
-                group: "bill",
-            };
-            assert_eq!(decode(&key(number, &[]), value), Ok(expected));
+            let expected = Record::Other { group: "bill" };
+            assert_eq!(decode(&key(number, &[]), value), Ok(expected), "{number}");
         }
     }
 }
@@ -160,27 +155,12 @@ fn what_one_client_left_does_not_harm_the_record() {
     else {
         panic!("the record itself is sound");
     };
-    let subscription_at = value.len() - 7;
-    let truncated = Problem::Truncated { needed: 2, left: 1 };
     let [member] = &*group.members else {
         panic!("it has one member");
     };
-    for (embedded, schema, position, problem) in [
-        (
-            as_malformed(&member.subscription),
-            Schema::Subscription,
-            subscription_at,
-            truncated,
-        ),
-        (
-            as_malformed(&member.assignment),
-            Schema::Assignment,
-            value.len() - 2,
-            Problem::Version(-1),
-        ),
-    ] {
-        assert_eq!(embedded, Some(at(schema, "version", position, problem)));
-    }
+    let problem = Problem::Version(-1);
+    let expected = at(Schema::Assignment, "version", value.len() - 2, problem);
+    assert_eq!(member.assignment, Err(expected));
 }
 
 #[test]
@@ -208,39 +188,18 @@ fn partitions_that_kafka_cannot_have_are_malformed() {
     ] {
         let bytes = assignment(&topics);
         assert_eq!(
-            as_malformed(&read_assignment(&bytes)),
-            Some(at(Schema::Assignment, "AssignedPartitions", 2, problem)),
-        );
-        // In a subscription they come after the topics and the user data.
-        let owned = [b"\0\x01\0\0\0\0\xff\xff\xff\xff", &bytes[2..]].concat();
-        let owned = Reader::new(&owned, Schema::Subscription);
-        assert_eq!(
-            as_malformed(&Embedded::read_subscription(owned, "consumer")),
-            Some(at(Schema::Subscription, "OwnedPartitions", 10, problem)),
+            read(&bytes),
+            Err(at(Schema::Assignment, "AssignedPartitions", 2, problem)),
         );
     }
-}
-
-#[test]
-fn a_subscription_to_a_topic_that_kafka_cannot_have_is_malformed() {
-    let bytes = Reader::new(
-        b"\0\0\0\0\0\x02\0\x01t\0\x01/\xff\xff\xff\xff",
-        Schema::Subscription,
-    );
-    assert_eq!(
-        as_malformed(&Embedded::read_subscription(bytes, "consumer")),
-        Some(at(Schema::Subscription, "Topics", 9, Problem::TopicName)),
-    );
 }
 
 #[test]
 fn a_topic_that_an_assignment_repeats_has_one_name_in_memory() {
     let topics: Vec<_> = (0..1_000).rev().map(|number| ("t", vec![number])).collect();
     let bytes = assignment(&topics);
-    let Embedded::Consumer(assignment) = read_assignment(&bytes) else {
-        panic!("no partition is repeated");
-    };
-    let partitions = assignment.sorted_partitions();
+    let assignment = read(&bytes).expect("no partition is repeated");
+    let partitions = sorted_partitions(&assignment);
     assert!(partitions.is_sorted());
     assert_eq!(partitions.len(), 1_000);
     let name = partitions[0].topic.as_str().as_ptr();
@@ -263,15 +222,8 @@ fn assignment(topics: &[(&str, Vec<i32>)]) -> Vec<u8> {
     writer.bytes
 }
 
-fn read_assignment(bytes: &[u8]) -> Embedded<'_, Assignment<'_>> {
-    Embedded::read_assignment(Reader::new(bytes, Schema::Assignment), "consumer")
-}
-
-fn as_malformed<T>(embedded: &Embedded<'_, T>) -> Option<Malformed> {
-    match embedded {
-        Embedded::Malformed(error) => Some(*error),
-        _ => None,
-    }
+fn read(bytes: &[u8]) -> Result<Vec<TopicPartitions<'_>>, Malformed> {
+    read_assignment(Reader::new(bytes, Schema::Assignment), "consumer")
 }
 
 #[test]

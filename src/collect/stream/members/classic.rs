@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::comparison::{Comparison, MemberIds};
 use crate::collect::news::News;
 use crate::kafka::{GroupDescription, MalformedMembers};
-use crate::offsets_topic::{ClassicMember, Embedded, GroupMetadata};
+use crate::offsets_topic::protocol::sorted_partitions;
+use crate::offsets_topic::{ClassicMember, GroupMetadata};
 use crate::snapshot::{GroupState, GroupType, Member, MemberShare, Rebalance};
 
 /// The members of a classic group.
@@ -155,9 +156,8 @@ fn only_in(
 /// Returns a member. One whose assignment cannot be read has none and is counted in `malformed`.
 fn member(member: &ClassicMember<'_>, malformed: &mut Option<MalformedMembers>) -> Member {
     let assignment = match &member.assignment {
-        Embedded::Consumer(assignment) => assignment.sorted_partitions(),
-        Embedded::Empty | Embedded::Foreign(_) => Vec::new(),
-        Embedded::Malformed(problem) => {
+        Ok(assignment) => sorted_partitions(assignment),
+        Err(problem) => {
             MalformedMembers::add(malformed, problem);
             Vec::new()
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::comparison::{Comparison, MemberIds};
 use crate::collect::news::News;
 use crate::kafka::GroupDescription;
-use crate::offsets_topic::{Assigned, CurrentAssignment};
+use crate::offsets_topic::CurrentAssignment;
 use crate::snapshot::{GroupType, Member, MemberShare, Rebalance};
 
 /// The members of a KIP-848 group.
@@ -102,11 +102,11 @@ impl ConsumerMembers {
         self.description = None;
     }
 
-    /// Notes a member's target assignment, or its deletion.
-    pub(super) fn set_target(&mut self, member: &str, target: Option<&Assigned<'_>>) {
-        match target {
-            Some(target) => {
-                self.target.insert(Arc::from(member), partitions(target));
+    /// Notes how many partitions a member's target assignment has, or its deletion.
+    pub(super) fn set_target(&mut self, member: &str, partitions: Option<usize>) {
+        match partitions {
+            Some(partitions) => {
+                self.target.insert(Arc::from(member), share_of(partitions));
             }
             None => {
                 self.target.remove(member);
@@ -118,7 +118,7 @@ impl ConsumerMembers {
     pub(super) fn set_current(
         &mut self,
         member: &str,
-        assignment: &CurrentAssignment<'_>,
+        assignment: CurrentAssignment,
         news: &mut News,
     ) -> Option<Rebalance> {
         self.count_leaving(news);
@@ -131,7 +131,7 @@ impl ConsumerMembers {
         let is_new = before.is_some_and(|before| epoch > before);
         let rebalance = is_new.then(|| self.rebalance(epoch));
         self.current
-            .insert(Arc::from(member), partitions(&assignment.assigned));
+            .insert(Arc::from(member), share_of(assignment.partitions));
         rebalance
     }
 
@@ -168,13 +168,6 @@ impl ConsumerMembers {
     }
 }
 
-/// Returns how many partitions an assignment has.
-fn partitions(assigned: &Assigned<'_>) -> u32 {
-    match assigned {
-        Assigned::Partitions(topics) => {
-            let partitions = topics.iter().map(|topic| topic.partitions.len());
-            u32::try_from(partitions.sum::<usize>()).unwrap_or(u32::MAX)
-        }
-        Assigned::Tasks(_) => 0,
-    }
+fn share_of(partitions: usize) -> u32 {
+    u32::try_from(partitions).unwrap_or(u32::MAX)
 }

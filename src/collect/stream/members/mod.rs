@@ -17,7 +17,7 @@ use crate::collect::fetch::listing::Listed;
 use crate::collect::news::News;
 use crate::kafka::GroupDescription;
 use crate::lag::Offset;
-use crate::offsets_topic::{GroupEpoch, GroupKind, GroupMetadata, Record};
+use crate::offsets_topic::{GroupMetadata, Record};
 use crate::snapshot::{GroupState, GroupType, Rebalance};
 
 /// What is known of a group's members.
@@ -177,39 +177,29 @@ impl GroupMembers {
         news: &mut News,
     ) -> (MemberChange, Option<Rebalance>) {
         match record {
-            Record::GroupEpoch {
-                kind: GroupKind::Consumer,
-                epoch,
-                ..
-            } => (self.apply_epoch(epoch.as_ref(), news), None),
-            Record::Member {
-                kind: GroupKind::Consumer,
-                member,
-                metadata,
-                ..
+            Record::ConsumerGroupEpoch { epoch, .. } => (self.apply_epoch(*epoch, news), None),
+            Record::ConsumerGroupMember {
+                member, is_deleted, ..
             } => {
-                match metadata {
-                    Some(_) => self.consumer().join(member, comparison, news),
-                    None => self.consumer().leave(member, comparison),
+                if *is_deleted {
+                    self.consumer().leave(member, comparison);
+                } else {
+                    self.consumer().join(member, comparison, news);
                 }
                 (MemberChange::ToBeAsked, None)
             }
             Record::TargetAssignment {
-                kind: GroupKind::Consumer,
-                member,
-                target,
-                ..
+                member, partitions, ..
             } => {
-                self.consumer().set_target(member, target.as_ref());
+                self.consumer().set_target(member, *partitions);
                 (MemberChange::None, None)
             }
             Record::CurrentAssignment {
-                kind: GroupKind::Consumer,
                 member,
                 current: Some(current),
                 ..
             } => {
-                let rebalance = self.consumer().set_current(member, current, news);
+                let rebalance = self.consumer().set_current(member, *current, news);
                 (MemberChange::ToBeAsked, rebalance)
             }
             _ => (MemberChange::None, None),
@@ -217,11 +207,11 @@ impl GroupMembers {
     }
 
     /// Applies the epoch of a KIP-848 group, or its deletion, which ends the group.
-    fn apply_epoch(&mut self, epoch: Option<&GroupEpoch>, news: &mut News) -> MemberChange {
+    fn apply_epoch(&mut self, epoch: Option<i32>, news: &mut News) -> MemberChange {
         let Some(epoch) = epoch else {
             return self.end_consumer();
         };
-        self.consumer().start_epoch(epoch.epoch, news);
+        self.consumer().start_epoch(epoch, news);
         MemberChange::None
     }
 

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::offsets_topic::{
-    Assigned, ClassicMember, CurrentAssignment, Embedded, GroupEpoch, GroupMetadata, Malformed,
-    MemberMetadata, MemberState, Problem, Schema,
+    ClassicMember, CurrentAssignment, GroupMetadata, Malformed, Problem, Schema,
 };
 use crate::snapshot::{Activity, Member};
 
@@ -16,10 +15,7 @@ fn classic<'a>(generation: i32, members: &[&'a str]) -> Record<'a> {
         instance_id: None,
         client_id: "client",
         client_host: "/127.0.0.1",
-        rebalance_timeout_ms: None,
-        session_timeout_ms: 10_000,
-        subscription: Embedded::Empty,
-        assignment: Embedded::Empty,
+        assignment: Ok(Vec::new()),
     };
     Record::GroupMetadata {
         group: "g",
@@ -27,64 +23,41 @@ fn classic<'a>(generation: i32, members: &[&'a str]) -> Record<'a> {
             protocol_type: "consumer",
             generation,
             protocol: (!members.is_empty()).then_some("range"),
-            leader: members.first().copied(),
-            state_timestamp_ms: None,
             members: members.iter().map(member).collect(),
         }),
     }
 }
 
 fn epoch(epoch: i32) -> Record<'static> {
-    Record::GroupEpoch {
-        kind: GroupKind::Consumer,
+    Record::ConsumerGroupEpoch {
         group: "g",
-        epoch: Some(GroupEpoch {
-            epoch,
-            metadata_hash: None,
-            creation_time_ms: None,
-        }),
+        epoch: Some(epoch),
     }
 }
 
 fn joined(member: &str) -> Record<'_> {
-    Record::Member {
-        kind: GroupKind::Consumer,
+    Record::ConsumerGroupMember {
         group: "g",
         member,
-        metadata: Some(MemberMetadata {
-            instance_id: None,
-            rack_id: None,
-            client_id: "client",
-            client_host: "/127.0.0.1",
-            subscribed_topics: vec!["t"],
-            subscribed_regex: None,
-            rebalance_timeout_ms: None,
-            server_assignor: None,
-            classic: None,
-        }),
+        is_deleted: false,
     }
 }
 
 fn left(member: &str) -> Record<'_> {
-    Record::Member {
-        kind: GroupKind::Consumer,
+    Record::ConsumerGroupMember {
         group: "g",
         member,
-        metadata: None,
+        is_deleted: true,
     }
 }
 
 fn reached(member: &str, epoch: i32) -> Record<'_> {
     Record::CurrentAssignment {
-        kind: GroupKind::Consumer,
         group: "g",
         member,
         current: Some(CurrentAssignment {
             member_epoch: epoch,
-            previous_member_epoch: epoch - 1,
-            state: MemberState::Stable,
-            assigned: Assigned::Partitions(Vec::new()),
-            pending_revocation: Assigned::Partitions(Vec::new()),
+            partitions: 0,
         }),
     }
 }
@@ -159,8 +132,8 @@ fn a_member_whose_assignment_is_malformed_is_counted() {
         panic!("it is the record of a classic group");
     };
     metadata.protocol_type = "sr";
-    metadata.members[1].assignment = Embedded::Malformed(malformed);
-    metadata.members[2].assignment = Embedded::Malformed(malformed);
+    metadata.members[1].assignment = Err(malformed);
+    metadata.members[2].assignment = Err(malformed);
     let mut members = GroupMembers::of_new_group();
     members.apply(&record, position(0), &mut News::default());
     let description = members.description().expect("a record has it");
@@ -342,8 +315,7 @@ fn who_goes_over_to_the_other_protocol_neither_leaves_nor_joins() {
         group: "g",
         metadata: None,
     };
-    let consumer_is_gone = Record::GroupEpoch {
-        kind: GroupKind::Consumer,
+    let consumer_is_gone = Record::ConsumerGroupEpoch {
         group: "g",
         epoch: None,
     };

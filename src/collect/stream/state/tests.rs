@@ -5,7 +5,6 @@ use crate::collect::fetch::commits::FetchedCommits;
 use crate::collect::fetch::groups::Seen;
 use crate::kafka::{ErrorCode, KafkaError};
 use crate::lag::PartitionId;
-use crate::offsets_topic::{GroupKind, MemberMetadata};
 
 fn at(offset: i64) -> Offset {
     Offset::new(offset).expect("not negative")
@@ -18,11 +17,7 @@ fn commit(group: &'static str, partition: i32, offset: Option<i64>) -> Record<'s
         partition: PartitionId(partition),
         commit: offset.map(|offset| OffsetCommit {
             committed: Committed::At(at(offset)),
-            leader_epoch: None,
-            metadata: b"",
             commit_timestamp_ms: 1_000 + offset,
-            expire_timestamp_ms: None,
-            topic_id: None,
         }),
     }
 }
@@ -214,21 +209,10 @@ fn a_later_answer_takes_nothing_back_that_records_are_still_to_tell() {
 
 #[test]
 fn a_group_that_is_asked_about_before_its_first_record_was_read_is_counted_from_there() {
-    let joined = Record::Member {
-        kind: GroupKind::Consumer,
+    let joined = Record::ConsumerGroupMember {
         group: "g",
         member: "a",
-        metadata: Some(MemberMetadata {
-            instance_id: None,
-            rack_id: None,
-            client_id: "client",
-            client_host: "/127.0.0.1",
-            subscribed_topics: vec!["t"],
-            subscribed_regex: None,
-            rebalance_timeout_ms: None,
-            server_assignor: None,
-            classic: None,
-        }),
+        is_deleted: false,
     };
     for (novelty, joins) in [(Novelty::New, 1), (Novelty::Unknown, 0)] {
         let mut state = State::default();

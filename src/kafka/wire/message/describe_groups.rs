@@ -11,8 +11,9 @@ use super::request::{Request, Throttled, error};
 use crate::kafka::admin::GroupDescription;
 use crate::kafka::api::Api;
 use crate::lag::GroupId;
+use crate::offsets_topic::protocol::{read_assignment, sorted_partitions};
 use crate::offsets_topic::reader::Reader;
-use crate::offsets_topic::{Embedded, Malformed, Schema};
+use crate::offsets_topic::{Malformed, Schema};
 use crate::snapshot::{GroupState, GroupType, Member};
 
 /// Whether the broker is asked which operations the credentials may perform on a group (KIP-430).
@@ -151,12 +152,8 @@ fn read_member(
         instance_id,
         assignment: Vec::new(),
     };
-    let assignment = match Embedded::read_assignment(assignment, protocol_type) {
-        Embedded::Consumer(assignment) => Ok(assignment.sorted_partitions()),
-        Embedded::Empty | Embedded::Foreign(_) => Ok(Vec::new()),
-        Embedded::Malformed(malformed) => Err(malformed),
-    };
-    members.push(member, assignment);
+    let assignment = read_assignment(assignment, protocol_type);
+    members.push(member, assignment.map(|topics| sorted_partitions(&topics)));
     Ok(())
 }
 
