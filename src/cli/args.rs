@@ -1,186 +1,148 @@
-//! Flags that several commands share, and how they become settings.
+//! Flags that several commands share, beside those of [`schema`](crate::app::config::schema), and how they become settings.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Command};
 
-use crate::app::config::schema::{ClusterFile, LogFile, SelectionFile, WebFile};
-use crate::app::config::{LogFormat, Origin, Scalar, Setting};
+use crate::app::config::schema::{ClusterFile, LogFile, SelectionFile};
+use crate::app::config::{ConfigSources, Origin, Overrides, Setting, environment_name};
 
 const PROPERTY_VARIABLE: &str = "LAGWATCH_X_";
 
+/// A property and its value.
+type Property = (String, Setting<String>);
+
+/// The config file, which of its clusters, and how to reach it.
+#[derive(Args, Clone)]
+pub(super) struct ConfigArgs {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    #[command(flatten)]
+    file: FileArgs,
+}
+
 /// How to reach a cluster.
-#[derive(Args, Debug)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Cluster")]
-pub(super) struct ClusterArgs {
+struct ClusterArgs {
     /// Where to begin: one or many brokers
-    #[arg(
-        long,
-        value_name = "HOST:PORT,…",
-        env = "LAGWATCH_BOOTSTRAP_SERVER",
-        hide_env = true
-    )]
-    bootstrap_server: Option<String>,
+    #[arg(long, value_name = "HOST:PORT,…")]
+    bootstrap_server: Option<Setting<String>>,
     /// A librdkafka property, such as security.protocol=SASL_SSL; NAME_file=PATH reads the value from a file
     #[arg(short = 'X', value_name = "PROPERTY=VALUE", value_parser = property)]
     properties: Vec<Property>,
 }
 
 /// How to reach a cluster that the environment must not choose: the demo writes to it.
-#[derive(Args, Debug)]
+#[derive(Args)]
 #[command(next_help_heading = "Cluster")]
 pub(super) struct RealClusterArgs {
     /// Play on this cluster instead of an embedded one: one or many brokers
     #[arg(long, value_name = "HOST:PORT,…")]
-    bootstrap_server: Option<String>,
+    bootstrap_server: Option<Setting<String>>,
     /// A librdkafka property for it, such as security.protocol=SASL_SSL
     #[arg(short = 'X', value_name = "PROPERTY=VALUE", value_parser = property, requires = "bootstrap_server")]
     properties: Vec<Property>,
 }
 
 /// The config file, and which of its clusters.
-#[derive(Args, Debug)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Configuration")]
 pub(super) struct FileArgs {
     /// The YAML file
-    #[arg(long, value_name = "FILE", env = "LAGWATCH_CONFIG", hide_env = true)]
+    #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
     /// The one cluster of the file to use
-    #[arg(long, value_name = "NAME", env = "LAGWATCH_CLUSTER", hide_env = true)]
-    cluster: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<Setting<String>>,
 }
 
 /// Which groups and topics are watched, and how often. Patterns are regular expressions, found anywhere in the name.
-#[derive(Args, Debug)]
+#[derive(Args)]
 #[command(next_help_heading = "Watching")]
 pub(super) struct WatchArgs {
     /// Watch the groups that match [default: every group]
-    #[arg(
-        long = "group.filter",
-        value_name = "REGEX",
-        env = "LAGWATCH_GROUP_FILTER",
-        hide_env = true
-    )]
-    group_filter: Vec<String>,
+    #[arg(long = "group.filter", value_name = "REGEX")]
+    group_filter: Option<Vec<Setting<String>>>,
     /// But not those that match
-    #[arg(
-        long = "group.exclude",
-        value_name = "REGEX",
-        env = "LAGWATCH_GROUP_EXCLUDE",
-        hide_env = true
-    )]
-    group_exclude: Vec<String>,
+    #[arg(long = "group.exclude", value_name = "REGEX")]
+    group_exclude: Option<Vec<Setting<String>>>,
     /// Watch the topics that match [default: every topic]
-    #[arg(
-        long = "topic.filter",
-        value_name = "REGEX",
-        env = "LAGWATCH_TOPIC_FILTER",
-        hide_env = true
-    )]
-    topic_filter: Vec<String>,
+    #[arg(long = "topic.filter", value_name = "REGEX")]
+    topic_filter: Option<Vec<Setting<String>>>,
     /// But not those that match [default: ^__]
-    #[arg(
-        long = "topic.exclude",
-        value_name = "REGEX",
-        env = "LAGWATCH_TOPIC_EXCLUDE",
-        hide_env = true
-    )]
-    topic_exclude: Vec<String>,
+    #[arg(long = "topic.exclude", value_name = "REGEX")]
+    topic_exclude: Option<Vec<Setting<String>>>,
     /// From the start of one poll cycle to the start of the next [default: 10s]
-    #[arg(long, value_name = "DURATION", value_parser = scalar::<Duration>, env = "LAGWATCH_POLL_INTERVAL", hide_env = true)]
-    poll_interval: Option<Duration>,
+    #[arg(long, value_name = "DURATION")]
+    poll_interval: Option<Setting<Duration>>,
 }
 
-/// The HTTP server.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "HTTP")]
-pub(super) struct WebArgs {
-    /// Where to listen; no host: every interface [default: :9308]
-    #[arg(
-        long = "web.listen-address",
-        value_name = "HOST:PORT",
-        env = "LAGWATCH_WEB_LISTEN_ADDRESS",
-        hide_env = true
-    )]
-    listen_address: Option<String>,
-    /// The path of the metrics [default: /metrics]
-    #[arg(
-        long = "web.telemetry-path",
-        value_name = "PATH",
-        env = "LAGWATCH_WEB_TELEMETRY_PATH",
-        hide_env = true
-    )]
-    telemetry_path: Option<String>,
-    /// TLS, basic auth and headers, in the form that Prometheus exporters share
-    #[arg(
-        long = "web.config.file",
-        value_name = "FILE",
-        env = "LAGWATCH_WEB_CONFIG_FILE",
-        hide_env = true
-    )]
-    config_file: Option<String>,
-}
-
-/// The log, on standard error.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Log")]
-pub(super) struct LogArgs {
-    /// error, warn, info, debug, trace, off, or directives such as info,lagwatch::kafka=debug [default: info]
-    #[arg(
-        long = "log.level",
-        value_name = "LEVEL",
-        global = true,
-        env = "LAGWATCH_LOG_LEVEL",
-        hide_env = true
-    )]
-    level: Option<String>,
-    /// text or json [default: text]
-    #[arg(long = "log.format", value_name = "FORMAT", global = true, value_parser = scalar::<LogFormat>, env = "LAGWATCH_LOG_FORMAT", hide_env = true)]
-    format: Option<LogFormat>,
-}
-
-/// A property as `-X` gives it. `Debug` shows no value: it may be a secret.
-#[derive(Clone)]
-pub(super) struct Property {
-    name: String,
-    value: String,
-}
-
-impl std::fmt::Debug for Property {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}=…", self.name)
-    }
-}
-
-impl ClusterArgs {
-    /// Returns what is laid over every cluster of the file.
-    pub(super) fn over(&self) -> ClusterFile {
-        let mut over = cluster_file(self.bootstrap_server.as_deref(), &self.properties);
+impl ConfigArgs {
+    /// Returns where the settings come from, with these of the log.
+    pub(super) fn sources(self, log: LogFile) -> ConfigSources {
+        let ClusterArgs {
+            bootstrap_server,
+            properties,
+        } = self.cluster;
+        let mut cluster = cluster_file(bootstrap_server, properties);
         for (name, setting) in properties_of(std::env::vars()) {
-            over.kafka_properties.entry(name).or_insert(setting);
+            cluster.kafka_properties.entry(name).or_insert(setting);
         }
-        over
+        ConfigSources {
+            file: self.file.config,
+            overrides: Overrides {
+                only_cluster: self.file.cluster,
+                cluster,
+                log,
+                ..Overrides::default()
+            },
+        }
     }
 }
 
 impl RealClusterArgs {
     /// Returns the cluster; nothing where none is given.
-    pub(super) fn over(&self) -> Option<ClusterFile> {
-        let servers = self.bootstrap_server.as_deref()?;
-        Some(cluster_file(Some(servers), &self.properties))
+    pub(super) fn over(self) -> Option<ClusterFile> {
+        let servers = self.bootstrap_server?;
+        Some(cluster_file(Some(servers), self.properties))
     }
 }
 
-fn cluster_file(servers: Option<&str>, properties: &[Property]) -> ClusterFile {
-    let servers =
-        servers.map(|servers| Setting::from_flag("--bootstrap-server", servers.to_owned()));
-    let properties = properties
-        .iter()
-        .map(|Property { name, value }| (name.clone(), Setting::from_flag("-X", value.clone())));
+impl WatchArgs {
+    /// Adds what is to be watched.
+    pub(super) fn lay_over(self, cluster: &mut ClusterFile) {
+        cluster.groups = selection(self.group_filter, self.group_exclude);
+        cluster.topics = selection(self.topic_filter, self.topic_exclude);
+        cluster.poll_interval = self.poll_interval;
+    }
+}
+
+/// Returns the log's settings for a command whose answer is not its log: errors alone, unless told otherwise.
+pub(super) fn quiet(mut log: LogFile) -> LogFile {
+    let errors_alone = Setting::from_flag("--log.level", "error".to_owned());
+    log.level.get_or_insert(errors_alone);
+    log
+}
+
+/// Lets an environment variable set what a flag under a heading sets: it is a key of the configuration.
+///
+/// `--help` never shows what the variable holds: it may be a secret.
+pub(super) fn with_variables(command: Command) -> Command {
+    command.mut_args(|arg| match (arg.get_help_heading(), arg.get_long()) {
+        (Some(_), Some(long)) => {
+            let variable = environment_name(long);
+            arg.env(variable).hide_env(true)
+        }
+        _ => arg,
+    })
+}
+
+fn cluster_file(servers: Option<Setting<String>>, properties: Vec<Property>) -> ClusterFile {
     ClusterFile {
         bootstrap_servers: servers.into_iter().collect(),
-        kafka_properties: properties.collect(),
+        kafka_properties: properties.into_iter().collect(),
         ..ClusterFile::default()
     }
 }
@@ -188,7 +150,7 @@ fn cluster_file(servers: Option<&str>, properties: &[Property]) -> ClusterFile {
 /// Returns librdkafka's properties that the environment gives: `LAGWATCH_X_SASL_PASSWORD` is `sasl.password`.
 fn properties_of(
     environment: impl Iterator<Item = (String, String)>,
-) -> impl Iterator<Item = (String, Setting<String>)> {
+) -> impl Iterator<Item = Property> {
     environment.filter_map(|(variable, value)| {
         let name = variable.strip_prefix(PROPERTY_VARIABLE)?;
         let name = name.to_lowercase().replace('_', ".");
@@ -197,89 +159,10 @@ fn properties_of(
     })
 }
 
-impl FileArgs {
-    /// Returns the one cluster that is asked for.
-    pub(super) fn only_cluster(&self) -> Option<Setting<String>> {
-        flag("--cluster", self.cluster.clone())
-    }
-}
-
-impl WatchArgs {
-    /// Adds what is to be watched.
-    pub(super) fn lay_over(&self, cluster: &mut ClusterFile) {
-        let groups = selection(
-            ("--group.filter", &self.group_filter),
-            ("--group.exclude", &self.group_exclude),
-        );
-        let topics = selection(
-            ("--topic.filter", &self.topic_filter),
-            ("--topic.exclude", &self.topic_exclude),
-        );
-        cluster.groups = groups;
-        cluster.topics = topics;
-        cluster.poll_interval = flag("--poll-interval", self.poll_interval);
-    }
-}
-
-impl WebArgs {
-    /// Returns whether an address was given.
-    pub(super) fn is_asked_for(&self) -> bool {
-        self.listen_address.is_some()
-    }
-
-    /// Returns what is laid over `web`.
-    pub(super) fn over(&self) -> WebFile {
-        WebFile {
-            listen_address: flag("--web.listen-address", self.listen_address.clone()),
-            telemetry_path: flag("--web.telemetry-path", self.telemetry_path.clone()),
-            config_file: flag("--web.config.file", self.config_file.clone()),
-        }
-    }
-}
-
-impl LogArgs {
-    /// Returns what is laid over `log`.
-    pub(super) fn over(&self) -> LogFile {
-        LogFile {
-            level: flag("--log.level", self.level.clone()),
-            format: flag("--log.format", self.format),
-        }
-    }
-}
-
-impl LogArgs {
-    /// Returns what is laid over `log` by a command whose answer is not its log: errors alone, unless told otherwise.
-    pub(super) fn over_quiet(&self) -> LogFile {
-        let mut over = self.over();
-        let quiet = Setting::from_flag("--log.level", "error".to_owned());
-        over.level.get_or_insert(quiet);
-        over
-    }
-}
-
-/// Returns the setting of a flag that was given.
-pub(super) fn flag<T>(name: &'static str, value: Option<T>) -> Option<Setting<T>> {
-    value.map(|value| Setting::from_flag(name, value))
-}
-
-/// Parses a flag as the file's scalars are parsed.
-pub(super) fn scalar<T: Scalar>(text: &str) -> Result<T, String> {
-    T::parse(text).map_err(|expected| format!("expected {expected}"))
-}
-
 fn selection(
-    (include_flag, include): (&'static str, &[String]),
-    (exclude_flag, exclude): (&'static str, &[String]),
+    include: Option<Vec<Setting<String>>>,
+    exclude: Option<Vec<Setting<String>>>,
 ) -> Option<SelectionFile> {
-    let settings = |name, patterns: &[String]| {
-        let settings: Vec<_> = patterns
-            .iter()
-            .map(|pattern| Setting::from_flag(name, pattern.clone()))
-            .collect();
-        (!settings.is_empty()).then_some(settings)
-    };
-    let include = settings(include_flag, include);
-    let exclude = settings(exclude_flag, exclude);
     (include.is_some() || exclude.is_some()).then(|| SelectionFile {
         include,
         exclude,
@@ -288,19 +171,19 @@ fn selection(
 }
 
 fn property(text: &str) -> Result<Property, &'static str> {
-    let (name, value) = text.split_once('=').ok_or("expected PROPERTY=VALUE")?;
-    if name.is_empty() {
-        return Err("expected PROPERTY=VALUE");
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => {
+            let setting = Setting::from_flag("-X", value.to_owned());
+            Ok((name.to_owned(), setting))
+        }
+        _ => Err("expected PROPERTY=VALUE"),
     }
-    Ok(Property {
-        name: name.to_owned(),
-        value: value.to_owned(),
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::config::schema::{ConsumerFile, WebFile};
 
     #[test]
     fn the_environment_gives_properties_in_capitals() {
@@ -318,11 +201,50 @@ mod tests {
     }
 
     #[test]
-    fn a_property_needs_a_name_and_shows_no_value() {
+    fn a_property_needs_a_name() {
         assert!(property("novalue").is_err());
         assert!(property("=x").is_err());
-        let secret = property("sasl.password=hunter2=").expect("it has a name");
-        assert_eq!(secret.value, "hunter2=");
-        assert!(!format!("{secret:?}").contains("hunter2"));
+        let (name, setting) = property("sasl.password=hunter2=").expect("it has a name");
+        assert_eq!(name, "sasl.password");
+        assert_eq!(setting, Setting::from_flag("-X", "hunter2=".to_owned()));
+    }
+
+    /// Checks that each default that the help of `A` tells is what holds without the flag.
+    #[track_caller]
+    fn assert_defaults<A: Args>(lay_over: impl Fn(A, &mut Overrides)) {
+        let command = A::augment_args(Command::new("lagwatch").no_binary_name(true));
+        let configured = |words: &[String]| {
+            let matches = command.clone().get_matches_from(words);
+            let mut sources = ConfigSources::default();
+            let server = Setting::from_flag("--bootstrap-server", "a:1".to_owned());
+            sources.overrides.cluster.bootstrap_servers.push(server);
+            let args = A::from_arg_matches(&matches).expect("they match");
+            lay_over(args, &mut sources.overrides);
+            sources.load().expect("the defaults are valid")
+        };
+        let mut checked = 0;
+        for arg in command.get_arguments() {
+            let help = arg.get_help().expect("each has one").to_string();
+            let default = help.split_once("[default: ").map(|(_, default)| default);
+            let Some(default) = default.and_then(|default| default.strip_suffix(']')) else {
+                continue;
+            };
+            if default == "every group" || default == "every topic" {
+                continue;
+            }
+            let flag = format!("--{}", arg.get_long().expect("each has one"));
+            let given = configured(&[flag.clone(), default.to_owned()]);
+            assert_eq!(given, configured(&[]), "{flag} {default}");
+            checked += 1;
+        }
+        assert!(checked > 0, "no help tells a default");
+    }
+
+    #[test]
+    fn help_tells_the_defaults() {
+        assert_defaults(|watch: WatchArgs, over| watch.lay_over(&mut over.cluster));
+        assert_defaults(|task: Box<ConsumerFile>, over| over.consumer = Some(task));
+        assert_defaults(|web: WebFile, over| over.web = web);
+        assert_defaults(|log: LogFile, over| over.log = log);
     }
 }

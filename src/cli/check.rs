@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::args::{ClusterArgs, FileArgs, LogArgs, scalar};
+use super::args::{ConfigArgs, quiet};
 use super::exit::CommandResult;
 use super::print::print;
 use crate::app::check::{CheckResult, CheckStatus, check};
-use crate::app::config::{Config, ConfigSources, Overrides};
+use crate::app::config::schema::LogFile;
+use crate::app::config::{Config, parse_flag};
 use crate::app::describe::escape;
 use crate::app::logging;
 
@@ -17,33 +18,22 @@ One line for each thing: ok, note, missing (with the command that grants it) or 
 Exit code 0: all is well. 1: something is missing. 2: the configuration is wrong, or nobody answers.";
 
 /// Check a configuration, then connect and tell what its credentials may see
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct CheckArgs {
     /// Only read the configuration; connect to nothing
     #[arg(long)]
     config_only: bool,
     /// The deadline of each call to Kafka
-    #[arg(long, value_name = "DURATION", value_parser = scalar::<Duration>, default_value = "10s")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_flag::<Duration>, default_value = "10s")]
     timeout: Duration,
     #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    file: FileArgs,
+    config: ConfigArgs,
 }
 
 /// Runs the command.
-pub(super) async fn run(args: CheckArgs, log: &LogArgs) -> CommandResult {
-    let sources = ConfigSources {
-        overrides: Overrides {
-            only_cluster: args.file.only_cluster(),
-            cluster: args.cluster.over(),
-            log: log.over_quiet(),
-            ..Overrides::default()
-        },
-        file: args.file.config,
-    };
-    let config = sources.load()?;
+pub(super) async fn run(args: CheckArgs, log: LogFile) -> CommandResult {
+    let config = args.config.sources(quiet(log)).load()?;
     config.web.read_config_file()?;
     logging::install(&config.log)?;
     print(&line(CheckStatus::Good, &summary(&config)))?;

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::args::{LogArgs, RealClusterArgs, scalar};
+use super::args::RealClusterArgs;
 use super::exit::CommandResult;
 use super::print::print;
-use crate::app::config::{ConfigSources, ListenAddress, NoAddress, Overrides};
+use crate::app::config::schema::LogFile;
+use crate::app::config::{ConfigSources, ListenAddress, NoAddress, Overrides, parse_flag};
 use crate::app::demo::{Demo, DemoCluster, Port};
 use crate::app::logging;
 use crate::app::signals::Signals;
@@ -17,7 +18,7 @@ Needs no network and no installed service. With --bootstrap-server it plays on a
 topics task-created and task-created.dlq.";
 
 /// Show everything in one process: a Kafka cluster, a producer, consumers, lag that grows and drains
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct DemoArgs {
     /// Where to listen [default: :9308, or a free port if that one is taken]
@@ -32,14 +33,14 @@ pub(super) struct DemoArgs {
     )]
     config_file: Option<PathBuf>,
     /// End after this long
-    #[arg(long, value_name = "DURATION", value_parser = scalar::<Duration>)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_flag::<Duration>)]
     duration: Option<Duration>,
     #[command(flatten)]
     cluster: RealClusterArgs,
 }
 
 /// Runs the command.
-pub(super) async fn run(args: DemoArgs, log: &LogArgs) -> CommandResult {
+pub(super) async fn run(args: DemoArgs, log: LogFile) -> CommandResult {
     let DemoArgs {
         cluster,
         listen_address,
@@ -52,7 +53,7 @@ pub(super) async fn run(args: DemoArgs, log: &LogArgs) -> CommandResult {
         file: None,
         overrides: Overrides {
             cluster: over.unwrap_or_default(),
-            log: log.over(),
+            log,
             ..Overrides::default()
         },
     };

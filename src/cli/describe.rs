@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::args::{ClusterArgs, FileArgs, LogArgs, scalar};
+use super::args::{ConfigArgs, quiet};
 use super::exit::CommandResult;
 use super::print::print;
-use crate::app::config::{ConfigSources, Overrides};
+use crate::app::config::parse_flag;
+use crate::app::config::schema::LogFile;
 use crate::app::describe::{ColumnSet, DescribeResult, Describer, Selection, escape};
 use crate::app::logging;
 use crate::app::signals::Signals;
@@ -24,7 +25,7 @@ Exit code 0: all that was asked for is told. 1: something could not be read, or 
 const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
 /// Print offsets and lag of groups once, like kafka-consumer-groups.sh --describe
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct DescribeArgs {
     /// The group to describe; can be given several times
@@ -43,15 +44,13 @@ pub(super) struct DescribeArgs {
     #[arg(long)]
     wide: bool,
     /// Print again after every so often, until a signal
-    #[arg(long, value_name = "DURATION", value_parser = scalar::<Duration>)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_flag::<Duration>)]
     watch: Option<Duration>,
     /// The deadline of each call to Kafka
-    #[arg(long, value_name = "DURATION", value_parser = scalar::<Duration>, default_value = "10s")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_flag::<Duration>, default_value = "10s")]
     timeout: Duration,
     #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    file: FileArgs,
+    config: ConfigArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,17 +60,8 @@ enum Output {
 }
 
 /// Runs the command.
-pub(super) async fn run(args: DescribeArgs, log: &LogArgs) -> CommandResult {
-    let sources = ConfigSources {
-        file: args.file.config.clone(),
-        overrides: Overrides {
-            only_cluster: args.file.only_cluster(),
-            cluster: args.cluster.over(),
-            log: log.over_quiet(),
-            ..Overrides::default()
-        },
-    };
-    let config = sources.load()?;
+pub(super) async fn run(args: DescribeArgs, log: LogFile) -> CommandResult {
+    let config = args.config.clone().sources(quiet(log)).load()?;
     let cluster = config.only_cluster()?;
     logging::install(&config.log)?;
     let selection = Selection {

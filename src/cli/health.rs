@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::args::{FileArgs, LogArgs, WebArgs, scalar};
+use super::args::FileArgs;
 use super::exit::CommandResult;
 use super::print::print;
-use crate::app::config::{ConfigSources, Overrides};
+use crate::app::config::schema::WebFile;
+use crate::app::config::{ConfigSources, Overrides, parse_flag};
 use crate::app::health::ask;
 
 const AFTER_HELP: &str = "\
@@ -15,26 +16,25 @@ For health checks of containers without a shell. Give it the file and the flags 
 Exit code 0: it is alive, whatever Kafka does. 1: it is not. 2: the configuration is wrong.";
 
 /// Ask the server on this machine whether it is alive
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct HealthArgs {
     /// How long to wait for its answer
-    #[arg(long, value_name = "DURATION", value_parser = scalar::<Duration>, default_value = "3s")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_flag::<Duration>, default_value = "3s")]
     timeout: Duration,
     #[command(flatten)]
     file: FileArgs,
     #[command(flatten)]
-    web: WebArgs,
+    web: WebFile,
 }
 
 /// Runs the command.
-pub(super) async fn run(args: HealthArgs, log: &LogArgs) -> CommandResult {
+pub(super) async fn run(args: HealthArgs) -> CommandResult {
     let HealthArgs { timeout, file, web } = args;
     let sources = ConfigSources {
         file: file.config,
         overrides: Overrides {
-            web: web.over(),
-            log: log.over_quiet(),
+            web,
             ..Overrides::default()
         },
     };

@@ -21,13 +21,14 @@ mod serve;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 pub use exit::CommandError;
 
-use self::args::LogArgs;
+use self::args::with_variables;
 use self::exit::CommandResult;
+use crate::app::config::schema::LogFile;
 use crate::app::{share_heaps, skip_tls_cleanup};
 
 const EXAMPLES: &str = "\
@@ -49,16 +50,16 @@ Exit codes:
   check alone: 0 all is well, 1 connected but something is missing, 2 the configuration is wrong or nobody answers";
 
 /// Kafka consumer lag: how far every group is behind, as an exporter, a sidecar and a demo.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "lagwatch", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub struct Cli {
     #[command(flatten)]
-    log: LogArgs,
+    log: LogFile,
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
     Serve(serve::ServeArgs),
@@ -71,8 +72,9 @@ enum Command {
 
 /// Parses the command line, runs the command to its end and returns the exit code.
 pub fn main() -> ExitCode {
-    let Cli { log, command } = Cli::parse();
-    match run(&log, command) {
+    let matches = command_line().get_matches();
+    let Cli { log, command } = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match run(log, command) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
@@ -81,7 +83,16 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(log: &LogArgs, command: Command) -> CommandResult {
+/// Returns the command line with its environment variables.
+fn command_line() -> clap::Command {
+    with_variables(Cli::command()).mut_subcommands(|command| match command.get_name() {
+        // It writes to its cluster, which the environment must not choose.
+        "demo" => command,
+        _ => with_variables(command),
+    })
+}
+
+fn run(log: LogFile, command: Command) -> CommandResult {
     share_heaps();
     skip_tls_cleanup();
     let runtime = Runtime::new().map_err(|error| CommandError::Running(error.into()))?;
@@ -93,7 +104,7 @@ fn run(log: &LogArgs, command: Command) -> CommandResult {
             Command::Produce(args) => produce::run(args, log).await,
             Command::Describe(args) => describe::run(args, log).await,
             Command::Check(args) => check::run(args, log).await,
-            Command::Health(args) => health::run(args, log).await,
+            Command::Health(args) => health::run(args).await,
         }
     });
     // A librdkafka call or a read of standard input that never returns must not keep the process alive.
@@ -103,19 +114,17 @@ fn run(log: &LogArgs, command: Command) -> CommandResult {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
     use crate::app::config::environment_name;
 
     #[test]
     fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
+        command_line().debug_assert();
     }
 
     #[test]
     fn each_environment_variable_is_named_after_its_flag() {
-        let cli = Cli::command();
+        let cli = command_line();
         let mut checked = 0;
         for command in std::iter::once(&cli).chain(cli.get_subcommands()) {
             for arg in command.get_arguments() {

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use tokio::io::{BufReader, stdin};
 
-use super::args::{ClusterArgs, FileArgs, LogArgs};
+use super::args::ConfigArgs;
 use super::exit::CommandResult;
 use super::print::print;
-use crate::app::config::{ConfigSources, Overrides};
+use crate::app::config::schema::LogFile;
 use crate::app::logging;
 use crate::app::produce::{Pace, ProduceConfig, ProduceSummary, RecordSource, produce};
 use crate::app::signals::Signals;
@@ -17,7 +17,7 @@ const AFTER_HELP: &str = "\
 Prints how many were delivered. Exit code 1: some were not, or a line was no event.";
 
 /// Send task-created events: at a rate, or from JSON lines on standard input
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ProduceArgs {
     /// The topic
@@ -36,23 +36,12 @@ pub(super) struct ProduceArgs {
     #[arg(long, conflicts_with_all = ["rate", "count", "poison_every"])]
     stdin: bool,
     #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    file: FileArgs,
+    config: ConfigArgs,
 }
 
 /// Runs the command.
-pub(super) async fn run(args: ProduceArgs, log: &LogArgs) -> CommandResult {
-    let sources = ConfigSources {
-        overrides: Overrides {
-            only_cluster: args.file.only_cluster(),
-            cluster: args.cluster.over(),
-            log: log.over(),
-            ..Overrides::default()
-        },
-        file: args.file.config,
-    };
-    let config = sources.load()?;
+pub(super) async fn run(args: ProduceArgs, log: LogFile) -> CommandResult {
+    let config = args.config.sources(log).load()?;
     let connection = config.only_cluster()?.connection.clone();
     logging::install(&config.log)?;
     let mut signals = Signals::catch().map_err(anyhow::Error::from)?;

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::args::{ClusterArgs, FileArgs, LogArgs, WatchArgs, WebArgs};
+use super::args::{ConfigArgs, WatchArgs};
 use super::exit::CommandResult;
-use crate::app::config::{ConfigSources, Overrides};
+use crate::app::config::schema::{LogFile, WebFile};
 use crate::app::logging;
 use crate::app::serve::serve;
 use crate::app::signals::Signals;
@@ -15,40 +15,23 @@ this is the sidecar. SIGHUP reads the file again. SIGINT and SIGTERM end it: the
 commits and leaves its group. A second one aborts.";
 
 /// Watch one or many clusters and serve the metrics, with the task consumer beside them if the file has one
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct ServeArgs {
     #[command(flatten)]
-    cluster: ClusterArgs,
-    #[command(flatten)]
-    file: FileArgs,
+    config: ConfigArgs,
     #[command(flatten)]
     watch: WatchArgs,
     #[command(flatten)]
-    web: WebArgs,
+    web: WebFile,
 }
 
 /// Runs the command.
-pub(super) async fn run(args: ServeArgs, log: &LogArgs) -> CommandResult {
-    let ServeArgs {
-        cluster,
-        file,
-        watch,
-        web,
-    } = args;
-    let only_cluster = file.only_cluster();
-    let mut over = cluster.over();
-    watch.lay_over(&mut over);
-    let sources = ConfigSources {
-        file: file.config,
-        overrides: Overrides {
-            only_cluster,
-            cluster: over,
-            web: web.over(),
-            log: log.over(),
-            ..Overrides::default()
-        },
-    };
+pub(super) async fn run(args: ServeArgs, log: LogFile) -> CommandResult {
+    let ServeArgs { config, watch, web } = args;
+    let mut sources = config.sources(log);
+    watch.lay_over(&mut sources.overrides.cluster);
+    sources.overrides.web = web;
     let config = sources.load()?;
     let log = logging::install(&config.log)?;
     let mut signals = Signals::catch().map_err(anyhow::Error::from)?;

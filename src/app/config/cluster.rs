@@ -4,12 +4,11 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::connection;
-use super::error::ConfigError;
+use super::error::SettingProblem;
 use super::schema::ClusterFile;
 use super::selection;
-use super::setting::Setting;
+use super::setting::{Setting, positive_or, value_or};
 use super::shard::{self, Sharding};
-use super::validate::{Validator, value_or};
 use crate::collect::PollConfig;
 use crate::kafka::Connection;
 use crate::lag::ClusterName;
@@ -37,21 +36,17 @@ impl ClusterConfig {
 }
 
 /// Returns a cluster's connection and what to collect from it.
-pub(super) fn resolve(
-    validator: &Validator<'_>,
-    file: &ClusterFile,
-) -> Result<ClusterConfig, ConfigError> {
+pub(super) fn resolve(file: &ClusterFile) -> Result<ClusterConfig, SettingProblem> {
     let name = match &file.name {
-        Some(name) => Some(ClusterName::from(validator.name("name", name)?)),
+        Some(name) => Some(ClusterName::from(name.not_empty("name")?)),
         None => None,
     };
     let connection = connection::resolve(
-        validator,
         name.as_ref(),
         &file.bootstrap_servers,
         &file.kafka_properties,
     )?;
-    let (poll, sharding) = poll(validator, file, name)?;
+    let (poll, sharding) = poll(file, name)?;
     Ok(ClusterConfig {
         connection,
         poll,
@@ -60,14 +55,11 @@ pub(super) fn resolve(
 }
 
 fn poll(
-    validator: &Validator<'_>,
     file: &ClusterFile,
     name: Option<ClusterName>,
-) -> Result<(PollConfig, Sharding), ConfigError> {
-    let positive_or =
-        |key, setting: &Option<_>, default| validator.positive_or(key, setting.as_ref(), default);
-    let select = |key, setting: &Option<_>, excluded| {
-        selection::resolve(validator, name.as_ref(), key, setting.as_ref(), excluded)
+) -> Result<(PollConfig, Sharding), SettingProblem> {
+    let select = |key, section: &Option<_>, excluded| {
+        selection::resolve(name.as_ref(), key, section.as_ref(), excluded)
     };
     let defaults = PollConfig::default();
     let poll_interval = positive_or("poll-interval", &file.poll_interval, defaults.poll_interval)?;
@@ -78,28 +70,24 @@ fn poll(
     )?;
     let groups = select("groups", &file.groups, &[])?;
     let topics = select("topics", &file.topics, EXCLUDED_TOPICS)?;
-    let sharding = shard::resolve(validator, file.shard.as_ref())?;
+    let sharding = shard::resolve(file.shard.as_ref())?;
     let mut poll = PollConfig {
-        read_committed: selection::read_committed(
-            validator,
-            name.as_ref(),
-            &file.read_committed_groups,
-        )?,
-        mode: value_or(file.mode.as_ref(), defaults.mode),
+        read_committed: selection::read_committed(name.as_ref(), &file.read_committed_groups)?,
+        mode: value_or(&file.mode, defaults.mode),
         reconcile_interval: positive_or(
             "reconcile-interval",
             &file.reconcile_interval,
             defaults.reconcile_interval,
         )?,
-        stale_after: stale_after(validator, file.stale_after.as_ref(), poll_interval)?,
+        stale_after: stale_after(&file.stale_after, poll_interval)?,
         poll_interval,
         request_timeout,
         groups: groups.filter,
         group_names: groups.names.into_iter().map(Into::into).collect(),
         topics: topics.filter,
         topic_names: topics.names.into_iter().map(Into::into).collect(),
-        uncommitted: value_or(file.uncommitted.as_ref(), defaults.uncommitted),
-        max_in_flight: count_or(file.max_in_flight.as_ref(), defaults.max_in_flight),
+        uncommitted: value_or(&file.uncommitted, defaults.uncommitted),
+        max_in_flight: count_or(&file.max_in_flight, defaults.max_in_flight),
         exposure: exposure(file, defaults.exposure),
         cluster: name,
         // What no key of the file sets: every watched topic has series of its own, so all their logs are read.
@@ -121,33 +109,31 @@ fn apply_sharding(poll: &mut PollConfig, sharding: &Sharding) {
 }
 
 fn stale_after(
-    validator: &Validator<'_>,
-    setting: Option<&Setting<Duration>>,
+    setting: &Option<Setting<Duration>>,
     poll_interval: Duration,
-) -> Result<Duration, ConfigError> {
+) -> Result<Duration, SettingProblem> {
     match setting {
-        Some(Setting { value, origin }) if *value < poll_interval => Err(validator.error(
-            origin,
-            format!(
-                "`stale-after` ({}) is shorter than `poll-interval` ({}): figures would vanish between two polls",
-                humantime::format_duration(*value),
-                humantime::format_duration(poll_interval),
-            ),
-        )),
+        Some(setting) if setting.value < poll_interval => Err(setting.problem(format!(
+            "`stale-after` ({}) is shorter than `poll-interval` ({}): figures would vanish between two polls",
+            humantime::format_duration(setting.value),
+            humantime::format_duration(poll_interval),
+        ))),
         setting => Ok(value_or(setting, 3 * poll_interval)),
     }
 }
 
 fn exposure(file: &ClusterFile, defaults: Exposure) -> Exposure {
     Exposure {
-        granularity: value_or(file.granularity.as_ref(), defaults.granularity),
-        max_series: count_or(file.max_series.as_ref(), defaults.max_series),
-        max_series_bytes: count_or(file.max_series_bytes.as_ref(), defaults.max_series_bytes),
-        owner_info: value_or(file.owner_info.as_ref(), defaults.owner_info),
-        abandoned: value_or(file.abandoned.as_ref(), defaults.abandoned),
+        granularity: value_or(&file.granularity, defaults.granularity),
+        max_series: count_or(&file.max_series, defaults.max_series),
+        max_series_bytes: count_or(&file.max_series_bytes, defaults.max_series_bytes),
+        owner_info: value_or(&file.owner_info, defaults.owner_info),
+        abandoned: value_or(&file.abandoned, defaults.abandoned),
     }
 }
 
-fn count_or(setting: Option<&Setting<NonZeroUsize>>, default: usize) -> usize {
-    setting.map_or(default, |setting| setting.value.get())
+fn count_or(setting: &Option<Setting<NonZeroUsize>>, default: usize) -> usize {
+    setting
+        .as_ref()
+        .map_or(default, |setting| setting.value.get())
 }

@@ -1,20 +1,18 @@
 //! Which clusters there are: those of the file, one of them chosen, or one made by flags; each with a name of its own.
 
-use super::error::ConfigError;
+use super::error::{Origin, SettingProblem};
 use super::overlay::Overlay;
 use super::schema::ClusterFile;
-use super::setting::{Origin, Setting};
-use super::validate::Validator;
+use super::setting::Setting;
 use crate::diagnostics::nearest;
 
 /// Returns the one cluster that is asked for by name, or all of them.
 pub(super) fn chosen(
-    validator: &Validator<'_>,
     mut clusters: Vec<ClusterFile>,
     only: Option<&Setting<String>>,
-) -> Result<Vec<ClusterFile>, ConfigError> {
+) -> Result<Vec<ClusterFile>, SettingProblem> {
     if let Some(only) = only {
-        let index = index_of(validator, &clusters, only)?;
+        let index = index_of(&clusters, only)?;
         clusters = vec![clusters.swap_remove(index)];
     }
     Ok(clusters)
@@ -22,15 +20,14 @@ pub(super) fn chosen(
 
 /// Returns the clusters with what flags say laid over each; at least one.
 pub(super) fn overridden(
-    validator: &Validator<'_>,
     mut clusters: Vec<ClusterFile>,
     over: ClusterFile,
-) -> Result<Vec<ClusterFile>, ConfigError> {
+) -> Result<Vec<ClusterFile>, SettingProblem> {
     match (clusters.len(), over.bootstrap_servers.first()) {
         (0, None) => {
-            let problem =
-                "no cluster: give `--bootstrap-server host:9092`, or a config file with `clusters`";
-            return Err(ConfigError::Whole(problem.to_owned()));
+            return Err(SettingProblem::of_all(
+                "no cluster: give `--bootstrap-server host:9092`, or a config file with `clusters`",
+            ));
         }
         (0, Some(_)) => clusters.push(ClusterFile::default()),
         (1, _) | (_, None) => {}
@@ -38,7 +35,7 @@ pub(super) fn overridden(
             let problem = format!(
                 "one cluster is given, but the config file has {several}: choose one with `--cluster`"
             );
-            return Err(validator.error(&server.origin, problem));
+            return Err(server.problem(problem));
         }
     }
     for cluster in &mut clusters {
@@ -48,10 +45,7 @@ pub(super) fn overridden(
 }
 
 /// Refuses two clusters of one name, and a cluster without a name beside others.
-pub(super) fn check_names(
-    validator: &Validator<'_>,
-    clusters: &[ClusterFile],
-) -> Result<(), ConfigError> {
+pub(super) fn check_names(clusters: &[ClusterFile]) -> Result<(), SettingProblem> {
     for (index, cluster) in clusters.iter().enumerate() {
         let Some(name) = &cluster.name else {
             if clusters.len() == 1 {
@@ -63,8 +57,8 @@ pub(super) fn check_names(
                 clusters.len()
             );
             return Err(match cluster.bootstrap_servers.first() {
-                Some(server) => validator.error(&server.origin, problem),
-                None => ConfigError::Whole(problem),
+                Some(server) => server.problem(problem),
+                None => SettingProblem::of_all(problem),
             });
         };
         let mut others = clusters[..index]
@@ -76,7 +70,7 @@ pub(super) fn check_names(
                 _ => String::new(),
             };
             let problem = format!("two clusters are named `{}`{first}", name.value);
-            return Err(validator.error(&name.origin, problem));
+            return Err(name.problem(problem));
         }
     }
     Ok(())
@@ -84,27 +78,22 @@ pub(super) fn check_names(
 
 /// Returns the index of the cluster the task consumer reads from.
 pub(super) fn consumed(
-    validator: &Validator<'_>,
     clusters: &[ClusterFile],
-    cluster: Option<&Setting<String>>,
-) -> Result<usize, ConfigError> {
+    cluster: &Option<Setting<String>>,
+) -> Result<usize, SettingProblem> {
     match cluster {
-        Some(name) => index_of(validator, clusters, name),
+        Some(name) => index_of(clusters, name),
         None if clusters.len() == 1 => Ok(0),
         None => {
             let names = names(clusters).join("`, `");
             let problem =
                 format!("`consumer` does not say which `cluster` it reads from: one of `{names}`");
-            Err(ConfigError::Whole(problem))
+            Err(SettingProblem::of_all(problem))
         }
     }
 }
 
-fn index_of(
-    validator: &Validator<'_>,
-    clusters: &[ClusterFile],
-    wanted: &Setting<String>,
-) -> Result<usize, ConfigError> {
+fn index_of(clusters: &[ClusterFile], wanted: &Setting<String>) -> Result<usize, SettingProblem> {
     let is_wanted = |cluster: &ClusterFile| {
         let name = cluster.name.as_ref();
         name.is_some_and(|name| name.value == wanted.value)
@@ -117,7 +106,7 @@ fn index_of(
             None => format!("; there are `{}`", names.join("`, `")),
         };
         let problem = format!("no cluster is named `{}`{hint}", wanted.value);
-        validator.error(&wanted.origin, problem)
+        wanted.problem(problem)
     })
 }
 

@@ -2,46 +2,43 @@
 
 use std::collections::BTreeMap;
 
-use super::error::ConfigError;
+use super::error::SettingProblem;
 use super::secret;
 use super::setting::Setting;
-use super::validate::Validator;
 use crate::kafka::{Connection, ConnectionError};
 use crate::lag::ClusterName;
 
 /// Returns a connection that librdkafka accepts.
 pub(super) fn resolve(
-    validator: &Validator<'_>,
     cluster: Option<&ClusterName>,
     servers: &[Setting<String>],
     properties: &BTreeMap<String, Setting<String>>,
-) -> Result<Connection, ConfigError> {
+) -> Result<Connection, SettingProblem> {
     let connection = Connection {
         bootstrap_servers: servers
             .iter()
             .flat_map(|setting| setting.value.split(','))
             .map(|server| server.trim().to_owned())
             .collect(),
-        properties: secret::read_files(validator, properties)?,
+        properties: secret::read_files(properties)?,
     };
     match connection.validate() {
         Ok(()) => Ok(connection),
-        Err(refused) => Err(error(validator, cluster, &refused, servers, properties)),
+        Err(refused) => Err(error(cluster, &refused, servers, properties)),
     }
 }
 
 /// Returns properties of a client's own, which are valid together with those of its cluster.
 pub(super) fn resolve_own(
-    validator: &Validator<'_>,
     own: &BTreeMap<String, Setting<String>>,
     cluster: &Connection,
-) -> Result<BTreeMap<String, String>, ConfigError> {
-    let properties = secret::read_files(validator, own)?;
+) -> Result<BTreeMap<String, String>, SettingProblem> {
+    let properties = secret::read_files(own)?;
     let mut together = cluster.clone();
     together.properties.extend(properties.clone());
     match together.validate() {
         Ok(()) => Ok(properties),
-        Err(refused) => Err(error(validator, None, &refused, &[], own)),
+        Err(refused) => Err(error(None, &refused, &[], own)),
     }
 }
 
@@ -52,12 +49,11 @@ pub(super) fn prefix(cluster: Option<&ClusterName>) -> String {
 
 /// Returns the error for a connection that librdkafka refuses, at the server's or the property's own line.
 fn error(
-    validator: &Validator<'_>,
     cluster: Option<&ClusterName>,
     error: &ConnectionError,
     servers: &[Setting<String>],
     properties: &BTreeMap<String, Setting<String>>,
-) -> ConfigError {
+) -> SettingProblem {
     let culprit = match error {
         ConnectionError::BootstrapServer { server, .. } => servers
             .iter()
@@ -82,7 +78,7 @@ fn error(
     };
     let problem = format!("{}{error}{hint}", prefix(cluster));
     match culprit {
-        Some(setting) => validator.error(&setting.origin, problem),
-        None => ConfigError::Whole(problem),
+        Some(setting) => setting.problem(problem),
+        None => SettingProblem::of_all(problem),
     }
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use serde_saphyr::Error as YamlError;
 use thiserror::Error;
 
-use super::setting::Origin;
 use crate::diagnostics::YamlProblem;
 use crate::http::WebConfigError;
 
@@ -21,21 +20,11 @@ pub enum ConfigError {
         #[source]
         source: std::io::Error,
     },
-    /// What stands in the file cannot be used.
-    #[error("{path}:{line}: {problem}")]
-    File {
-        /// The file as it was named.
-        path: String,
-        /// The line, from 1.
-        line: u64,
-        /// What is wrong, and what would be right.
-        problem: String,
-    },
-    /// What a flag or its environment variable says cannot be used.
-    #[error("{flag}: {problem}")]
-    Flag {
-        /// `--poll-interval (or LAGWATCH_POLL_INTERVAL)`
-        flag: String,
+    /// A value that the file, a flag or the environment gives cannot be used.
+    #[error("{place}: {problem}")]
+    Setting {
+        /// `lagwatch.yaml:4`, or `--poll-interval (or LAGWATCH_POLL_INTERVAL)`
+        place: String,
         /// What is wrong, and what would be right.
         problem: String,
     },
@@ -47,35 +36,72 @@ pub enum ConfigError {
     Whole(String),
 }
 
-impl ConfigError {
-    /// Returns the error for a value that was given at `origin`; `path` is the file, where one is used.
-    pub(super) fn at(origin: &Origin, path: &Path, problem: impl ToString) -> Self {
-        let problem = problem.to_string();
-        let flag = match origin {
-            Origin::Line(line) => {
-                return Self::File {
-                    path: path.display().to_string(),
-                    line: *line,
-                    problem,
-                };
-            }
-            Origin::Flag(flag) if flag.starts_with("--") => {
-                format!("{flag} (or {})", environment_name(flag))
-            }
-            Origin::Flag(flag) => (*flag).to_owned(),
-            Origin::Variable(name) => name.clone(),
-        };
-        Self::Flag { flag, problem }
+/// Where a value was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The configuration file, at this line, from 1.
+    Line(u64),
+    /// A flag, or the environment variable of the same name.
+    Flag(String),
+    /// An environment variable that has no flag.
+    Variable(String),
+}
+
+/// What is wrong with a setting. The file that lines refer to is named by [`SettingProblem::in_file`].
+pub(super) struct SettingProblem {
+    /// Nothing: it concerns the settings as a whole.
+    origin: Option<Origin>,
+    text: String,
+}
+
+impl SettingProblem {
+    /// Returns a problem with the value that was given at `origin`.
+    pub(super) fn at(origin: &Origin, text: impl ToString) -> Self {
+        Self {
+            origin: Some(origin.clone()),
+            text: text.to_string(),
+        }
     }
 
-    /// Returns the error for a file that is no YAML, or not of the schema.
-    pub(super) fn from_yaml(path: &Path, error: &YamlError) -> Self {
-        let YamlProblem { line, problem } = YamlProblem::of(error);
-        Self::File {
-            path: path.display().to_string(),
-            line,
-            problem,
+    /// Returns a problem that no single value is to blame for.
+    pub(super) fn of_all(text: impl ToString) -> Self {
+        Self {
+            origin: None,
+            text: text.to_string(),
         }
+    }
+
+    /// Returns the error for a configuration whose file is `path`.
+    pub(super) fn in_file(self, path: &Path) -> ConfigError {
+        let Self { origin, text } = self;
+        match origin {
+            None => ConfigError::Whole(text),
+            Some(origin) => ConfigError::Setting {
+                place: origin.place(path),
+                problem: text,
+            },
+        }
+    }
+}
+
+impl Origin {
+    fn place(self, file: &Path) -> String {
+        match self {
+            Self::Line(line) => format!("{}:{line}", file.display()),
+            Self::Flag(flag) if flag.starts_with("--") => {
+                let variable = environment_name(&flag);
+                format!("{flag} (or {variable})")
+            }
+            Self::Flag(name) | Self::Variable(name) => name,
+        }
+    }
+}
+
+impl From<&YamlError> for SettingProblem {
+    /// Returns what makes a file no YAML, or not of the schema.
+    fn from(error: &YamlError) -> Self {
+        let YamlProblem { line, problem } = YamlProblem::of(error);
+        Self::at(&Origin::Line(line), problem)
     }
 }
 

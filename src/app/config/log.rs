@@ -3,10 +3,9 @@
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-use super::error::ConfigError;
+use super::error::SettingProblem;
 use super::schema::{LogFile, LogFormat};
-use super::setting::Setting;
-use super::validate::{Validator, value_or};
+use super::setting::value_or;
 
 /// The log's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,15 +17,15 @@ pub struct LogConfig {
 }
 
 /// Returns the settings of the log.
-pub(super) fn resolve(validator: &Validator<'_>, file: &LogFile) -> Result<LogConfig, ConfigError> {
-    if let Some(Setting { value, origin }) = &file.level {
-        parse_directives(value).map_err(|problem| {
-            validator.error(origin, format!("log level `{value}`: {problem}"))
-        })?;
+pub(super) fn resolve(file: &LogFile) -> Result<LogConfig, SettingProblem> {
+    if let Some(level) = &file.level {
+        let value = &level.value;
+        parse_directives(value)
+            .map_err(|problem| level.problem(format!("log level `{value}`: {problem}")))?;
     }
     Ok(LogConfig {
-        directives: value_or(file.level.as_ref(), "info".to_owned()),
-        format: value_or(file.format.as_ref(), LogFormat::default()),
+        directives: value_or(&file.level, "info".to_owned()),
+        format: value_or(&file.format, LogFormat::default()),
     })
 }
 

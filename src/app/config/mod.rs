@@ -1,6 +1,6 @@
 //! The configuration: one YAML file, overridden by the environment, overridden by flags.
 //!
-//! [`schema`] is the file as written, [`Overrides`] what flags and environment say in the same types, [`Config`] what
+//! [`schema`] declares every key. [`Overrides`] is what flags and environment say in the types of the file, and [`Config`] what
 //! comes of both: typed, checked across keys, ready to be wired. Nothing here opens a connection, a port or a database.
 
 mod address;
@@ -17,24 +17,24 @@ mod secret;
 mod selection;
 mod setting;
 mod shard;
-mod validate;
 mod web;
+mod words;
 
 pub use address::{ListenAddress, NoAddress};
 pub use cluster::ClusterConfig;
 pub use consumer::TaskConsumerConfig;
-pub use error::{ConfigError, environment_name};
+pub use error::{ConfigError, Origin, environment_name};
 pub use log::{LogConfig, parse_directives};
-pub use schema::{LogFormat, Mode};
-pub use setting::{Origin, Scalar, Setting};
+pub use schema::LogFormat;
+pub use setting::{Setting, parse_flag};
 pub use shard::Sharding;
 pub use web::WebSettings;
 
 use std::path::{Path, PathBuf};
 
+use self::error::SettingProblem;
 use self::overlay::Overlay;
 use self::schema::{ClusterFile, ConfigFile, ConsumerFile, LogFile, WebFile};
-use self::validate::Validator;
 use crate::collect::PollConfig;
 use crate::task::TaskConfig;
 
@@ -54,26 +54,16 @@ pub struct Overrides {
     pub only_cluster: Option<Setting<String>>,
     /// Laid over every cluster; bootstrap servers make a cluster where the file has none.
     pub cluster: ClusterFile,
-    /// Whether there is a task consumer.
-    pub task: TaskChoice,
+    /// Laid over `consumer`; makes a task consumer where the file has none.
+    pub consumer: Option<Box<ConsumerFile>>,
     /// Laid over `web`.
     pub web: WebFile,
     /// Laid over `log`.
     pub log: LogFile,
 }
 
-/// Whether a command runs the task consumer.
-#[derive(Clone, Default)]
-pub enum TaskChoice {
-    /// If the file has a `consumer` section.
-    #[default]
-    AsConfigured,
-    /// Always, with this laid over the section.
-    Always(Box<ConsumerFile>),
-}
-
 /// Everything a command needs to know. `Debug` shows no secret.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The clusters, in the order of the file; at least one.
     pub clusters: Vec<ClusterConfig>,
@@ -92,12 +82,8 @@ impl ConfigSources {
     ///
     /// The first thing that is wrong, in one line.
     pub fn load(&self) -> Result<Config, ConfigError> {
-        let file = match &self.file {
-            Some(path) => read(path)?,
-            None => ConfigFile::default(),
-        };
-        let path = self.file.as_deref().unwrap_or(Path::new(""));
-        resolve(path, file, self.overrides.clone())
+        let file = self.read()?;
+        self.in_file(resolve(file, self.overrides.clone()))
     }
 
     /// Reads the file and checks the settings of the server alone, for a command that needs no cluster.
@@ -106,13 +92,9 @@ impl ConfigSources {
     ///
     /// What is wrong with them, in one line.
     pub fn load_web(&self) -> Result<WebSettings, ConfigError> {
-        let mut web = match &self.file {
-            Some(path) => read(path)?.web,
-            None => WebFile::default(),
-        };
+        let mut web = self.read()?.web;
         web.overlay(self.overrides.web.clone());
-        let path = self.file.as_deref().unwrap_or(Path::new(""));
-        web::resolve(&Validator { path }, web)
+        self.in_file(web::resolve(web))
     }
 
     /// Checks the settings of the log alone, for a command that needs no cluster.
@@ -121,8 +103,23 @@ impl ConfigSources {
     ///
     /// What is wrong with them, in one line.
     pub fn load_log(&self) -> Result<LogConfig, ConfigError> {
-        let path = Path::new("");
-        log::resolve(&Validator { path }, &self.overrides.log)
+        self.in_file(log::resolve(&self.overrides.log))
+    }
+
+    fn read(&self) -> Result<ConfigFile, ConfigError> {
+        let Some(path) = &self.file else {
+            return Ok(ConfigFile::default());
+        };
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.display().to_string(),
+            source,
+        })?;
+        self.in_file(parse(&text))
+    }
+
+    fn in_file<T>(&self, result: Result<T, SettingProblem>) -> Result<T, ConfigError> {
+        let path = self.file.as_deref().unwrap_or(Path::new(""));
+        result.map_err(|problem| problem.in_file(path))
     }
 }
 
@@ -143,27 +140,23 @@ impl Config {
     }
 }
 
-fn resolve(path: &Path, file: ConfigFile, overrides: Overrides) -> Result<Config, ConfigError> {
-    let validator = Validator { path };
+fn resolve(file: ConfigFile, overrides: Overrides) -> Result<Config, SettingProblem> {
     let ConfigFile {
         clusters: files,
         consumer,
         web,
         log,
-    } = overridden(&validator, file, overrides)?;
+    } = overridden(file, overrides)?;
     let consumer = match consumer {
-        Some(consumer) => {
-            let cluster = consumer.cluster.as_ref();
-            Some((clusters::consumed(&validator, &files, cluster)?, consumer))
-        }
+        Some(consumer) => Some((clusters::consumed(&files, &consumer.cluster)?, consumer)),
         None => None,
     };
-    let clusters = files.iter().map(|file| cluster::resolve(&validator, file));
+    let clusters = files.iter().map(cluster::resolve);
     let mut clusters = clusters.collect::<Result<Vec<_>, _>>()?;
     let consumer = match consumer {
         Some((index, file)) => {
             let connection = clusters[index].connection.clone();
-            let task = consumer::resolve(&validator, &file, &connection)?;
+            let task = consumer::resolve(&file, &connection)?;
             check_shard_group(&clusters[index], &task)?;
             watch_own_group(&mut clusters[index].poll, &files[index], &task);
             Some(TaskConsumerConfig {
@@ -177,44 +170,37 @@ fn resolve(path: &Path, file: ConfigFile, overrides: Overrides) -> Result<Config
     Ok(Config {
         clusters,
         consumer,
-        web: web::resolve(&validator, web)?,
-        log: log::resolve(&validator, &log)?,
+        web: web::resolve(web)?,
+        log: log::resolve(&log)?,
     })
 }
 
 /// Returns the file with the overrides laid over it and the clusters that are used: at least one, no two of a name.
-fn overridden(
-    validator: &Validator<'_>,
-    mut file: ConfigFile,
-    overrides: Overrides,
-) -> Result<ConfigFile, ConfigError> {
+fn overridden(mut file: ConfigFile, overrides: Overrides) -> Result<ConfigFile, SettingProblem> {
     let Overrides {
         only_cluster,
         cluster,
-        task,
+        consumer,
         web,
         log,
     } = overrides;
     file.web.overlay(web);
     file.log.overlay(log);
-    if let TaskChoice::Always(over) = task {
-        file.consumer.get_or_insert_default().overlay(*over);
-    }
-    file.clusters = clusters::chosen(validator, file.clusters, only_cluster.as_ref())?;
-    file.clusters = clusters::overridden(validator, file.clusters, cluster)?;
-    clusters::check_names(validator, &file.clusters)?;
+    file.consumer.overlay(consumer.map(|consumer| *consumer));
+    file.clusters = clusters::chosen(file.clusters, only_cluster.as_ref())?;
+    file.clusters = clusters::overridden(file.clusters, cluster)?;
+    clusters::check_names(&file.clusters)?;
     Ok(file)
 }
 
-fn check_shard_group(cluster: &ClusterConfig, task: &TaskConfig) -> Result<(), ConfigError> {
+fn check_shard_group(cluster: &ClusterConfig, task: &TaskConfig) -> Result<(), SettingProblem> {
     if cluster.sharding != Sharding::Group(task.group.clone()) {
         return Ok(());
     }
-    let problem = format!(
+    Err(SettingProblem::of_all(format!(
         "`shard.group` is the consumer's own group `{}`: the replicas need one of their own",
         task.group
-    );
-    Err(ConfigError::Whole(problem))
+    )))
 }
 
 /// Narrows what is collected to the consumer's own group and topics, as far as the file says nothing else.
@@ -230,15 +216,7 @@ fn watch_own_group(poll: &mut PollConfig, file: &ClusterFile, task: &TaskConfig)
     }
 }
 
-fn read(path: &Path) -> Result<ConfigFile, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.display().to_string(),
-        source,
-    })?;
-    parse(path, &text)
-}
-
-fn parse(path: &Path, text: &str) -> Result<ConfigFile, ConfigError> {
+fn parse(text: &str) -> Result<ConfigFile, SettingProblem> {
     // A file of comments alone is a file in which every key is left out.
     let is_empty = text
         .lines()
@@ -247,7 +225,7 @@ fn parse(path: &Path, text: &str) -> Result<ConfigFile, ConfigError> {
     if is_empty {
         return Ok(ConfigFile::default());
     }
-    serde_saphyr::from_str(text).map_err(|error| ConfigError::from_yaml(path, &error))
+    serde_saphyr::from_str(text).map_err(|error| SettingProblem::from(&error))
 }
 
 #[cfg(test)]

@@ -1,24 +1,28 @@
-//! The configuration file as it is written: every key, each of them optional, nothing checked across keys.
+//! Every key of the configuration, with its help and, where there is one, its flag. All keys are optional.
+//!
+//! The name of a key is that of its field with `-` for `_`. The comment of a field with a flag is the flag's text in `--help`.
+//! The flags of a cluster are in `cli/args.rs`, as not every command has all of them. `deploy/lagwatch.yaml` shows users every
+//! key and its default, and `--help` the defaults of flags; tests compare both with what is here and what applies.
 //!
 //! No `Debug`: what is read here may hold secrets.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use clap::Args;
 use serde::Deserialize;
 
-pub use crate::collect::Mode;
-pub use crate::kafka::OffsetReset;
-pub use crate::task::{CommitMode, Preset};
-
-use super::setting::{Scalar, Setting, one_of};
+use super::overlay::{Overlay, sections};
+use super::setting::Setting;
+use crate::collect::Mode;
+use crate::kafka::OffsetReset;
 use crate::lag::UncommittedPolicy;
 use crate::snapshot::{AbandonedPolicy, Granularity, OwnerInfo};
+use crate::task::{CommitMode, Preset};
 
 /// The whole file.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ConfigFile {
     /// The clusters to watch.
@@ -31,9 +35,9 @@ pub struct ConfigFile {
     pub log: LogFile,
 }
 
+sections! {
+
 /// One entry of `clusters`.
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ClusterFile {
     /// The value of the label `cluster`.
     pub name: Option<Setting<String>>,
@@ -76,8 +80,6 @@ pub struct ClusterFile {
 }
 
 /// `groups` or `topics`: patterns for what is listed, and names that are watched without listing.
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct SelectionFile {
     /// Patterns of which at least one has to match.
     pub include: Option<Vec<Setting<String>>>,
@@ -88,8 +90,6 @@ pub struct SelectionFile {
 }
 
 /// `shard`: a group of replicas, or the number of this one.
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ShardFile {
     /// The consumer group that the replicas form.
     pub group: Option<Setting<String>>,
@@ -100,91 +100,116 @@ pub struct ShardFile {
 }
 
 /// `consumer`.
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Args)]
+#[command(next_help_heading = "Consumer")]
 pub struct ConsumerFile {
     /// The name of the cluster it consumes from; needed only where there are several.
+    #[arg(skip)]
     pub cluster: Option<Setting<String>>,
-    /// The topics.
-    pub topics: Vec<Setting<String>>,
-    /// The group.
-    pub group: Option<Setting<String>>,
-    /// Defaults for the group, the offset reset, the commits and the audit log.
+    /// Three policies: dashboard (latest, auto), audit (earliest, per-message), analytics (earliest, per-batch)
+    #[arg(long, value_name = "PRESET")]
     pub preset: Option<Setting<Preset>>,
-    /// Where to begin on a partition without a commit.
+    /// A topic to consume; can be given several times [default: task-created]
+    #[arg(long = "topic", value_name = "TOPIC")]
+    pub topics: Vec<Setting<String>>,
+    /// The group to join [default: task-notification-service]
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<Setting<String>>,
+    /// Where to begin without a commit: earliest or latest [default: earliest]
+    #[arg(long, value_name = "RESET")]
     pub auto_offset_reset: Option<Setting<OffsetReset>>,
     /// When offsets are committed.
+    #[command(flatten)]
     pub commit: CommitFile,
-    /// How often a record is tried.
+    /// How often a record is tried before it goes to the dead-letter topic [default: 5]
+    #[arg(long, value_name = "N")]
     pub max_attempts: Option<Setting<NonZeroU32>>,
     /// How long a failed record waits.
+    #[command(flatten)]
     pub backoff: BackoffFile,
-    /// Where records go that failed too often.
+    /// Where records go that failed too often [default: task-created.dlq]
+    #[arg(long, value_name = "TOPIC")]
     pub dead_letter_topic: Option<Setting<String>>,
     /// What was done already.
+    #[command(flatten)]
     pub audit_log: AuditLogFile,
-    /// How long the work on each record takes at least.
+    /// How long the work on each record takes at least [default: 0s]
+    #[arg(long, value_name = "DURATION")]
     pub processing_delay: Option<Setting<Duration>>,
-    /// How long a shutdown may take.
+    /// How long a shutdown may take [default: 20s]
+    #[arg(long, value_name = "DURATION")]
     pub grace_period: Option<Setting<Duration>>,
-    /// The name Kafka shows for this client.
+    /// The name Kafka shows for this client [default: lagwatch-task]
+    #[arg(long, value_name = "NAME")]
     pub client_id: Option<Setting<String>>,
     /// librdkafka's own names, over those of the cluster; `NAME_file` reads the value from a file.
+    #[arg(skip)]
     pub kafka_properties: BTreeMap<String, Setting<String>>,
 }
 
 /// `consumer.commit`.
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Args)]
 pub struct CommitFile {
-    /// Which strategy.
+    /// auto (loses records in a crash), auto-store, per-message or per-batch [default: per-batch]
+    #[arg(long = "commit-strategy", value_name = "STRATEGY")]
     pub strategy: Option<Setting<Strategy>>,
-    /// `per-batch`: the largest number of finished records without a commit.
+    /// per-batch: commit after so many records [default: 500]
+    #[arg(long = "commit-records", value_name = "N")]
     pub records: Option<Setting<NonZeroUsize>>,
-    /// All but `per-message`: the longest time a finished record stays without a commit.
+    /// Commit after this long; not for per-message [default: 1s]
+    #[arg(long = "commit-interval", value_name = "DURATION")]
     pub interval: Option<Setting<Duration>>,
-    /// `per-batch`: whether the next record waits for the commit.
+    /// per-batch: sync waits for each commit, async goes on [default: async]
+    #[arg(long = "commit-mode", value_name = "MODE")]
     pub mode: Option<Setting<CommitMode>>,
 }
 
 /// `consumer.backoff`.
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Args)]
 pub struct BackoffFile {
-    /// After the first attempt.
+    /// The wait after a first failed attempt; it doubles with each further one [default: 100ms]
+    #[arg(long = "backoff", value_name = "DURATION")]
     pub initial: Option<Setting<Duration>>,
-    /// At most.
+    /// The longest wait.
+    #[arg(skip)]
     pub max: Option<Setting<Duration>>,
 }
 
 /// `consumer.audit-log`.
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Args)]
 pub struct AuditLogFile {
-    /// The SQLite file.
+    /// The SQLite file that knows what was done [default: audit.sqlite]
+    #[arg(long = "audit-log", value_name = "FILE")]
     pub path: Option<Setting<String>>,
 }
 
 /// `web`.
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Args)]
+#[command(next_help_heading = "HTTP")]
 pub struct WebFile {
-    /// `host:port`; no host: every interface.
+    /// Where to listen; no host: every interface [default: :9308]
+    #[arg(long = "web.listen-address", value_name = "HOST:PORT")]
     pub listen_address: Option<Setting<String>>,
-    /// The path of the metrics.
+    /// The path of the metrics [default: /metrics]
+    #[arg(long = "web.telemetry-path", value_name = "PATH")]
     pub telemetry_path: Option<Setting<String>>,
-    /// The ecosystem's web configuration file: TLS and basic auth.
+    /// TLS, basic auth and headers, in the form that Prometheus exporters share
+    #[arg(long = "web.config.file", value_name = "FILE")]
     pub config_file: Option<Setting<String>>,
 }
 
 /// `log`.
-#[derive(Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+#[derive(Args)]
+#[command(next_help_heading = "Log")]
 pub struct LogFile {
-    /// A level, or directives: `info,rdkafka=debug`.
+    /// error, warn, info, debug, trace, off, or directives such as info,lagwatch::kafka=debug [default: info]
+    #[arg(long = "log.level", value_name = "LEVEL", global = true)]
     pub level: Option<Setting<String>>,
-    /// Text for people or JSON for machines.
+    /// text or json [default: text]
+    #[arg(long = "log.format", value_name = "FORMAT", global = true)]
     pub format: Option<Setting<LogFormat>>,
+}
+
 }
 
 /// Which commit strategy, before its figures are known.
@@ -208,90 +233,4 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-impl Scalar for Mode {
-    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
-        let words = [
-            ("auto", Self::Auto),
-            ("poll", Self::Poll),
-            ("stream", Self::Stream),
-        ];
-        one_of(&words, text)
-    }
-}
-
-impl Scalar for Strategy {
-    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
-        let words = [
-            ("auto", Self::Auto),
-            ("auto-store", Self::AutoStore),
-            ("per-message", Self::PerMessage),
-            ("per-batch", Self::PerBatch),
-        ];
-        one_of(&words, text)
-    }
-}
-
-impl Scalar for CommitMode {
-    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
-        one_of(&[("sync", Self::Sync), ("async", Self::Async)], text)
-    }
-}
-
-impl Scalar for OffsetReset {
-    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
-        let words = [("earliest", Self::Earliest), ("latest", Self::Latest)];
-        one_of(&words, text)
-    }
-}
-
-impl Scalar for Preset {
-    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
-        one_of(&Self::ALL.map(|preset| (preset.name(), preset)), text)
-    }
-}
-
-impl Scalar for LogFormat {
-    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
-        one_of(&[("text", Self::Text), ("json", Self::Json)], text)
-    }
-}
-
-impl Scalar for Granularity {
-    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
-        let words = [
-            ("partition", Self::Partition),
-            ("topic", Self::Topic),
-            ("group", Self::Group),
-        ];
-        one_of(&words, text)
-    }
-}
-
-impl Scalar for UncommittedPolicy {
-    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
-        let words = [
-            ("absent", Self::Absent),
-            ("log-start", Self::LogStart),
-            ("log-end", Self::LogEnd),
-        ];
-        one_of(&words, text)
-    }
-}
-
-impl Scalar for AbandonedPolicy {
-    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
-        let words = [("counted", Self::Counted), ("left-out", Self::LeftOut)];
-        one_of(&words, text)
-    }
-}
-
-impl Scalar for OwnerInfo {
-    fn parse(text: &str) -> Result<Self, Cow<'static, str>> {
-        one_of(
-            &[("hidden", Self::Hidden), ("exposed", Self::Exposed)],
-            text,
-        )
-    }
 }

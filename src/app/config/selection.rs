@@ -1,10 +1,9 @@
 //! `groups`, `topics` and `read-committed-groups`: patterns and names, checked.
 
 use super::connection::prefix;
-use super::error::ConfigError;
+use super::error::SettingProblem;
 use super::schema::SelectionFile;
 use super::setting::Setting;
-use super::validate::Validator;
 use crate::collect::{Filter, PatternError, PatternList, Patterns};
 use crate::lag::ClusterName;
 
@@ -16,12 +15,11 @@ pub(super) struct ResolvedSelection {
 
 /// Returns `groups` or `topics` of a cluster; `excluded` are the patterns that apply where no others exclude.
 pub(super) fn resolve(
-    validator: &Validator<'_>,
     cluster: Option<&ClusterName>,
     key: &str,
     file: Option<&SelectionFile>,
     excluded: &[&str],
-) -> Result<ResolvedSelection, ConfigError> {
+) -> Result<ResolvedSelection, SettingProblem> {
     let left_out = SelectionFile::default();
     let SelectionFile {
         include,
@@ -30,13 +28,12 @@ pub(super) fn resolve(
     } = file.unwrap_or(&left_out);
     let pattern = include.iter().chain(exclude).flatten().next();
     if let (Some(pattern), [_, ..]) = (pattern, names.as_slice()) {
-        return Err(validator.error(
-            &pattern.origin,
-            format!("`{key}` has both patterns and `names`: names are watched without listing, so no pattern would be asked"),
-        ));
+        return Err(pattern.problem(format!(
+            "`{key}` has both patterns and `names`: names are watched without listing, so no pattern would be asked"
+        )));
     }
     for name in names {
-        validator.name(&format!("{key}.names"), name)?;
+        name.not_empty(&format!("{key}.names"))?;
     }
     let include = include.as_deref().unwrap_or_default();
     let excluded = exclude.as_deref().map_or(excluded.to_vec(), values);
@@ -46,7 +43,7 @@ pub(super) fn resolve(
             _ => include,
         };
         let key = format!("{key}.{}", error.list);
-        pattern_error(validator, cluster, &key, patterns, &error)
+        pattern_error(cluster, &key, patterns, &error)
     })?;
     let names = names.iter().map(|name| name.value.clone()).collect();
     Ok(ResolvedSelection { filter, names })
@@ -54,30 +51,21 @@ pub(super) fn resolve(
 
 /// Returns the patterns of groups whose lag ends at the last stable offset.
 pub(super) fn read_committed(
-    validator: &Validator<'_>,
     cluster: Option<&ClusterName>,
     patterns: &[Setting<String>],
-) -> Result<Patterns, ConfigError> {
+) -> Result<Patterns, SettingProblem> {
     let list = PatternList::ReadCommittedGroups;
-    Patterns::new(list, &values(patterns)).map_err(|error| {
-        pattern_error(
-            validator,
-            cluster,
-            "read-committed-groups",
-            patterns,
-            &error,
-        )
-    })
+    Patterns::new(list, &values(patterns))
+        .map_err(|error| pattern_error(cluster, "read-committed-groups", patterns, &error))
 }
 
 /// Returns the error for a pattern, at its own line: the cluster, the key, the pattern and what is wrong with it.
 fn pattern_error(
-    validator: &Validator<'_>,
     cluster: Option<&ClusterName>,
     key: &str,
     patterns: &[Setting<String>],
     error: &PatternError,
-) -> ConfigError {
+) -> SettingProblem {
     let PatternError {
         number,
         pattern,
@@ -87,8 +75,8 @@ fn pattern_error(
     let prefix = prefix(cluster);
     let problem = format!("{prefix}`{key}`: `{pattern}` is no regular expression: {reason}");
     match patterns.get(number.saturating_sub(1)) {
-        Some(setting) => validator.error(&setting.origin, problem),
-        None => ConfigError::Whole(problem),
+        Some(setting) => setting.problem(problem),
+        None => SettingProblem::of_all(problem),
     }
 }
 

@@ -1,15 +1,19 @@
 //! One value of the configuration and where it came from.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::marker::PhantomData;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{TypedValueParser, ValueParserFactory};
+use clap::{Arg, Command};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use serde_saphyr::Spanned;
 
+use super::error::{Origin, SettingProblem};
 use super::interpolate::interpolate;
-use crate::diagnostics::nearest;
 
 /// A value with its origin, so that whatever is wrong with it later can be said with file and line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,22 +24,47 @@ pub struct Setting<T> {
     pub origin: Origin,
 }
 
-/// Where a value was given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The configuration file, at this line, from 1.
-    Line(u64),
-    /// A flag, or the environment variable of the same name.
-    Flag(&'static str),
-    /// An environment variable that has no flag.
-    Variable(String),
-}
-
 impl<T> Setting<T> {
     /// Returns a value given by `flag` or its environment variable.
-    pub fn from_flag(flag: &'static str, value: T) -> Self {
-        let origin = Origin::Flag(flag);
+    pub fn from_flag(flag: impl Into<String>, value: T) -> Self {
+        let origin = Origin::Flag(flag.into());
         Self { value, origin }
+    }
+
+    /// Returns the problem that this value is to blame for.
+    pub(super) fn problem(&self, text: impl ToString) -> SettingProblem {
+        SettingProblem::at(&self.origin, text)
+    }
+}
+
+impl Setting<String> {
+    /// Returns a text that must not be empty.
+    pub(super) fn not_empty(&self, key: &str) -> Result<&str, SettingProblem> {
+        if self.value.is_empty() {
+            return Err(self.problem(format!("`{key}` is empty")));
+        }
+        Ok(&self.value)
+    }
+}
+
+/// Returns a value that needs no check.
+pub(super) fn value_or<T: Clone>(setting: &Option<Setting<T>>, default: T) -> T {
+    setting
+        .as_ref()
+        .map_or(default, |setting| setting.value.clone())
+}
+
+/// Returns a duration that must not be zero.
+pub(super) fn positive_or(
+    key: &str,
+    setting: &Option<Setting<Duration>>,
+    default: Duration,
+) -> Result<Duration, SettingProblem> {
+    match setting {
+        Some(setting) if setting.value.is_zero() => {
+            Err(setting.problem(format!("`{key}` must be more than 0")))
+        }
+        setting => Ok(value_or(setting, default)),
     }
 }
 
@@ -64,6 +93,42 @@ impl<'de, T: Scalar> Deserialize<'de> for Setting<T> {
             origin: Origin::Line(written.referenced.line()),
         })
     }
+}
+
+impl<T: Scalar + Clone + Send + Sync + 'static> ValueParserFactory for Setting<T> {
+    type Parser = FlagParser<T>;
+
+    fn value_parser() -> FlagParser<T> {
+        FlagParser(PhantomData)
+    }
+}
+
+/// Parses a flag, or its environment variable, to a setting that knows the flag.
+#[derive(Clone)]
+pub struct FlagParser<T>(PhantomData<T>);
+
+impl<T: Scalar + Clone + Send + Sync + 'static> TypedValueParser for FlagParser<T> {
+    type Value = Setting<T>;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        arg: Option<&Arg>,
+        text: &OsStr,
+    ) -> Result<Setting<T>, clap::Error> {
+        let value = parse_flag::<T>.parse_ref(command, arg, text)?;
+        let flag = arg.and_then(Arg::get_long).unwrap_or_default();
+        Ok(Setting::from_flag(format!("--{flag}"), value))
+    }
+}
+
+/// Parses a flag as the file's scalars are parsed.
+///
+/// # Errors
+///
+/// What was expected instead.
+pub fn parse_flag<T: Scalar>(text: &str) -> Result<T, String> {
+    T::parse(text).map_err(|expected| format!("expected {expected}"))
 }
 
 impl Scalar for String {
@@ -98,26 +163,6 @@ impl Scalar for NonZeroUsize {
 
 fn parse_as<T: FromStr>(text: &str, expected: &'static str) -> Result<T, Cow<'static, str>> {
     text.parse().map_err(|_| expected.into())
-}
-
-/// Parses `text` as one of `words`.
-///
-/// # Errors
-///
-/// The words, the nearest one first where one is near.
-pub(super) fn one_of<T: Copy>(
-    words: &[(&'static str, T)],
-    text: &str,
-) -> Result<T, Cow<'static, str>> {
-    if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-        return Ok(*value);
-    }
-    let all: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
-    let all = all.join(", ");
-    Err(match nearest(text, words.iter().map(|(word, _)| *word)) {
-        Some(word) => format!("`{word}` (one of {all})").into(),
-        None => format!("one of {all}").into(),
-    })
 }
 
 #[cfg(test)]
@@ -165,20 +210,5 @@ mod tests {
             "{error}"
         );
         assert!(error.contains("found `x${PATH}`"), "{error}");
-    }
-
-    #[test]
-    fn the_nearest_word_is_offered() {
-        let words = [("partition", 1), ("topic", 2), ("group", 3)];
-        assert_eq!(one_of(&words, "topic"), Ok(2));
-        for (text, expected) in [
-            (
-                "partion",
-                "`partition` (one of `partition`, `topic`, `group`)",
-            ),
-            ("zzz", "one of `partition`, `topic`, `group`"),
-        ] {
-            assert_eq!(one_of(&words, text), Err(Cow::from(expected)));
-        }
     }
 }

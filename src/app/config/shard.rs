@@ -1,9 +1,8 @@
 //! `shard`: how replicas share a cluster, checked.
 
-use super::error::ConfigError;
+use super::error::{Origin, SettingProblem};
 use super::schema::ShardFile;
-use super::setting::{Origin, Setting};
-use super::validate::Validator;
+use super::setting::Setting;
 use crate::lag::{GroupId, PartitionId, Share};
 
 /// How replicas share a cluster.
@@ -19,10 +18,7 @@ pub enum Sharding {
 }
 
 /// Returns how the replicas share a cluster.
-pub(super) fn resolve(
-    validator: &Validator<'_>,
-    file: Option<&ShardFile>,
-) -> Result<Sharding, ConfigError> {
+pub(super) fn resolve(file: Option<&ShardFile>) -> Result<Sharding, SettingProblem> {
     let Some(ShardFile {
         group,
         index,
@@ -35,18 +31,16 @@ pub(super) fn resolve(
         let problem = format!(
             "`shard` has both `group` and `{key}`: Kafka shares out what a group's members collect"
         );
-        Err(validator.error(origin, problem))
+        Err(SettingProblem::at(origin, problem))
     };
     let alone = |origin: &Origin, given: &str, missing: &str| {
         let problem = format!("`shard` has `{given}` but no `{missing}`");
-        Err(validator.error(origin, problem))
+        Err(SettingProblem::at(origin, problem))
     };
     match (group, index, count) {
         (None, None, None) => Ok(Sharding::Off),
-        (Some(group), None, None) => Ok(Sharding::Group(
-            validator.name("shard.group", group)?.into(),
-        )),
-        (None, Some(index), Some(count)) => fixed(validator, index, count.value.get()),
+        (Some(group), None, None) => Ok(Sharding::Group(group.not_empty("shard.group")?.into())),
+        (None, Some(index), Some(count)) => fixed(index, count.value.get()),
         (Some(_), Some(index), _) => both(&index.origin, "index"),
         (Some(_), None, Some(count)) => both(&count.origin, "count"),
         (None, Some(index), None) => alone(&index.origin, "index", "count"),
@@ -54,19 +48,15 @@ pub(super) fn resolve(
     }
 }
 
-fn fixed(
-    validator: &Validator<'_>,
-    index: &Setting<u32>,
-    count: u32,
-) -> Result<Sharding, ConfigError> {
-    let Setting { value, origin } = index;
-    let number = i32::try_from(*value).ok().filter(|_| *value < count);
+fn fixed(index: &Setting<u32>, count: u32) -> Result<Sharding, SettingProblem> {
+    let value = index.value;
+    let number = i32::try_from(value).ok().filter(|_| value < count);
     let Some(number) = number else {
         let problem = format!(
             "`shard.index` is {value}, and with `shard.count` {count} it goes from 0 to {}",
             count - 1
         );
-        return Err(validator.error(origin, problem));
+        return Err(index.problem(problem));
     };
     let count = usize::try_from(count).expect("32 bits fit");
     Ok(Sharding::Fixed(Share::fixed(PartitionId(number), count)))

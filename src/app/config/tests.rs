@@ -9,10 +9,9 @@ use crate::snapshot::{Granularity, OwnerInfo};
 use crate::task::{CommitMode, CommitStrategy};
 
 fn load_with(yaml: &str, overrides: Overrides) -> Result<Config, String> {
-    let path = Path::new("f.yaml");
-    parse(path, yaml)
-        .and_then(|file| resolve(path, file, overrides))
-        .map_err(|error| error.to_string())
+    parse(yaml)
+        .and_then(|file| resolve(file, overrides))
+        .map_err(|problem| problem.in_file(Path::new("f.yaml")).to_string())
 }
 
 fn load(yaml: &str) -> Result<Config, String> {
@@ -439,4 +438,59 @@ fn secrets_come_from_files_and_are_shown_nowhere() {
     let yaml = "clusters: [{ bootstrap-servers: [a:1] }]\nconsumer: { kafka-properties: { sasl.password: hunter2 } }";
     let config = load(yaml).expect("it is valid");
     assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+/// Returns `deploy/lagwatch.yaml`, which shows users every key and its default.
+fn sample() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/lagwatch.yaml");
+    std::fs::read_to_string(path).expect("there is a sample")
+}
+
+/// Each section of the file; `@` is where its keys go.
+const SECTIONS: [&str; 10] = [
+    "@",
+    "clusters: [{ @ }]",
+    "clusters: [{ groups: { @ } }]",
+    "clusters: [{ shard: { @ } }]",
+    "consumer: { @ }",
+    "consumer: { commit: { @ } }",
+    "consumer: { backoff: { @ } }",
+    "consumer: { audit-log: { @ } }",
+    "web: { @ }",
+    "log: { @ }",
+];
+
+#[test]
+fn the_sample_file_shows_every_key() {
+    let sample = sample();
+    let is_key = |word: &&str| word.ends_with(':');
+    let words = sample.split(|c: char| c.is_whitespace() || "{,#".contains(c));
+    let shown: Vec<&str> = words.filter(is_key).collect();
+    for section in SECTIONS {
+        let error = load(&section.replace('@', "zzz: 1")).err();
+        let error = error.unwrap_or_default();
+        let (_, known) = error.split_once("known here: ").expect("`zzz` is no key");
+        for key in known.split(", ") {
+            let key = format!("{key}:");
+            assert!(shown.contains(&key.as_str()), "no `{key}` of `{section}`");
+        }
+    }
+}
+
+#[test]
+fn the_sample_file_shows_the_defaults() {
+    let defaults = "clusters: [{ name: prod, bootstrap-servers: [\"localhost:9092\"] }]\n";
+    let sample = sample();
+    assert_eq!(load(&sample), load(defaults));
+    let (_, consumer) = sample
+        .split_once("\n# consumer:\n")
+        .expect("the section is commented out");
+    let keys = consumer
+        .lines()
+        .map_while(|line| line.strip_prefix('#'))
+        // It changes the defaults.
+        .filter(|line| !line.contains(" preset:"));
+    let keys: Vec<&str> = keys.collect();
+    let shown = format!("{defaults}consumer:\n{}\n", keys.join("\n"));
+    assert_eq!(load(&shown), load(&format!("{defaults}consumer: {{}}\n")));
 }

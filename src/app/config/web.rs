@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use super::address::ListenAddress;
-use super::error::ConfigError;
+use super::error::{ConfigError, SettingProblem};
 use super::schema::WebFile;
-use super::setting::Setting;
-use super::validate::Validator;
 use crate::http::{WebConfig, check_telemetry_path};
 
 /// The HTTP server's settings.
@@ -33,20 +31,17 @@ impl WebSettings {
 }
 
 /// Returns the settings of the HTTP server.
-pub(super) fn resolve(
-    validator: &Validator<'_>,
-    file: WebFile,
-) -> Result<WebSettings, ConfigError> {
+pub(super) fn resolve(file: WebFile) -> Result<WebSettings, SettingProblem> {
     let listen_address = match &file.listen_address {
-        Some(Setting { value, origin }) => value.parse().map_err(|problem| {
-            validator.error(origin, format!("`listen-address` `{value}`: {problem}"))
+        Some(setting) => setting.value.parse().map_err(|problem| {
+            setting.problem(format!("`listen-address` `{}`: {problem}", setting.value))
         })?,
         None => ListenAddress::default(),
     };
     let telemetry_path = match file.telemetry_path {
-        Some(Setting { value, origin }) => {
-            check_telemetry_path(&value).map_err(|error| validator.error(&origin, error))?;
-            value
+        Some(setting) => {
+            check_telemetry_path(&setting.value).map_err(|error| setting.problem(error))?;
+            setting.value
         }
         None => "/metrics".to_owned(),
     };
