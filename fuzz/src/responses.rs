@@ -27,7 +27,8 @@ pub struct Response(Content);
 enum Content {
     Groups(Vec<(GroupId, Result<DescribedGroup, KafkaError>)>),
     Commits(Vec<Commits>),
-    Offsets(Vec<TopicPartition>),
+    /// How many there are.
+    Offsets(usize),
     Other,
 }
 
@@ -49,7 +50,7 @@ pub fn read(api: u8, version: u8, bytes: &[u8]) -> Option<Result<Response, Kafka
         Api::SASL_HANDSHAKE => input.read(&SaslHandshake { mechanism: "PLAIN" }, other),
         Api::SASL_AUTHENTICATE => input.read(&SaslAuthenticate { bytes: Vec::new() }, other),
         Api::METADATA => input.read(&MetadataRequest { topics: None }, other),
-        Api::LIST_GROUPS => input.read(&ListGroups::default(), other),
+        Api::LIST_GROUPS => input.read(&ListGroups, other),
         Api::DESCRIBE_CONFIGS => {
             let request = DescribeConfigs {
                 topics: TOPICS.map(Into::into).to_vec(),
@@ -59,10 +60,7 @@ pub fn read(api: u8, version: u8, bytes: &[u8]) -> Option<Result<Response, Kafka
         }
         Api::LIST_OFFSETS => {
             let request = ListOffsets::new(queries(), Isolation::default(), Duration::ZERO);
-            input.read(&request, |answers| {
-                let partitions = answers.into_iter().map(|(partition, _)| partition);
-                Content::Offsets(partitions.collect())
-            })
+            input.read(&request, |answers| Content::Offsets(answers.len()))
         }
         Api::OFFSET_FETCH => {
             let request = OffsetFetch {
@@ -126,7 +124,7 @@ fn queries() -> Vec<(TopicPartition, OffsetSpec)> {
     let specs = [
         OffsetSpec::Latest,
         OffsetSpec::Timestamp(1),
-        OffsetSpec::MaxTimestamp,
+        OffsetSpec::Earliest,
     ];
     let of_topic = |topic| {
         (0..)
@@ -147,7 +145,7 @@ pub fn check(response: &Result<Response, KafkaError>) {
             }
         }
         Ok(Response(Content::Commits(groups))) => groups.iter().for_each(check_commits),
-        Ok(Response(Content::Offsets(partitions))) => check_answers(partitions),
+        Ok(Response(Content::Offsets(count))) => assert_eq!(*count, queries().len()),
         Ok(Response(Content::Other)) => {}
     }
 }
@@ -159,14 +157,5 @@ fn check_commits((commits, decoded): &Commits) {
     for (TopicPartition { topic, partition }, _) in decoded {
         assert!(is_valid_topic_name(topic.as_str()), "{topic:?}");
         assert!(partition.0 >= 0, "{partition}");
-    }
-}
-
-/// Asserts that only partitions that were asked about have an offset, each once.
-fn check_answers(partitions: &[TopicPartition]) {
-    let queries = queries();
-    for (index, partition) in partitions.iter().enumerate() {
-        assert!(queries.iter().any(|(query, _)| query == partition));
-        assert!(!partitions[..index].contains(partition), "{partition}");
     }
 }

@@ -165,13 +165,6 @@ pub struct ListedGroup {
     pub protocol_type: String,
 }
 
-impl ListedGroup {
-    /// Returns whether it only ever committed offsets (assign-only).
-    pub fn is_simple(&self) -> bool {
-        self.protocol_type.is_empty()
-    }
-}
-
 /// A group to be described.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupQuery {
@@ -233,7 +226,7 @@ pub struct OffsetQuery {
 
 /// Which offset of a partition is asked for.
 ///
-/// Source: ListOffsets (KIP-79, KIP-734).
+/// Source: ListOffsets (KIP-79).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OffsetSpec {
     /// The offset the next record will get.
@@ -242,8 +235,6 @@ pub enum OffsetSpec {
     Earliest,
     /// The first record whose timestamp is this or later, in milliseconds since the epoch, 0 or more.
     Timestamp(i64),
-    /// The record with the largest timestamp.
-    MaxTimestamp,
 }
 
 /// The answer to an [`OffsetQuery`].

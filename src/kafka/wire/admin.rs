@@ -25,7 +25,6 @@ use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::error::KafkaError;
 use crate::kafka::requests::RequestObserver;
 use crate::lag::{BrokerId, GroupId, Isolation, TopicName, TopicPartition};
-use crate::snapshot::{GroupState, GroupType};
 
 /// The most topics of one DescribeConfigs request: a response has some kilobytes a topic.
 const MOST_CONFIGS: usize = 250;
@@ -62,39 +61,6 @@ impl KafkaAdmin {
     /// nobody answered in time; if that was less than a minute ago.
     pub fn last_client_error(&self) -> Option<KafkaError> {
         self.client.cluster.common.journal.recent()
-    }
-
-    /// Returns the groups that each of `brokers` coordinates, in these states and of these types; all where none are
-    /// named.
-    ///
-    /// Filtered by the brokers, where they know how (KIP-518, KIP-848); a group of an unnamed state is then missing.
-    pub async fn list_groups_matching(
-        &self,
-        brokers: &[BrokerId],
-        states: &[GroupState],
-        types: &[GroupType],
-        timeout: Duration,
-    ) -> BTreeMap<BrokerId, Result<Vec<ListedGroup>, KafkaError>> {
-        let deadline = Instant::now() + timeout;
-        let request = Arc::new(message::ListGroups {
-            states: states.to_vec(),
-            types: types.to_vec(),
-        });
-        // A failure shows in what each broker answers.
-        let _ = self.client.learn_brokers(deadline).await;
-        let brokers = brokers.to_vec();
-        let listings = brokers.into_iter().map(|broker| {
-            let request = Arc::clone(&request);
-            async move {
-                let listing = self
-                    .client
-                    .cluster
-                    .ask(broker, Use::Groups, request, deadline);
-                (broker, listing.await.and_then(|listing| listing))
-            }
-        });
-        let listings = stream::iter(listings).buffer_unordered(MOST_AT_ONCE);
-        listings.collect().await
     }
 
     /// Returns whether the credentials may read a group, which need not exist. Changes nothing.
@@ -145,7 +111,23 @@ impl Admin for KafkaAdmin {
         brokers: &[BrokerId],
         timeout: Duration,
     ) -> BTreeMap<BrokerId, Result<Vec<ListedGroup>, KafkaError>> {
-        let listings = self.list_groups_matching(brokers, &[], &[], timeout).await;
+        let deadline = Instant::now() + timeout;
+        let request = Arc::new(message::ListGroups);
+        // A failure shows in what each broker answers.
+        let _ = self.client.learn_brokers(deadline).await;
+        let brokers = brokers.to_vec();
+        let listings = brokers.into_iter().map(|broker| {
+            let request = Arc::clone(&request);
+            async move {
+                let listing = self
+                    .client
+                    .cluster
+                    .ask(broker, Use::Groups, request, deadline);
+                (broker, listing.await.and_then(|listing| listing))
+            }
+        });
+        let listings = stream::iter(listings).buffer_unordered(MOST_AT_ONCE);
+        let listings: BTreeMap<_, _> = listings.collect().await;
         for (&broker, listing) in &listings {
             match listing {
                 Ok(groups) => self

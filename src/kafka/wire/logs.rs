@@ -83,7 +83,16 @@ async fn ask_leaders(
     let (mut answers, mut moved) = (ListedOffsets::new(), Moved::new());
     while let Some((answer, request)) = calls.next().await {
         match answer {
-            Ok(answered) => take(request.queries(), answered, &mut answers, &mut moved),
+            Ok(answered) => {
+                for ((partition, spec), answer) in request.queries().iter().zip(answered) {
+                    match answer {
+                        Err(error) if is_moved(error.code) => {
+                            moved.push((partition.clone(), *spec, error));
+                        }
+                        answer => answers.push((partition.clone(), answer)),
+                    }
+                }
+            }
             Err(error) => {
                 let failed = request.queries().iter();
                 answers
@@ -94,45 +103,14 @@ async fn ask_leaders(
     (answers, moved)
 }
 
-/// Sorts what a broker answered by whether it still leads the partition.
-fn take(
-    queries: &[(TopicPartition, OffsetSpec)],
-    answered: ListedOffsets,
-    answers: &mut ListedOffsets,
-    moved: &mut Moved,
-) {
-    let is_moved = |answer: &Result<ListedOffset, KafkaError>| {
-        answer.as_ref().is_err_and(|error| {
-            matches!(
-                error.code,
-                ErrorCode::NOT_LEADER_FOR_PARTITION
-                    | ErrorCode::FENCED_LEADER_EPOCH
-                    | ErrorCode::UNKNOWN_LEADER_EPOCH
-            )
-        })
-    };
-    let is_whole = answered.len() == queries.len();
-    if is_whole && !answered.iter().any(|(_, answer)| is_moved(answer)) {
-        answers.extend(answered);
-        return;
-    }
-    let mut answered: HashMap<TopicPartition, Result<ListedOffset, KafkaError>> =
-        answered.into_iter().collect();
-    for (partition, spec) in queries {
-        match answered.remove(partition) {
-            Some(Err(error)) if is_moved(&Err(error.clone())) => {
-                moved.push((partition.clone(), *spec, error));
-            }
-            Some(answer) => answers.push((partition.clone(), answer)),
-            None => {
-                let error = KafkaError {
-                    code: ErrorCode::BAD_MSG,
-                    message: "the broker left the partition out of its response".to_owned(),
-                };
-                answers.push((partition.clone(), Err(error)));
-            }
-        }
-    }
+/// Returns whether the broker does not lead the partition any more, by its answer.
+fn is_moved(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NOT_LEADER_FOR_PARTITION
+            | ErrorCode::FENCED_LEADER_EPOCH
+            | ErrorCode::UNKNOWN_LEADER_EPOCH
+    )
 }
 
 /// Looks up who leads the partitions that have moved. Those without another leader are returned apart.

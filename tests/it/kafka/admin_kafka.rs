@@ -144,7 +144,7 @@ fn groups_are_listed_described_and_read_as_kafka_does() {
             let id = GroupId::from(group.as_str());
             let (_, row) = &listed[&id];
             assert_eq!(
-                (row.group_type, row.state, row.is_simple()),
+                (row.group_type, row.state, row.protocol_type.is_empty()),
                 (group_type, state, is_simple),
                 "{group}"
             );
@@ -196,35 +196,6 @@ fn groups_are_listed_described_and_read_as_kafka_does() {
 
 #[test]
 #[ignore = "needs Java 17 and Maven"]
-fn a_listing_is_filtered_by_state_and_type() {
-    let kafka = Kafka::shared();
-    let topic = kafka.create_topic(&unique("orders"), 1);
-    let (empty, modern) = (unique("empty"), unique("modern"));
-    kafka.commit_for(&empty, &topic, 0, 0);
-    let member = kafka.member(&modern).subscribe(&[&topic]);
-    let member = member.protocol(Protocol::Consumer).open();
-    member.wait_for_partitions(1);
-    let admin = admin(kafka);
-    block_on(async {
-        let brokers = live_brokers(&admin).await;
-        let list = async |states: &[GroupState], types: &[GroupType]| {
-            let listed = admin.list_groups_matching(&brokers, states, types, TIMEOUT);
-            let mut groups = Vec::new();
-            for listing in listed.await.into_values() {
-                groups.extend(listing.expect("the broker is up"));
-            }
-            let has = |id: &str| groups.iter().any(|group| group.id.as_str() == id);
-            (has(&empty), has(&modern))
-        };
-        assert_eq!(list(&[], &[]).await, (true, true));
-        assert_eq!(list(&[GroupState::Empty], &[]).await, (true, false));
-        assert_eq!(list(&[GroupState::Stable], &[]).await, (false, true));
-        assert_eq!(list(&[], &[GroupType::Consumer]).await, (false, true));
-    });
-}
-
-#[test]
-#[ignore = "needs Java 17 and Maven"]
 fn a_group_that_does_not_exist_is_not_found_and_has_committed_nothing() {
     let kafka = Kafka::shared();
     let topic = kafka.create_topic(&unique("orders"), 1);
@@ -262,10 +233,7 @@ fn offsets_are_found_by_position_and_by_time() {
         let (first, first_at) = ask(OffsetSpec::Timestamp(0)).await;
         assert_eq!(first, Some(0));
         let first_at = first_at.expect("the record has a time");
-        let (newest, newest_at) = ask(OffsetSpec::MaxTimestamp).await;
-        let newest_at = newest_at.expect("the record has a time");
-        assert!(newest.is_some_and(|offset| offset < 5) && newest_at >= first_at);
-        let future = OffsetSpec::Timestamp(newest_at + 3_600_000);
+        let future = OffsetSpec::Timestamp(first_at + 3_600_000);
         assert_eq!(ask(future).await, (None, None));
         kafka.delete_records(&topic, 0, 2);
         assert_eq!(ask(OffsetSpec::Earliest).await.0, Some(2));
@@ -273,8 +241,6 @@ fn offsets_are_found_by_position_and_by_time() {
         for spec in [OffsetSpec::Latest, OffsetSpec::Earliest] {
             assert_eq!(list_offset(&admin, &idle, leader, spec).await.0, Some(0));
         }
-        let never = list_offset(&admin, &idle, leader, OffsetSpec::MaxTimestamp).await;
-        assert_eq!(never, (None, None));
     });
 }
 

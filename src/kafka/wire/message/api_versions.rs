@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kafka_protocol::messages::ApiVersionsRequest;
 use kafka_protocol::protocol::StrBytes;
 
-use super::request::{Request, Throttled, error};
+use super::request::{Request, Throttled, read_throttle_time, succeeded};
 use crate::kafka::api::Api;
 use crate::kafka::error::KafkaError;
 use crate::offsets_topic::Malformed;
@@ -42,11 +42,7 @@ impl Request for ApiVersions {
             .with_client_software_version(StrBytes::from_static_str(env!("CARGO_PKG_VERSION")))
     }
 
-    fn read(
-        &self,
-        version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
+    fn read(&self, body: &mut Reader<'_>) -> Result<Throttled<Self::Response>, Malformed> {
         let code = body.i16("ErrorCode")?;
         let apis = body.list("ApiKeys", |body| {
             let api = Api::new(body.i16("ApiKey")?);
@@ -54,14 +50,9 @@ impl Request for ApiVersions {
             body.end()?;
             Ok((api, versions))
         })?;
-        let throttle_time_ms = match version {
-            1.. => body.i32("ThrottleTimeMs")?,
-            _ => 0,
-        };
-        let response = match error(code, None) {
-            Some(error) => Err(error),
-            None => Ok(SupportedVersions(apis.into_iter().collect())),
-        };
+        let throttle_time_ms = read_throttle_time(body, 1)?;
+        let response = succeeded(code, None);
+        let response = response.map(|()| SupportedVersions(apis.into_iter().collect()));
         Ok(Throttled::new(throttle_time_ms, response))
     }
 }

@@ -3,9 +3,9 @@
 use kafka_protocol::messages::{ConsumerGroupDescribeRequest, GroupId as WireGroupId};
 
 use super::described_group::{
-    read_assignment, read_nullable_shared, read_shared, skip_assignment, skip_strings,
+    ReadMember, read_assignment, read_nullable_shared, read_shared, skip_assignment, skip_strings,
 };
-use super::modern_group_describe::{ModernGroupDescribe, ModernGroups, ReadMember};
+use super::modern_group_describe::{ModernGroupDescribe, ModernGroups};
 use crate::kafka::api::Api;
 use crate::offsets_topic::Malformed;
 use crate::offsets_topic::reader::Reader;
@@ -32,7 +32,7 @@ impl ModernGroups for ConsumerGroups {
         Ok(body.lossy_string("Groups.AssignorName")?.into_owned())
     }
 
-    fn read_member(version: i16, body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
+    fn read_member(body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
         let id = read_shared(body, "Members.MemberId")?;
         let instance_id = read_nullable_shared(body, "Members.InstanceId")?;
         body.nullable_string_bytes("Members.RackId")?;
@@ -44,7 +44,7 @@ impl ModernGroups for ConsumerGroups {
         let assignment = read_assignment(body)?;
         // What it will have once the others have let go of it.
         skip_assignment(body)?;
-        if version >= 1 {
+        if body.version() >= 1 {
             body.i8("Members.MemberType")?;
         }
         body.end()?;

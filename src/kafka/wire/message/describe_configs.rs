@@ -6,7 +6,7 @@ use kafka_protocol::messages::DescribeConfigsRequest;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 
 use super::names::wire_string;
-use super::request::{Request, Throttled, error};
+use super::request::{Request, Throttled, succeeded};
 use crate::kafka::api::Api;
 use crate::kafka::error::KafkaError;
 use crate::lag::TopicName;
@@ -53,11 +53,7 @@ impl Request for DescribeConfigs {
             .with_include_documentation(false)
     }
 
-    fn read(
-        &self,
-        version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
+    fn read(&self, body: &mut Reader<'_>) -> Result<Throttled<Self::Response>, Malformed> {
         let throttle_time_ms = body.i32("ThrottleTimeMs")?;
         let asked: BTreeMap<&[u8], &TopicName> = self
             .topics
@@ -66,7 +62,7 @@ impl Request for DescribeConfigs {
             .collect();
         let mut topics = BTreeMap::new();
         body.each("Results", |body| {
-            let (topic, config) = read_topic(version, body)?;
+            let (topic, config) = read_topic(body)?;
             if let Some(topic) = topic.and_then(|name| asked.get(name)) {
                 topics.entry(TopicName::clone(topic)).or_insert(config);
             }
@@ -78,32 +74,23 @@ impl Request for DescribeConfigs {
 }
 
 /// Reads the result of one resource; without a name where it is not a topic.
-fn read_topic<'a>(
-    version: i16,
-    body: &mut Reader<'a>,
-) -> Result<(Option<&'a [u8]>, TopicConfig), Malformed> {
+fn read_topic<'a>(body: &mut Reader<'a>) -> Result<(Option<&'a [u8]>, TopicConfig), Malformed> {
     let code = body.i16("Results.ErrorCode")?;
     let message = body.nullable_lossy_string("Results.ErrorMessage")?;
     let resource_type = body.i8("Results.ResourceType")?;
     let name = body.string_bytes("Results.ResourceName")?;
     let mut properties = BTreeMap::new();
     body.each("Results.Configs", |body| {
-        properties.extend(read_property(version, body)?);
+        properties.extend(read_property(body)?);
         Ok(())
     })?;
     body.end()?;
-    let config = match error(code, message.as_deref()) {
-        Some(error) => Err(error),
-        None => Ok(properties),
-    };
+    let config = succeeded(code, message.as_deref()).map(|()| properties);
     Ok(((resource_type == TOPIC).then_some(name), config))
 }
 
 /// Reads a property; nothing for a secret and for one without a value.
-fn read_property(
-    version: i16,
-    body: &mut Reader<'_>,
-) -> Result<Option<(String, String)>, Malformed> {
+fn read_property(body: &mut Reader<'_>) -> Result<Option<(String, String)>, Malformed> {
     let name = body.lossy_string("Configs.Name")?;
     let value = body.nullable_lossy_string("Configs.Value")?;
     body.bool("Configs.ReadOnly")?;
@@ -115,7 +102,7 @@ fn read_property(
         body.i8("Synonyms.Source")?;
         body.end()
     })?;
-    if version >= 3 {
+    if body.version() >= 3 {
         body.i8("Configs.ConfigType")?;
         body.nullable_string_bytes("Configs.Documentation")?;
     }

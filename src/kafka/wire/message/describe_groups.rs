@@ -3,11 +3,11 @@
 use kafka_protocol::messages::DescribeGroupsRequest;
 
 use super::described_group::{
-    DescribedGroup, DescribedGroups, DescribedMembers, GroupResult, read_groups,
+    DescribedGroup, DescribedGroups, GroupResult, ReadMember, read_groups, read_members,
     read_nullable_shared, read_operations, read_shared,
 };
 use super::names::wire_group;
-use super::request::{Request, Throttled, error};
+use super::request::{Request, Throttled, read_throttle_time, succeeded};
 use crate::kafka::admin::GroupDescription;
 use crate::kafka::api::Api;
 use crate::lag::GroupId;
@@ -75,68 +75,52 @@ impl Request for DescribeGroups {
             .with_include_authorized_operations(is_asked)
     }
 
-    fn read(
-        &self,
-        version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
-        let throttle_time_ms = match version {
-            1.. => body.i32("ThrottleTimeMs")?,
-            _ => 0,
-        };
-        let groups = read_groups(body, |body| read_group(version, body))?;
+    fn read(&self, body: &mut Reader<'_>) -> Result<Throttled<Self::Response>, Malformed> {
+        let throttle_time_ms = read_throttle_time(body, 1)?;
+        let groups = read_groups(body, read_group)?;
         body.end()?;
         Ok(Throttled::new(throttle_time_ms, groups))
     }
 }
 
 /// Reads a group; nothing for one whose id is not UTF-8.
-fn read_group(version: i16, body: &mut Reader<'_>) -> Result<Option<GroupResult>, Malformed> {
+fn read_group(body: &mut Reader<'_>) -> Result<Option<GroupResult>, Malformed> {
     let code = body.i16("Groups.ErrorCode")?;
-    let message = match version {
+    let message = match body.version() {
         6.. => body.nullable_lossy_string("Groups.ErrorMessage")?,
         _ => None,
     };
     let id = str::from_utf8(body.string_bytes("Groups.GroupId")?).ok();
     let state = GroupState::from_kafka(&body.lossy_string("Groups.GroupState")?);
     let protocol_type = body.lossy_string("Groups.ProtocolType")?;
-    let assignor = body.lossy_string("Groups.ProtocolData")?;
-    let mut members = DescribedMembers::default();
-    body.each("Groups.Members", |body| {
-        read_member(version, body, &protocol_type, &mut members)
+    let mut description = GroupDescription {
+        state,
+        group_type: GroupType::Classic,
+        protocol_type: protocol_type.clone().into_owned(),
+        assignor: body.lossy_string("Groups.ProtocolData")?.into_owned(),
+        coordinator: None,
+        members: Vec::new(),
+        malformed: None,
+    };
+    read_members(body, &mut description, |body| {
+        read_member(body, &protocol_type)
     })?;
-    let authorized_operations = match version {
+    let authorized_operations = match body.version() {
         3.. => read_operations(body)?,
         _ => None,
     };
     body.end()?;
-    let (members, malformed) = members.into_parts();
-    let group = match error(code, message.as_deref()) {
-        Some(error) => Err(error),
-        None => Ok(DescribedGroup {
-            description: GroupDescription {
-                state,
-                group_type: GroupType::Classic,
-                protocol_type: protocol_type.into_owned(),
-                assignor: assignor.into_owned(),
-                coordinator: None,
-                members,
-                malformed,
-            },
-            authorized_operations,
-        }),
+    let group = DescribedGroup {
+        description,
+        authorized_operations,
     };
+    let group = succeeded(code, message.as_deref()).map(|()| group);
     Ok(id.map(|id| (GroupId::from(id), group)))
 }
 
-fn read_member(
-    version: i16,
-    body: &mut Reader<'_>,
-    protocol_type: &str,
-    members: &mut DescribedMembers,
-) -> Result<(), Malformed> {
+fn read_member(body: &mut Reader<'_>, protocol_type: &str) -> Result<ReadMember, Malformed> {
     let id = read_shared(body, "Members.MemberId")?;
-    let instance_id = match version {
+    let instance_id = match body.version() {
         4.. => read_nullable_shared(body, "Members.GroupInstanceId")?,
         _ => None,
     };
@@ -153,8 +137,7 @@ fn read_member(
         assignment: Vec::new(),
     };
     let assignment = read_assignment(assignment, protocol_type);
-    members.push(member, assignment.map(|topics| sorted_partitions(&topics)));
-    Ok(())
+    Ok((member, assignment.map(|topics| sorted_partitions(&topics))))
 }
 
 #[cfg(test)]

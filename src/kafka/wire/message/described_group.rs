@@ -25,35 +25,8 @@ pub(in crate::kafka) type DescribedGroups = Vec<GroupResult>;
 /// A group that was asked for, and what its coordinator says of it.
 pub(in crate::kafka) type GroupResult = (GroupId, Result<DescribedGroup, KafkaError>);
 
-/// The members of a group while they are read.
-#[derive(Debug, Default)]
-pub(super) struct DescribedMembers {
-    members: Vec<Member>,
-    malformed: Option<MalformedMembers>,
-}
-
-impl DescribedMembers {
-    /// Adds a member with its assignment. A malformed one is counted, and the member has none.
-    pub(super) fn push(
-        &mut self,
-        member: Member,
-        assignment: Result<Vec<TopicPartition>, Malformed>,
-    ) {
-        let assignment = assignment.unwrap_or_else(|malformed| {
-            MalformedMembers::add(&mut self.malformed, &malformed);
-            Vec::new()
-        });
-        self.members.push(Member {
-            assignment,
-            ..member
-        });
-    }
-
-    /// Returns them, and which of them are malformed.
-    pub(super) fn into_parts(self) -> (Vec<Member>, Option<MalformedMembers>) {
-        (self.members, self.malformed)
-    }
-}
+/// A member without its assignment, and that assignment. The inner error is one that costs no more than the assignment.
+pub(super) type ReadMember = (Member, Result<Vec<TopicPartition>, Malformed>);
 
 /// Reads the array `Groups`; `read` returns nothing for a group whose id is not UTF-8.
 pub(super) fn read_groups(
@@ -66,6 +39,26 @@ pub(super) fn read_groups(
         Ok(())
     })?;
     Ok(groups)
+}
+
+/// Reads the members of a group into its description. A malformed assignment is counted, and its member has none.
+pub(super) fn read_members(
+    body: &mut Reader<'_>,
+    description: &mut GroupDescription,
+    mut read: impl FnMut(&mut Reader<'_>) -> Result<ReadMember, Malformed>,
+) -> Result<(), Malformed> {
+    body.each("Groups.Members", |body| {
+        let (member, assignment) = read(body)?;
+        let assignment = assignment.unwrap_or_else(|malformed| {
+            MalformedMembers::add(&mut description.malformed, &malformed);
+            Vec::new()
+        });
+        description.members.push(Member {
+            assignment,
+            ..member
+        });
+        Ok(())
+    })
 }
 
 /// Reads the operations; nothing for the number that stands for "not asked".

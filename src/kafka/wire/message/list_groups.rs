@@ -1,9 +1,8 @@
 //! ListGroups: the groups that a broker coordinates.
 
 use kafka_protocol::messages::ListGroupsRequest;
-use kafka_protocol::protocol::StrBytes;
 
-use super::request::{Request, Throttled, error};
+use super::request::{Request, Throttled, read_throttle_time, succeeded};
 use crate::kafka::admin::ListedGroup;
 use crate::kafka::api::Api;
 use crate::kafka::error::KafkaError;
@@ -13,15 +12,7 @@ use crate::offsets_topic::reader::Reader;
 use crate::snapshot::{GroupState, GroupType};
 
 /// Asks for the groups of a broker.
-///
-/// A broker that does not know a filter is asked for every group.
-#[derive(Clone, Debug, Default)]
-pub(in crate::kafka) struct ListGroups {
-    /// Only groups in these states; in all where there are none. Before version 4 not asked for.
-    pub(in crate::kafka) states: Vec<GroupState>,
-    /// Only groups of these types; of all where there are none. Before version 5 not asked for.
-    pub(in crate::kafka) types: Vec<GroupType>,
-}
+pub(in crate::kafka) struct ListGroups;
 
 impl Request for ListGroups {
     const API: Api = Api::LIST_GROUPS;
@@ -31,52 +22,33 @@ impl Request for ListGroups {
     /// The groups, as the broker orders them; without those whose id is not UTF-8, as no request can name them.
     type Response = Result<Vec<ListedGroup>, KafkaError>;
 
-    fn message(&self, version: i16) -> ListGroupsRequest {
-        let mut request = ListGroupsRequest::default();
-        if version >= 4 {
-            let states = self.states.iter().map(|state| state.as_str());
-            request.states_filter = states.map(StrBytes::from_static_str).collect();
-        }
-        if version >= 5 {
-            let types = self.types.iter().map(|group_type| group_type.as_str());
-            request.types_filter = types.map(StrBytes::from_static_str).collect();
-        }
-        request
+    fn message(&self, _version: i16) -> ListGroupsRequest {
+        ListGroupsRequest::default()
     }
 
-    fn read(
-        &self,
-        version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
-        let throttle_time_ms = match version {
-            1.. => body.i32("ThrottleTimeMs")?,
-            _ => 0,
-        };
+    fn read(&self, body: &mut Reader<'_>) -> Result<Throttled<Self::Response>, Malformed> {
+        let throttle_time_ms = read_throttle_time(body, 1)?;
         let code = body.i16("ErrorCode")?;
         let mut groups = Vec::new();
         body.each("Groups", |body| {
-            groups.extend(read_group(version, body)?);
+            groups.extend(read_group(body)?);
             Ok(())
         })?;
         body.end()?;
-        let response = match error(code, None) {
-            Some(error) => Err(error),
-            None => Ok(groups),
-        };
+        let response = succeeded(code, None).map(|()| groups);
         Ok(Throttled::new(throttle_time_ms, response))
     }
 }
 
 /// Reads a group; nothing for one whose id is not UTF-8.
-fn read_group(version: i16, body: &mut Reader<'_>) -> Result<Option<ListedGroup>, Malformed> {
+fn read_group(body: &mut Reader<'_>) -> Result<Option<ListedGroup>, Malformed> {
     let id = str::from_utf8(body.string_bytes("Groups.GroupId")?).ok();
     let protocol_type = body.lossy_string("Groups.ProtocolType")?;
-    let state = match version {
+    let state = match body.version() {
         4.. => GroupState::from_kafka(&body.lossy_string("Groups.GroupState")?),
         _ => GroupState::Unknown,
     };
-    let group_type = match version {
+    let group_type = match body.version() {
         5.. => GroupType::from_kafka(&body.lossy_string("Groups.GroupType")?),
         _ => GroupType::Unknown,
     };
@@ -99,11 +71,6 @@ mod tests {
     use super::super::tests::{body, read, sent, survives};
     use super::*;
     use crate::kafka::error::ErrorCode;
-
-    const ALL: ListGroups = ListGroups {
-        states: Vec::new(),
-        types: Vec::new(),
-    };
 
     fn response(version: i16, groups: &[(&str, &str)]) -> ListGroupsResponse {
         let group = |&(id, protocol_type): &(&str, &str)| {
@@ -129,7 +96,7 @@ mod tests {
         let ids = ["", "a\0b", "a\nb", "\u{1f980}", "connect-sink"];
         let groups: Vec<_> = ids.iter().map(|id| (*id, "consumer")).collect();
         for version in 0..=5 {
-            let listed = survives(&ALL, version, &response(version, &groups));
+            let listed = survives(&ListGroups, version, &response(version, &groups));
             let expected = ids.map(|id| ListedGroup {
                 id: id.into(),
                 state: match version {
@@ -150,7 +117,7 @@ mod tests {
     fn a_broker_that_throttles_is_heard_from_version_1_on() {
         for version in 0..=5 {
             let bytes = body::<ListGroups>(version, &response(version, &[]));
-            let throttle = decode(&ALL, version, &bytes).map(|response| response.throttle);
+            let throttle = decode(&ListGroups, version, &bytes).map(|response| response.throttle);
             let expected_ms = if version >= 1 { 7 } else { 0 };
             let expected = std::time::Duration::from_millis(expected_ms);
             assert_eq!(throttle, Ok(expected), "version {version}");
@@ -164,7 +131,7 @@ mod tests {
             let mut bytes = body::<ListGroups>(version, &response);
             let at = bytes.windows(3).position(|bytes| bytes == b"abc");
             bytes[at.expect("the id is there")] = 0xff;
-            let listed = decode(&ALL, version, &bytes).expect("the rest is sound");
+            let listed = decode(&ListGroups, version, &bytes).expect("the rest is sound");
             let ids = listed.response.map(|groups| {
                 let ids = groups.into_iter().map(|group| group.id);
                 ids.collect::<Vec<_>>()
@@ -177,23 +144,17 @@ mod tests {
     fn an_error_code_is_an_error() {
         let response = ListGroupsResponse::default().with_error_code(15);
         for version in 0..=5 {
-            let error = read(&ALL, version, &response).expect_err("it has a code");
+            let error = read(&ListGroups, version, &response).expect_err("it has a code");
             assert_eq!(error.code, ErrorCode::COORDINATOR_NOT_AVAILABLE);
         }
     }
 
     #[test]
-    fn filters_are_sent_to_brokers_that_know_them() {
-        let filtered = ListGroups {
-            states: vec![GroupState::Stable, GroupState::PreparingRebalance],
-            types: vec![GroupType::Classic],
-        };
+    fn every_group_is_asked_for() {
         for version in 0..=5 {
-            let request = sent(&filtered, version);
-            let states = if version >= 4 { 2 } else { 0 };
-            let types = if version >= 5 { 1 } else { 0 };
-            assert_eq!(request.states_filter.len(), states, "version {version}");
-            assert_eq!(request.types_filter.len(), types, "version {version}");
+            let request = sent(&ListGroups, version);
+            assert!(request.states_filter.is_empty(), "version {version}");
+            assert!(request.types_filter.is_empty(), "version {version}");
         }
     }
 }

@@ -7,16 +7,13 @@ use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListO
 use kafka_protocol::messages::{BrokerId as WireBrokerId, ListOffsetsRequest};
 
 use super::names::{by_topic, wire_topic};
-use super::request::{Request, Throttled, error};
+use super::request::{Request, Throttled, read_throttle_time, succeeded};
 use crate::kafka::admin::{ListedOffset, OffsetSpec};
 use crate::kafka::api::Api;
 use crate::kafka::error::{ErrorCode, KafkaError};
 use crate::lag::{Isolation, Offset, PartitionId, TopicPartition};
 use crate::offsets_topic::Malformed;
 use crate::offsets_topic::reader::Reader;
-
-/// The first version in which the record with the largest timestamp can be asked for.
-const MAX_TIMESTAMP: i16 = 7;
 
 /// Asks a broker for one offset of each of some partitions that it leads.
 #[derive(Clone, Debug)]
@@ -55,15 +52,11 @@ impl Request for ListOffsets {
     const VERSIONS: (i16, i16) = (1, 10);
     const FLEXIBLE: i16 = 6;
     type Message = ListOffsetsRequest;
-    /// Partitions that were asked for, each at most once; those that the broker did not answer are missing.
-    ///
-    /// A spec that the version does not have is not sent, and `UNSUPPORTED_VERSION` here.
-    type Response = Vec<(TopicPartition, Result<ListedOffset, KafkaError>)>;
+    /// One answer for each query, in their order; `_BAD_MSG` where the broker sent none.
+    type Response = Vec<Result<ListedOffset, KafkaError>>;
 
     fn message(&self, version: i16) -> ListOffsetsRequest {
-        let queries = self.queries.iter();
-        let queries = queries.filter(|(_, spec)| is_known(*spec, version));
-        let topics = by_topic(queries, |(partition, _)| partition);
+        let topics = by_topic(self.queries.iter(), |(partition, _)| partition);
         let topic = |(topic, queries): (_, Vec<&(TopicPartition, OffsetSpec)>)| {
             ListOffsetsTopic::default()
                 .with_name(wire_topic(topic))
@@ -85,40 +78,28 @@ impl Request for ListOffsets {
         request
     }
 
-    fn read(
-        &self,
-        version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
-        let throttle_time_ms = match version {
-            2.. => body.i32("ThrottleTimeMs")?,
-            _ => 0,
-        };
-        let mut answers = OffsetAnswers::new(&self.queries, version);
+    fn read(&self, body: &mut Reader<'_>) -> Result<Throttled<Self::Response>, Malformed> {
+        let throttle_time_ms = read_throttle_time(body, 2)?;
+        let mut answers = OffsetAnswers::new(&self.queries);
         body.each("Topics", |body| {
             answers.begin_topic(body.string_bytes("Topics.Name")?);
             body.each("Topics.Partitions", |body| {
                 let partition = PartitionId(body.i32("Partitions.PartitionIndex")?);
-                let answer = read_answer(version, body)?;
+                let answer = read_answer(body)?;
                 answers.add(partition, answer);
                 Ok(())
             })?;
             body.end()
         })?;
         body.end()?;
-        Ok(Throttled::new(throttle_time_ms, answers.answers))
+        Ok(Throttled::new(throttle_time_ms, answers.into_all()))
     }
-}
-
-fn is_known(spec: OffsetSpec, version: i16) -> bool {
-    spec != OffsetSpec::MaxTimestamp || version >= MAX_TIMESTAMP
 }
 
 fn wire_partition((partition, spec): &(TopicPartition, OffsetSpec)) -> ListOffsetsPartition {
     let timestamp = match *spec {
         OffsetSpec::Latest => -1,
         OffsetSpec::Earliest => -2,
-        OffsetSpec::MaxTimestamp => -3,
         // Negative ones would ask for something else.
         OffsetSpec::Timestamp(timestamp_ms) => timestamp_ms.max(0),
     };
@@ -136,11 +117,11 @@ struct Answer {
     offset: i64,
 }
 
-fn read_answer(version: i16, body: &mut Reader<'_>) -> Result<Answer, Malformed> {
+fn read_answer(body: &mut Reader<'_>) -> Result<Answer, Malformed> {
     let code = body.i16("Partitions.ErrorCode")?;
     let timestamp_ms = body.i64("Partitions.Timestamp")?;
     let offset = body.i64("Partitions.Offset")?;
-    if version >= 4 {
+    if body.version() >= 4 {
         body.i32("Partitions.LeaderEpoch")?;
     }
     body.end()?;
@@ -153,15 +134,13 @@ fn read_answer(version: i16, body: &mut Reader<'_>) -> Result<Answer, Malformed>
 
 impl Answer {
     fn listed(self) -> Result<ListedOffset, KafkaError> {
-        if let Some(error) = error(self.code, None) {
-            return Err(error);
-        }
+        succeeded(self.code, None)?;
         let offset = Offset::new(self.offset);
         if offset.is_none() && self.offset != -1 {
-            return Err(KafkaError {
-                code: ErrorCode::BAD_MSG,
-                message: format!("the broker sent the offset {}", self.offset),
-            });
+            return Err(bad_answer(format!(
+                "the broker sent the offset {}",
+                self.offset
+            )));
         }
         Ok(ListedOffset {
             offset,
@@ -170,12 +149,18 @@ impl Answer {
     }
 }
 
+fn bad_answer(message: impl Into<String>) -> KafkaError {
+    KafkaError {
+        code: ErrorCode::BAD_MSG,
+        message: message.into(),
+    }
+}
+
 /// The answers to queries that are sorted by partition, while they are read.
 struct OffsetAnswers<'q> {
     queries: &'q [(TopicPartition, OffsetSpec)],
-    /// Whether each query has its answer.
-    is_answered: Vec<bool>,
-    answers: Vec<(TopicPartition, Result<ListedOffset, KafkaError>)>,
+    /// The answer to each query, if it was read.
+    answers: Vec<Option<Result<ListedOffset, KafkaError>>>,
     /// The queries of the topic that is being read.
     topic: Range<usize>,
     /// Which of those is answered next, where the broker keeps the order of the request.
@@ -183,17 +168,10 @@ struct OffsetAnswers<'q> {
 }
 
 impl<'q> OffsetAnswers<'q> {
-    fn new(queries: &'q [(TopicPartition, OffsetSpec)], version: i16) -> Self {
-        let mut answers = Vec::with_capacity(queries.len());
-        let is_unknown = |&(_, spec): &(_, OffsetSpec)| !is_known(spec, version);
-        for (partition, _) in queries.iter().filter(|query| is_unknown(query)) {
-            let error = KafkaError::of(ErrorCode::UNSUPPORTED_VERSION);
-            answers.push((partition.clone(), Err(error)));
-        }
+    fn new(queries: &'q [(TopicPartition, OffsetSpec)]) -> Self {
         Self {
             queries,
-            is_answered: queries.iter().map(is_unknown).collect(),
-            answers,
+            answers: vec![None; queries.len()],
             topic: 0..0,
             next: 0,
         }
@@ -223,11 +201,16 @@ impl<'q> OffsetAnswers<'q> {
             return;
         };
         self.next = index + 1;
-        let is_answered = &mut self.is_answered[self.topic.start + index];
-        if !std::mem::replace(is_answered, true) {
-            let (query, _) = &queries[index];
-            self.answers.push((query.clone(), answer.listed()));
-        }
+        self.answers[self.topic.start + index].get_or_insert_with(|| answer.listed());
+    }
+
+    /// Returns the answers in the order of the queries.
+    fn into_all(self) -> Vec<Result<ListedOffset, KafkaError>> {
+        let missing = || bad_answer("the broker left the partition out of its response");
+        let answers = self.answers.into_iter();
+        answers
+            .map(|answer| answer.unwrap_or_else(|| Err(missing())))
+            .collect()
     }
 }
 

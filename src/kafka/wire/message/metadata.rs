@@ -4,7 +4,7 @@ use kafka_protocol::messages::MetadataRequest as WireMetadataRequest;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 
 use super::names::wire_topic;
-use super::request::{Request, Throttled, error};
+use super::request::{Request, Throttled, succeeded};
 use crate::kafka::admin::{Broker, PartitionMetadata};
 use crate::kafka::api::Api;
 use crate::kafka::error::KafkaError;
@@ -57,16 +57,12 @@ impl Request for MetadataRequest {
             .with_allow_auto_topic_creation(false)
     }
 
-    fn read(
-        &self,
-        version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
+    fn read(&self, body: &mut Reader<'_>) -> Result<Throttled<Self::Response>, Malformed> {
         let throttle_time_ms = body.i32("ThrottleTimeMs")?;
         let brokers = body.list("Brokers", read_broker)?;
         body.nullable_string("ClusterId")?;
         body.i32("ControllerId")?;
-        let topics = body.list("Topics", |body| read_topic(version, body))?;
+        let topics = body.list("Topics", read_topic)?;
         let topics = topics.into_iter().flatten().collect();
         Ok(Throttled::new(
             throttle_time_ms,
@@ -93,29 +89,26 @@ fn read_broker(body: &mut Reader<'_>) -> Result<Broker, Malformed> {
 }
 
 /// Reads a topic; nothing for one that the broker does not name.
-fn read_topic(version: i16, body: &mut Reader<'_>) -> Result<Option<NamedTopic>, Malformed> {
+fn read_topic(body: &mut Reader<'_>) -> Result<Option<NamedTopic>, Malformed> {
     let code = body.i16("Topics.ErrorCode")?;
     // Nullable from version 12 on, where topics can be asked for by id.
     let name = body.nullable_string("Topics.Name")?.map(TopicName::from);
-    let id = match version {
+    let id = match body.version() {
         10.. => body.optional_topic_id("Topics.TopicId")?,
         _ => None,
     };
     body.bool("Topics.IsInternal")?;
-    let partitions = body.list("Topics.Partitions", |body| read_partition(version, body))?;
-    if version >= 8 {
+    let partitions = body.list("Topics.Partitions", read_partition)?;
+    if body.version() >= 8 {
         body.i32("Topics.TopicAuthorizedOperations")?;
     }
     body.end()?;
-    let topic = match error(code, None) {
-        Some(error) => Err(error),
-        None => Ok(TopicMetadata { id, partitions }),
-    };
+    let topic = succeeded(code, None).map(|()| TopicMetadata { id, partitions });
     Ok(name.map(|name| (name, topic)))
 }
 
 /// Reads a partition. Its error code is not needed: a partition without a leader has leader -1 as well.
-fn read_partition(version: i16, body: &mut Reader<'_>) -> Result<PartitionMetadata, Malformed> {
+fn read_partition(body: &mut Reader<'_>) -> Result<PartitionMetadata, Malformed> {
     body.i16("Partitions.ErrorCode")?;
     let position = body.position();
     let id = PartitionId(body.i32("Partitions.PartitionIndex")?);
@@ -124,12 +117,12 @@ fn read_partition(version: i16, body: &mut Reader<'_>) -> Result<PartitionMetada
         return Err(body.malformed(position, "Partitions.PartitionIndex", problem));
     }
     let leader = body.optional_i32("Partitions.LeaderId")?.map(BrokerId);
-    if version >= 7 {
+    if body.version() >= 7 {
         body.i32("Partitions.LeaderEpoch")?;
     }
     let replicas = read_brokers(body, "Partitions.ReplicaNodes")?;
     let in_sync = read_brokers(body, "Partitions.IsrNodes")?;
-    if version >= 5 {
+    if body.version() >= 5 {
         read_brokers(body, "Partitions.OfflineReplicas")?;
     }
     body.end()?;

@@ -6,16 +6,17 @@ use kafka_protocol::messages::GroupId as WireGroupId;
 use kafka_protocol::protocol::{Encodable, HeaderVersion};
 
 use super::described_group::{
-    DescribedGroup, DescribedGroups, DescribedMembers, GroupResult, read_groups, read_operations,
+    DescribedGroup, DescribedGroups, GroupResult, ReadMember, read_groups, read_members,
+    read_operations,
 };
 use super::names::wire_group;
-use super::request::{Request, Throttled, error};
+use super::request::{Request, Throttled, succeeded};
 use crate::kafka::admin::GroupDescription;
 use crate::kafka::api::Api;
-use crate::lag::{GroupId, TopicPartition};
+use crate::lag::GroupId;
 use crate::offsets_topic::Malformed;
 use crate::offsets_topic::reader::Reader;
-use crate::snapshot::{GroupState, GroupType, Member};
+use crate::snapshot::{GroupState, GroupType};
 
 /// A kind of groups whose coordinator makes the assignment, and what its request has of its own.
 pub(in crate::kafka) trait ModernGroups: Send + Sync + 'static {
@@ -37,11 +38,8 @@ pub(in crate::kafka) trait ModernGroups: Send + Sync + 'static {
     fn read_assignor(body: &mut Reader<'_>) -> Result<String, Malformed>;
 
     /// Reads a member.
-    fn read_member(version: i16, body: &mut Reader<'_>) -> Result<ReadMember, Malformed>;
+    fn read_member(body: &mut Reader<'_>) -> Result<ReadMember, Malformed>;
 }
-
-/// A member without its assignment, and that assignment. The inner error is one that costs no more than the assignment.
-pub(super) type ReadMember = (Member, Result<Vec<TopicPartition>, Malformed>);
 
 /// Asks a coordinator to describe groups of one kind. A group of another type is `GROUP_ID_NOT_FOUND`.
 pub(in crate::kafka) struct ModernGroupDescribe<K> {
@@ -70,53 +68,37 @@ impl<K: ModernGroups> Request for ModernGroupDescribe<K> {
         K::message(self.groups.iter().map(wire_group).collect())
     }
 
-    fn read(
-        &self,
-        version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
+    fn read(&self, body: &mut Reader<'_>) -> Result<Throttled<Self::Response>, Malformed> {
         let throttle_time_ms = body.i32("ThrottleTimeMs")?;
-        let groups = read_groups(body, |body| read_group::<K>(version, body))?;
+        let groups = read_groups(body, read_group::<K>)?;
         body.end()?;
         Ok(Throttled::new(throttle_time_ms, groups))
     }
 }
 
 /// Reads a group; nothing for one whose id is not UTF-8.
-fn read_group<K: ModernGroups>(
-    version: i16,
-    body: &mut Reader<'_>,
-) -> Result<Option<GroupResult>, Malformed> {
+fn read_group<K: ModernGroups>(body: &mut Reader<'_>) -> Result<Option<GroupResult>, Malformed> {
     let code = body.i16("Groups.ErrorCode")?;
     let message = body.nullable_lossy_string("Groups.ErrorMessage")?;
     let id = str::from_utf8(body.string_bytes("Groups.GroupId")?).ok();
     let state = GroupState::from_kafka(&body.lossy_string("Groups.GroupState")?);
     body.i32("Groups.GroupEpoch")?;
     body.i32("Groups.AssignmentEpoch")?;
-    let assignor = K::read_assignor(body)?;
-    let mut members = DescribedMembers::default();
-    body.each("Groups.Members", |body| {
-        let (member, assignment) = K::read_member(version, body)?;
-        members.push(member, assignment);
-        Ok(())
-    })?;
-    let authorized_operations = read_operations(body)?;
-    body.end()?;
-    let (members, malformed) = members.into_parts();
-    let group = match error(code, message.as_deref()) {
-        Some(error) => Err(error),
-        None => Ok(DescribedGroup {
-            description: GroupDescription {
-                state,
-                group_type: K::GROUP_TYPE,
-                protocol_type: K::PROTOCOL_TYPE.to_owned(),
-                assignor,
-                coordinator: None,
-                members,
-                malformed,
-            },
-            authorized_operations,
-        }),
+    let mut description = GroupDescription {
+        state,
+        group_type: K::GROUP_TYPE,
+        protocol_type: K::PROTOCOL_TYPE.to_owned(),
+        assignor: K::read_assignor(body)?,
+        coordinator: None,
+        members: Vec::new(),
+        malformed: None,
     };
+    read_members(body, &mut description, K::read_member)?;
+    let group = DescribedGroup {
+        description,
+        authorized_operations: read_operations(body)?,
+    };
+    body.end()?;
+    let group = succeeded(code, message.as_deref()).map(|()| group);
     Ok(id.map(|id| (GroupId::from(id), group)))
 }

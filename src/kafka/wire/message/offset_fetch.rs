@@ -8,7 +8,7 @@ use kafka_protocol::messages::offset_fetch_request::{
 use kafka_protocol::messages::{OffsetFetchRequest, TopicName as WireTopicName};
 
 use super::names::{by_topic, wire_group, wire_topic};
-use super::request::{Request, Throttled, bad_message, error};
+use super::request::{Request, Throttled, bad_message, read_throttle_time, succeeded};
 use crate::kafka::api::Api;
 use crate::kafka::committed::CommittedOffsets;
 use crate::kafka::error::KafkaError;
@@ -72,26 +72,19 @@ impl Request for OffsetFetch {
             .with_topics(topics)
     }
 
-    fn read(
-        &self,
-        version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
-        let throttle_time_ms = match version {
-            3.. => body.i32("ThrottleTimeMs")?,
-            _ => 0,
-        };
+    fn read(&self, body: &mut Reader<'_>) -> Result<Throttled<Self::Response>, Malformed> {
+        let throttle_time_ms = read_throttle_time(body, 3)?;
         let mut groups = Vec::new();
-        if version >= 8 {
+        if body.version() >= 8 {
             body.each("Groups", |body| {
                 let id = str::from_utf8(body.string_bytes("Groups.GroupId")?).ok();
-                let committed = read_committed(version, body)?;
+                let committed = read_committed(body)?;
                 body.end()?;
                 groups.extend(id.map(|id| (GroupId::from(id), committed)));
                 Ok(())
             })?;
         } else {
-            let committed = read_committed(version, body)?;
+            let committed = read_committed(body)?;
             let group = self.groups.first().cloned();
             groups.extend(group.map(|group| (group, committed)));
         }
@@ -115,18 +108,14 @@ impl OffsetFetch {
 
 /// Reads the topics of one group and its error code.
 fn read_committed(
-    version: i16,
     body: &mut Reader<'_>,
 ) -> Result<Result<CommittedOffsets, KafkaError>, Malformed> {
     let committed = CommittedOffsets::read(body)?;
-    let code = match version {
+    let code = match body.version() {
         2.. => body.i16("ErrorCode")?,
         _ => 0,
     };
-    Ok(match error(code, None) {
-        Some(error) => Err(error),
-        None => committed.map_err(bad_message),
-    })
+    Ok(succeeded(code, None).and_then(|()| committed.map_err(bad_message)))
 }
 
 #[cfg(test)]

@@ -38,12 +38,8 @@ pub(in crate::kafka) trait Request: Send + Sync + 'static {
     /// Returns the request in `version`, one of [`Request::VERSIONS`].
     fn message(&self, version: i16) -> Self::Message;
 
-    /// Reads the body of a response to a request of `version`.
-    fn read(
-        &self,
-        version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed>;
+    /// Reads the body of a response, whose version is that of the reader.
+    fn read(&self, body: &mut Reader<'_>) -> Result<Throttled<Self::Response>, Malformed>;
 }
 
 /// A response, and how long the broker asks the client to be silent after it (KIP-219).
@@ -108,16 +104,16 @@ pub(in crate::kafka) fn decode<R: Request>(
     bytes: &[u8],
 ) -> Result<Throttled<R::Response>, KafkaError> {
     let mut reader = Reader::new(bytes, Schema::Response(R::API.name()));
-    if version >= R::FLEXIBLE {
-        reader.set_version(version, FieldEncoding::Flexible);
-        // Every broker answers ApiVersions with the oldest header, as it cannot know what the client reads.
-        if R::API != Api::API_VERSIONS {
-            reader.end().map_err(bad_message)?;
-        }
-    } else {
-        reader.set_version(version, FieldEncoding::Fixed);
+    let encoding = match version >= R::FLEXIBLE {
+        true => FieldEncoding::Flexible,
+        false => FieldEncoding::Fixed,
+    };
+    reader.set_version(version, encoding);
+    // Every broker answers ApiVersions with the oldest header, as it cannot know what the client reads.
+    if R::API != Api::API_VERSIONS {
+        reader.end().map_err(bad_message)?;
     }
-    request.read(version, &mut reader).map_err(bad_message)
+    request.read(&mut reader).map_err(bad_message)
 }
 
 /// Returns the error of a response that does not follow Kafka's schema.
@@ -128,13 +124,22 @@ pub(super) fn bad_message(malformed: Malformed) -> KafkaError {
     }
 }
 
-/// Returns what an error code of a response and the text beside it say; nothing for code 0.
-pub(super) fn error(code: i16, text: Option<&str>) -> Option<KafkaError> {
+/// Reads how long the broker asks the client to be silent, in milliseconds; 0 before the version `first`, the first that has
+/// the field.
+pub(super) fn read_throttle_time(body: &mut Reader<'_>, first: i16) -> Result<i32, Malformed> {
+    match body.version() >= first {
+        true => body.i32("ThrottleTimeMs"),
+        false => Ok(0),
+    }
+}
+
+/// Returns the error that a code of a response, which is not 0, and the text beside it stand for.
+pub(super) fn succeeded(code: i16, text: Option<&str>) -> Result<(), KafkaError> {
     if code == 0 {
-        return None;
+        return Ok(());
     }
     let known = KafkaError::of(ErrorCode::new(i32::from(code)));
-    Some(match text {
+    Err(match text {
         Some(text) if !text.is_empty() => KafkaError {
             message: format!("Broker: {text}"),
             ..known

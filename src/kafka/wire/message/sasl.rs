@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kafka_protocol::messages::{SaslAuthenticateRequest, SaslHandshakeRequest};
 use kafka_protocol::protocol::StrBytes;
 
-use super::request::{Request, Throttled, error};
+use super::request::{Request, Throttled, succeeded};
 use crate::kafka::api::Api;
 use crate::kafka::error::KafkaError;
 use crate::offsets_topic::Malformed;
@@ -44,19 +44,13 @@ impl Request for SaslHandshake {
         SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(self.mechanism))
     }
 
-    fn read(
-        &self,
-        _version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
+    fn read(&self, body: &mut Reader<'_>) -> Result<Throttled<Self::Response>, Malformed> {
         let code = body.i16("ErrorCode")?;
         let mechanisms = body.list("Mechanisms", |body| {
             body.string("Mechanisms").map(str::to_owned)
         })?;
-        Ok(Throttled::none(match error(code, None) {
-            Some(error) => Err((error, mechanisms)),
-            None => Ok(()),
-        }))
+        let response = succeeded(code, None).map_err(|error| (error, mechanisms));
+        Ok(Throttled::none(response))
     }
 }
 
@@ -71,24 +65,18 @@ impl Request for SaslAuthenticate {
         SaslAuthenticateRequest::default().with_auth_bytes(Bytes::copy_from_slice(&self.bytes))
     }
 
-    fn read(
-        &self,
-        version: i16,
-        body: &mut Reader<'_>,
-    ) -> Result<Throttled<Self::Response>, Malformed> {
+    fn read(&self, body: &mut Reader<'_>) -> Result<Throttled<Self::Response>, Malformed> {
         let code = body.i16("ErrorCode")?;
         let text = body.nullable_string("ErrorMessage")?;
         let bytes = body.nullable_bytes("AuthBytes")?.unwrap_or_default();
-        let session_lifetime_ms = match version {
+        let session_lifetime_ms = match body.version() {
             1.. => body.i64("SessionLifetimeMs")?,
             _ => 0,
         };
-        Ok(Throttled::none(match error(code, text) {
-            Some(error) => Err(error),
-            None => Ok(Authenticated {
-                bytes: bytes.to_owned(),
-                session_lifetime_ms,
-            }),
-        }))
+        let response = succeeded(code, text).map(|()| Authenticated {
+            bytes: bytes.to_owned(),
+            session_lifetime_ms,
+        });
+        Ok(Throttled::none(response))
     }
 }

@@ -2,8 +2,8 @@
 
 use kafka_protocol::messages::{GroupId as WireGroupId, ShareGroupDescribeRequest};
 
-use super::described_group::{read_assignment, read_shared, skip_strings};
-use super::modern_group_describe::{ModernGroupDescribe, ModernGroups, ReadMember};
+use super::described_group::{ReadMember, read_assignment, read_shared, skip_strings};
+use super::modern_group_describe::{ModernGroupDescribe, ModernGroups};
 use crate::kafka::api::Api;
 use crate::offsets_topic::Malformed;
 use crate::offsets_topic::reader::Reader;
@@ -31,7 +31,7 @@ impl ModernGroups for ShareGroups {
         Ok(body.lossy_string("Groups.AssignorName")?.into_owned())
     }
 
-    fn read_member(_version: i16, body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
+    fn read_member(body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
         let id = read_shared(body, "Members.MemberId")?;
         body.nullable_string_bytes("Members.RackId")?;
         body.i32("Members.MemberEpoch")?;

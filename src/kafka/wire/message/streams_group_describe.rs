@@ -4,8 +4,10 @@
 
 use kafka_protocol::messages::{ConsumerGroupDescribeRequest, GroupId as WireGroupId};
 
-use super::described_group::{read_nullable_shared, read_shared, skip_numbers, skip_strings};
-use super::modern_group_describe::{ModernGroupDescribe, ModernGroups, ReadMember};
+use super::described_group::{
+    ReadMember, read_nullable_shared, read_shared, skip_numbers, skip_strings,
+};
+use super::modern_group_describe::{ModernGroupDescribe, ModernGroups};
 use crate::kafka::api::Api;
 use crate::offsets_topic::Malformed;
 use crate::offsets_topic::reader::Reader;
@@ -39,7 +41,7 @@ impl ModernGroups for StreamsGroups {
         Ok(String::new())
     }
 
-    fn read_member(_version: i16, body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
+    fn read_member(body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
         let id = read_shared(body, "Members.MemberId")?;
         body.i32("Members.MemberEpoch")?;
         let instance_id = read_nullable_shared(body, "Members.InstanceId")?;
