@@ -1,18 +1,18 @@
 //! The first words on a connection: TLS, which requests the broker knows, and logging in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::common::Common;
 use super::endpoint::Endpoint;
 use super::frames::{Frames, Response};
 use super::message::{
     self, ApiVersions, Request, SaslAuthenticate, SaslHandshake, SupportedVersions, Throttled,
 };
-use super::settings::Settings;
 use crate::kafka::error::{ErrorCode, KafkaError};
-use crate::kafka::requests::RequestObserver;
-use crate::kafka::security::{Conversation, SaslStep, Security};
+use crate::kafka::security::{Conversation, SaslStep};
 
 /// The most messages that logging in may take.
 const MOST_STEPS: usize = 8;
@@ -26,43 +26,33 @@ pub(super) struct Session {
     pub(super) versions: SupportedVersions,
     /// When the client has to log in again (KIP-368); nothing where it never has to.
     pub(super) expires: Option<Instant>,
+    common: Arc<Common>,
     next_correlation_id: i32,
 }
 
-/// What a session is opened with.
-pub(super) struct Opening<'a> {
-    pub(super) endpoint: &'a Endpoint,
-    pub(super) settings: &'a Settings,
-    pub(super) security: &'a Security,
-    pub(super) requests: &'a dyn RequestObserver,
-    pub(super) deadline: Instant,
-}
-
-impl Opening<'_> {
+impl Session {
     /// Connects and makes the connection ready.
     ///
     /// # Errors
     ///
     /// `_RESOLVE`, `_TRANSPORT`, `_SSL`, `_AUTHENTICATION` or the broker's own word for a refused log-in, `_TIMED_OUT`.
-    pub(super) async fn open(self) -> Result<Session, KafkaError> {
-        let Self {
-            endpoint,
-            settings,
-            security,
-            requests,
-            deadline,
-        } = self;
-        let tcp = endpoint.connect(settings, deadline).await?;
+    pub(super) async fn open(
+        endpoint: &Endpoint,
+        common: Arc<Common>,
+        deadline: Instant,
+    ) -> Result<Self, KafkaError> {
+        let tcp = endpoint.connect(&common.settings, deadline).await?;
         let opening = async {
-            let transport = security.secure(tcp, &endpoint.host).await?;
-            let mut session = Session {
-                frames: Frames::new(transport, settings.max_response_bytes),
+            let transport = common.security.secure(tcp, &endpoint.host).await?;
+            let mut session = Self {
+                frames: Frames::new(transport, common.settings.max_response_bytes),
                 versions: SupportedVersions::default(),
                 expires: None,
+                common,
                 next_correlation_id: 0,
             };
-            session.learn_versions(settings, requests).await?;
-            session.log_in(settings, security, requests).await?;
+            session.learn_versions().await?;
+            session.log_in().await?;
             Ok(session)
         };
         match timeout_at(deadline, opening).await {
@@ -77,9 +67,7 @@ impl Opening<'_> {
             )),
         }
     }
-}
 
-impl Session {
     /// Returns the correlation id of the next request.
     pub(super) fn next_correlation_id(&mut self) -> i32 {
         let id = self.next_correlation_id;
@@ -87,19 +75,15 @@ impl Session {
         id
     }
 
-    async fn learn_versions(
-        &mut self,
-        settings: &Settings,
-        requests: &dyn RequestObserver,
-    ) -> Result<(), KafkaError> {
+    async fn learn_versions(&mut self) -> Result<(), KafkaError> {
         // A broker that does not know the version answers in the oldest format of all.
         let [.., high, low] = ErrorCode::UNSUPPORTED_VERSION.value().to_be_bytes();
         let (oldest, newest) = ApiVersions::VERSIONS;
         let mut version = newest;
-        let mut response = self.send(&ApiVersions, version, settings, requests).await?;
+        let mut response = self.send(&ApiVersions, version).await?;
         if response.bytes.starts_with(&[high, low]) {
             version = oldest;
-            response = self.send(&ApiVersions, version, settings, requests).await?;
+            response = self.send(&ApiVersions, version).await?;
         }
         self.versions = message::decode(&ApiVersions, version, &response.bytes)?.response?;
         Ok(())
@@ -109,21 +93,16 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`Opening::open`]. Never holds a secret.
-    pub(super) async fn log_in(
-        &mut self,
-        settings: &Settings,
-        security: &Security,
-        requests: &dyn RequestObserver,
-    ) -> Result<(), KafkaError> {
-        let Some(mut conversation) = security.log_in()? else {
+    /// As [`Session::open`]. Never holds a secret.
+    pub(super) async fn log_in(&mut self) -> Result<(), KafkaError> {
+        let Some(mut conversation) = self.common.security.log_in()? else {
             return Ok(());
         };
         let handshake = SaslHandshake {
             mechanism: conversation.mechanism,
         };
         let started = Instant::now();
-        let answer = self.call(&handshake, settings, requests).await?;
+        let answer = self.call(&handshake).await?;
         if let Err((error, mechanisms)) = answer {
             return Err(KafkaError {
                 message: format!(
@@ -134,7 +113,7 @@ impl Session {
                 ..error
             });
         }
-        let lifetime = self.converse(&mut conversation, settings, requests).await?;
+        let lifetime = self.converse(&mut conversation).await?;
         // Some time before it ends, as Kafka's own client does: a request that comes too late ends the connection.
         let lifetime = lifetime.map(|lifetime| lifetime.max(SHORTEST_SESSION));
         self.expires = lifetime.map(|lifetime| started + lifetime.mul_f64(0.85));
@@ -144,8 +123,6 @@ impl Session {
     async fn converse(
         &mut self,
         conversation: &mut Conversation,
-        settings: &Settings,
-        requests: &dyn RequestObserver,
     ) -> Result<Option<Duration>, KafkaError> {
         let mut answer: Option<Vec<u8>> = None;
         let mut lifetime = None;
@@ -154,7 +131,7 @@ impl Session {
                 SaslStep::Done => return Ok(lifetime),
                 SaslStep::Send(bytes) => {
                     let request = SaslAuthenticate { bytes };
-                    let authenticated = self.call(&request, settings, requests).await?;
+                    let authenticated = self.call(&request).await?;
                     // By the name that librdkafka has for it, so that both halves count the same error.
                     let authenticated = authenticated.map_err(|error| KafkaError {
                         code: ErrorCode::AUTHENTICATION,
@@ -175,14 +152,9 @@ impl Session {
     }
 
     /// Sends a request while no other is in flight, and returns its response.
-    async fn call<R: Request>(
-        &mut self,
-        request: &R,
-        settings: &Settings,
-        requests: &dyn RequestObserver,
-    ) -> Result<R::Response, KafkaError> {
+    async fn call<R: Request>(&mut self, request: &R) -> Result<R::Response, KafkaError> {
         let version = self.versions.newest(request).ok_or_else(unsupported::<R>)?;
-        let response = self.send(request, version, settings, requests).await?;
+        let response = self.send(request, version).await?;
         let Throttled { response, .. } = message::decode(request, version, &response.bytes)?;
         Ok(response)
     }
@@ -191,13 +163,12 @@ impl Session {
         &mut self,
         request: &R,
         version: i16,
-        settings: &Settings,
-        requests: &dyn RequestObserver,
     ) -> Result<Response, KafkaError> {
         let id = self.next_correlation_id();
+        let client_id = &self.common.settings.client_id;
         self.frames
-            .push(|buffer| message::encode(request, version, id, &settings.client_id, buffer))?;
-        requests.sent(R::API.name(), 1);
+            .push(|buffer| message::encode(request, version, id, client_id, buffer))?;
+        self.common.requests.sent(R::API.name(), 1);
         let response = self.frames.exchange().await?;
         if response.correlation_id == id {
             Ok(response)

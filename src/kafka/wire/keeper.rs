@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::common::Common;
 use super::endpoint::Endpoint;
 use super::frames::Response;
-use super::handshake::{Opening, Session, wrong_correlation_id};
+use super::handshake::{Session, wrong_correlation_id};
 use super::pending::PendingRequest;
 use super::quiet::Quiet;
 use super::settings::Settings;
@@ -111,14 +111,8 @@ impl Keeper {
         let limit = now + self.common.settings.setup_timeout;
         let deadline = deadlines.max().unwrap_or(limit).min(limit);
         let (common, endpoint) = (Arc::clone(&self.common), self.endpoint.clone());
-        let opening = Opening {
-            endpoint: &endpoint,
-            settings: &common.settings,
-            security: &common.security,
-            requests: &*common.requests,
-            deadline,
-        };
-        let mut opening = std::pin::pin!(opening.open());
+        let opening = Session::open(&endpoint, Arc::clone(&common), deadline);
+        let mut opening = std::pin::pin!(opening);
         let opened = match timeout_at(now + SILENCE, &mut opening).await {
             Ok(opened) => opened,
             Err(_) => {
@@ -255,15 +249,8 @@ impl Keeper {
     }
 
     async fn log_in_again(&self, session: &mut Session) -> Result<(), KafkaError> {
-        let Common {
-            settings,
-            security,
-            requests,
-            ..
-        } = &*self.common;
-        let log_in = session.log_in(settings, security, &**requests);
-        let deadline = Instant::now() + settings.setup_timeout;
-        let done = timeout_at(deadline, log_in).await;
+        let deadline = Instant::now() + self.common.settings.setup_timeout;
+        let done = timeout_at(deadline, session.log_in()).await;
         done.unwrap_or_else(|_| Err(KafkaError::of(ErrorCode::TIMED_OUT)))
     }
 
