@@ -22,8 +22,7 @@ use self::login::Login;
 use self::properties::Properties;
 pub(in crate::kafka) use self::sasl::SaslStep;
 use self::tls::Tls;
-use self::transport::{Explained, Hints};
-pub(in crate::kafka) use self::transport::{Transport, broken};
+pub(in crate::kafka) use self::transport::Transport;
 use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::error::KafkaError;
 
@@ -66,19 +65,22 @@ impl Security {
         &self,
         tcp: TcpStream,
         host: &str,
-    ) -> Result<Box<dyn Transport>, KafkaError> {
-        match &self.tls {
-            Some(tls) => Ok(Box::new(tls.connect(tcp, host).await?)),
-            None => Ok(Box::new(Explained::new(
+    ) -> Result<Transport, KafkaError> {
+        let Some(tls) = &self.tls else {
+            let unanswered = "the broker closed the connection before it answered: connecting to a SSL broker listener? \
+                 (see `security.protocol`)";
+            return Ok(Transport::new(
                 tcp,
-                Hints {
-                    unanswered: "the broker closed the connection before it answered: connecting to a SSL broker listener? \
-                                 (see `security.protocol`)"
-                        .to_owned(),
-                    encryption: Box::new(|_| None),
-                },
-            ))),
-        }
+                unanswered.to_owned(),
+                Box::new(|_| None),
+            ));
+        };
+        let stream = tls.connect(tcp, host).await?;
+        Ok(Transport::new(
+            stream,
+            tls.unanswered(),
+            tls.encryption_error(),
+        ))
     }
 
     /// Starts to log in; nothing where the listener asks for no log-in.

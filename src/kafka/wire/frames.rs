@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::kafka::error::{ErrorCode, KafkaError};
-use crate::kafka::security::{self, Transport};
+use crate::kafka::security::Transport;
 
 /// The bytes of a length, and of the correlation id that every response begins with.
 const LENGTH: usize = 4;
@@ -18,7 +18,7 @@ const MOST_KEPT: usize = 512 * 1024;
 
 /// A connection that frames can be sent and received on.
 pub(super) struct Frames {
-    transport: Box<dyn Transport>,
+    transport: Transport,
     outbox: BytesMut,
     inbox: BytesMut,
     max_response_bytes: usize,
@@ -33,7 +33,7 @@ pub(super) struct Response {
 
 impl Frames {
     /// Returns the frames of a connection. A response longer than `max_response_bytes` is an error.
-    pub(super) fn new(transport: Box<dyn Transport>, max_response_bytes: usize) -> Self {
+    pub(super) fn new(transport: Transport, max_response_bytes: usize) -> Self {
         Self {
             transport,
             outbox: BytesMut::new(),
@@ -81,25 +81,24 @@ impl Frames {
                 return Ok(response);
             }
             self.inbox.reserve(self.missing().min(READ_AHEAD));
-            let (mut reading, mut writing) = tokio::io::split(&mut self.transport);
+            let (mut reading, mut writing) = tokio::io::split(&mut self.transport.stream);
             let sending = !self.outbox.is_empty();
             let received = tokio::select! {
                 biased;
-                read = reading.read_buf(&mut self.inbox) => Some(read.map_err(broken)?),
-                written = writing.write_buf(&mut self.outbox), if sending => {
-                    written.map_err(broken)?;
-                    None
-                }
+                read = reading.read_buf(&mut self.inbox) => read.map(Some),
+                written = writing.write_buf(&mut self.outbox), if sending => written.map(|_| None),
             };
             match received {
-                Some(0) => return Err(closed()),
-                Some(_) => {}
-                None if self.outbox.is_empty() => {
+                Ok(Some(0)) => return Err(self.transport.closed()),
+                Ok(Some(_)) => self.transport.is_answered = true,
+                Ok(None) if self.outbox.is_empty() => {
                     // Room for a long request is not kept.
                     self.outbox = BytesMut::new();
-                    self.transport.flush().await.map_err(broken)?;
+                    let flushed = self.transport.stream.flush().await;
+                    flushed.map_err(|error| self.transport.broken(&error))?;
                 }
-                None => {}
+                Ok(None) => {}
+                Err(error) => return Err(self.transport.broken(&error)),
             }
         }
     }
@@ -149,16 +148,4 @@ impl Frames {
             bytes,
         }))
     }
-}
-
-/// The broker ended the connection in an orderly way.
-fn closed() -> KafkaError {
-    KafkaError {
-        code: ErrorCode::TRANSPORT,
-        message: "the broker closed the connection".to_owned(),
-    }
-}
-
-fn broken(error: std::io::Error) -> KafkaError {
-    security::broken(&error)
 }

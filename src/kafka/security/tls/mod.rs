@@ -23,7 +23,7 @@ use tokio_openssl::SslStream;
 use self::identity::Identity;
 use self::reason::reason;
 use super::properties::{Properties, invalid};
-use super::transport::{Explained, Hints};
+use super::transport::EncryptionError;
 use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::error::KafkaError;
 
@@ -85,13 +85,13 @@ impl Tls {
         &self,
         tcp: TcpStream,
         host: &str,
-    ) -> Result<Explained<SslStream<TcpStream>>, KafkaError> {
+    ) -> Result<SslStream<TcpStream>, KafkaError> {
         let ssl = self
             .session(host)
             .map_err(|errors| failure::setup(&errors))?;
         let mut stream = SslStream::new(ssl, tcp).map_err(|errors| failure::setup(&errors))?;
         match Pin::new(&mut stream).connect().await {
-            Ok(()) => Ok(Explained::new(stream, self.hints())),
+            Ok(()) => Ok(stream),
             Err(error) => Err(failure::handshake(
                 &error,
                 stream.ssl(),
@@ -101,12 +101,15 @@ impl Tls {
         }
     }
 
-    fn hints(&self) -> Hints {
+    /// Returns why a broker may close a connection after the handshake and before its first byte.
+    pub(super) fn unanswered(&self) -> String {
+        failure::unanswered(self.identity)
+    }
+
+    /// Returns what finds the error of TLS in an error of a connection whose handshake is over.
+    pub(super) fn encryption_error(&self) -> EncryptionError {
         let identity = self.identity;
-        Hints {
-            unanswered: failure::unanswered(identity),
-            encryption: Box::new(move |error| failure::established(error, identity)),
-        }
+        Box::new(move |error| failure::established(error, identity))
     }
 
     /// Returns a session that knows whom it talks to.

@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_openssl::SslStream;
 
-use super::super::{Security, broken};
+use super::super::Security;
 use crate::kafka::connection_error::ConnectionError;
 use crate::kafka::error::KafkaError;
 
@@ -244,12 +244,13 @@ async fn connect(security: &Security, port: u16, host: &str) -> Result<(), Kafka
         .expect("it listens");
     let mut transport = security.secure(tcp, host).await?;
     let mut byte = [0];
+    let stream = &mut transport.stream;
     let exchange = async {
-        transport.write_all(b"x").await?;
-        transport.flush().await?;
-        transport.read_exact(&mut byte).await
+        stream.write_all(b"x").await?;
+        stream.flush().await?;
+        stream.read_exact(&mut byte).await
     };
-    exchange.await.map_err(|error| broken(&error))?;
+    exchange.await.map_err(|error| transport.broken(&error))?;
     assert_eq!(&byte, b"x");
     Ok(())
 }
