@@ -83,28 +83,6 @@ impl EmbeddedCluster {
         self.cluster.push_errors(api.key(), &codes);
     }
 
-    /// Forgets the errors that no request has met yet.
-    pub fn clear_request_errors(&self, api: Api) {
-        self.cluster.clear_errors(api.key());
-    }
-
-    /// Makes the next request of `api` to one broker fail after `delay`.
-    ///
-    /// # Errors
-    ///
-    /// `_UNKNOWN_BROKER`.
-    pub fn push_broker_error(
-        &self,
-        broker: BrokerId,
-        api: Api,
-        error: ErrorCode,
-        delay: Duration,
-    ) -> Result<(), KafkaError> {
-        self.cluster
-            .push_broker_error(broker.0, api.key(), error.value(), milliseconds(delay))?;
-        Ok(())
-    }
-
     /// Makes the next request of `api` to one broker succeed, but only after `delay`.
     ///
     /// # Errors
@@ -116,7 +94,9 @@ impl EmbeddedCluster {
         api: Api,
         delay: Duration,
     ) -> Result<(), KafkaError> {
-        self.push_broker_error(broker, api, ErrorCode::NONE, delay)
+        self.cluster
+            .push_broker_delay(broker.0, api.key(), milliseconds(delay))?;
+        Ok(())
     }
 
     /// Closes a broker's connections and accepts no more of them. Its partitions keep it as their leader.
@@ -213,11 +193,6 @@ impl EmbeddedCluster {
     /// Remembers every request from now on.
     pub fn start_tracking(&self) {
         self.cluster.start_tracking();
-    }
-
-    /// Stops remembering; what is remembered stays.
-    pub fn stop_tracking(&self) {
-        self.cluster.stop_tracking();
     }
 
     /// Returns the requests remembered, in the order they arrived.

@@ -49,12 +49,8 @@ codes! {
     FAIL = -196;
     /// librdkafka: the connection to the broker broke or could not be made.
     TRANSPORT = -195;
-    /// librdkafka: the system has no more of something, such as threads.
-    CRITICAL_SYSTEM_RESOURCE = -194;
     /// librdkafka: the host name could not be resolved.
     RESOLVE = -193;
-    /// librdkafka: there is nothing more to read for now.
-    PARTITION_EOF = -191;
     /// librdkafka: the topic is unknown to the cluster.
     UNKNOWN_TOPIC = -188;
     /// librdkafka: no broker can be reached.
@@ -65,26 +61,18 @@ codes! {
     TIMED_OUT = -185;
     /// librdkafka: TLS failed.
     SSL = -181;
-    /// librdkafka: the coordinator is being looked up.
-    WAIT_COORD = -180;
     /// librdkafka: SASL failed.
     AUTHENTICATION = -169;
     /// librdkafka: there is nothing stored.
     NO_OFFSET = -168;
     /// librdkafka: the broker does not know this request.
     UNSUPPORTED_FEATURE = -165;
-    /// librdkafka: there is nothing of that kind.
-    NO_ENTRY = -156;
     /// librdkafka: there is no such broker.
     UNKNOWN_BROKER = -146;
     /// librdkafka: the offset to be read does not exist, and none is to be chosen in its place.
     AUTO_OFFSET_RESET = -140;
     /// librdkafka: the log was cut below what was read of it.
     LOG_TRUNCATION = -139;
-    /// librdkafka: the broker left the cluster.
-    DESTROY_BROKER = -137;
-    /// No error at all; only where an error is asked for that lets a request pass.
-    NONE = 0;
     /// The offset does not exist, or no longer.
     OFFSET_OUT_OF_RANGE = 1;
     /// The topic or partition does not exist, or may not be seen.
@@ -169,24 +157,6 @@ impl ErrorCode {
             self,
             Self::AUTHENTICATION | Self::SASL_AUTHENTICATION_FAILED | Self::SSL
         )
-    }
-
-    /// Returns whether the same request may well succeed in a moment.
-    pub fn is_retriable(self) -> bool {
-        self.is_timeout()
-            || self.is_not_coordinator()
-            || matches!(
-                self,
-                Self::TRANSPORT
-                    | Self::RESOLVE
-                    | Self::ALL_BROKERS_DOWN
-                    | Self::WAIT_COORD
-                    | Self::LEADER_NOT_AVAILABLE
-                    | Self::NOT_LEADER_FOR_PARTITION
-                    | Self::FENCED_LEADER_EPOCH
-                    | Self::UNKNOWN_LEADER_EPOCH
-                    | Self::COORDINATOR_LOAD_IN_PROGRESS
-            )
     }
 }
 

@@ -40,7 +40,7 @@ pub use error::{ErrorCode, KafkaError};
 pub use log_reader::{Log, LogEvent, LogReader};
 pub use native::fetch::LogRecord;
 pub use native::{librdkafka_version, share_heaps, skip_tls_cleanup};
-pub use producer::{Delivery, OutgoingRecord, Producer, ProducerConfig, ProducerError, WriteOrder};
+pub use producer::{OutgoingRecord, Producer, ProducerConfig, ProducerError, WriteOrder};
 pub use requests::RequestObserver;
 pub use shard::{GroupShardMember, Hold, ShardEvent, ShardMember};
 pub use wire::{KafkaAdmin, ReadRight};

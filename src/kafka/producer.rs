@@ -17,7 +17,7 @@ use tracing::debug;
 use super::consumer::Header;
 use super::log::{ClientLog, log_level};
 use super::{Connection, ConnectionError, ErrorCode, KafkaError};
-use crate::lag::{Offset, PartitionId, TopicName, TopicPartition};
+use crate::lag::{PartitionId, TopicName};
 
 /// How a [`Producer`] produces.
 #[derive(Clone, Debug)]
@@ -52,15 +52,6 @@ pub struct OutgoingRecord {
     pub value: Option<Vec<u8>>,
     /// The headers, in order.
     pub headers: Vec<Header>,
-}
-
-/// Where a record was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// The partition.
-    pub partition: TopicPartition,
-    /// Its offset there; nothing where the broker did not say.
-    pub offset: Option<Offset>,
 }
 
 /// Why no producer could be made.
@@ -147,8 +138,7 @@ impl Producer {
     pub fn enqueue(
         &self,
         record: OutgoingRecord,
-    ) -> Result<impl Future<Output = Result<Delivery, KafkaError>> + Send + 'static, KafkaError>
-    {
+    ) -> Result<impl Future<Output = Result<(), KafkaError>> + Send + 'static, KafkaError> {
         let OutgoingRecord {
             topic,
             partition,
@@ -170,10 +160,7 @@ impl Producer {
             .map_err(|(error, _)| KafkaError::from(&error))?;
         Ok(async move {
             match delivery.await {
-                Ok(Ok(delivered)) => Ok(Delivery {
-                    partition: TopicPartition::new(topic, delivered.partition),
-                    offset: Offset::new(delivered.offset),
-                }),
+                Ok(Ok(_)) => Ok(()),
                 Ok(Err((error, _))) => Err(KafkaError::from(&error)),
                 Err(_) => Err(KafkaError::of(ErrorCode::DESTROY)),
             }
@@ -185,7 +172,7 @@ impl Producer {
     /// # Errors
     ///
     /// When it could not be delivered within the delivery timeout.
-    pub async fn send(&self, record: OutgoingRecord) -> Result<Delivery, KafkaError> {
+    pub async fn send(&self, record: OutgoingRecord) -> Result<(), KafkaError> {
         self.enqueue(record)?.await
     }
 

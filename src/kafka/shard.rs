@@ -2,6 +2,7 @@
 //!
 //! Kafka assigns the partitions and moves those of a member that is gone. The member never fetches and never commits.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -62,20 +63,7 @@ pub enum ShardEvent {
 }
 
 /// Holds up the others until it is dropped, or for five seconds.
-#[derive(Debug)]
-pub struct Hold(#[expect(dead_code, reason = "it is there to be dropped")] Box<dyn Held>);
-
-/// What lets go when it is dropped.
-pub trait Held: Send + std::fmt::Debug {}
-
-impl<T: Send + std::fmt::Debug> Held for T {}
-
-impl Hold {
-    /// Returns a hold that lasts as long as `held`.
-    pub fn new(held: impl Held + 'static) -> Self {
-        Self(Box::new(held))
-    }
-}
+pub type Hold = Box<dyn Any + Send>;
 
 impl GroupShardMember {
     /// Joins `group`, in the background, to share out the partitions of `topic`.
@@ -119,7 +107,7 @@ impl ShardMember for GroupShardMember {
                     acknowledgement,
                 }) => ShardEvent::Taken {
                     partitions: numbers(partitions),
-                    hold: Hold::new(acknowledgement),
+                    hold: Box::new(acknowledgement),
                 },
                 ConsumerEvent::Error(error) => ShardEvent::Trouble(error),
                 ConsumerEvent::Fatal(error) => {

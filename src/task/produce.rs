@@ -17,9 +17,7 @@ use tracing::{info, warn};
 use super::error::TaskError;
 use super::event::{EventId, TaskCreated};
 use crate::diagnostics::one_line;
-use crate::kafka::{
-    Connection, Delivery, KafkaError, OutgoingRecord, Producer, ProducerConfig, WriteOrder,
-};
+use crate::kafka::{Connection, KafkaError, OutgoingRecord, Producer, ProducerConfig, WriteOrder};
 use crate::lag::{PartitionId, TopicName};
 
 /// The longest line that is taken; Kafka's own default limit for a record.
@@ -238,7 +236,7 @@ impl Producing {
         !shutdown.is_cancelled()
     }
 
-    fn note(&mut self, delivery: Result<Delivery, KafkaError>) {
+    fn note(&mut self, delivery: Result<(), KafkaError>) {
         match delivery {
             Ok(_) => {
                 self.summary.delivered += 1;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::collect::{OFFSETS_TOPIC, ShardSource};
-use crate::kafka::{ErrorCode, Hold, KafkaError, ShardEvent, ShardMember};
+use crate::kafka::{ErrorCode, KafkaError, ShardEvent, ShardMember};
 use crate::lag::{PartitionId, Share, TopicName, partition_of};
 
 const SHARES: usize = 8;
@@ -165,7 +165,7 @@ async fn what_is_taken_is_shown_no_more_when_the_others_may_have_it() {
     let seen = Arc::<Mutex<Option<Vec<String>>>>::default();
     replica.send(ShardEvent::Taken {
         partitions: partitions([1, 2]),
-        hold: Hold::new(Witness {
+        hold: Box::new(Witness {
             slot: Arc::clone(&replica.slot),
             seen: Arc::clone(&seen),
         }),

@@ -111,21 +111,14 @@ impl MockCluster {
         }
     }
 
-    /// Forgets errors that no request has met yet.
-    pub(in crate::kafka) fn clear_errors(&self, api: i16) {
-        // SAFETY: the cluster is live.
-        unsafe { sys::rd_kafka_mock_clear_request_errors(self.as_ptr(), api) };
-    }
-
-    /// Makes the next request of `api` to one broker fail after `delay_ms`; 0 only delays it.
-    pub(in crate::kafka) fn push_broker_error(
+    /// Makes one broker answer the next request of `api` only after `delay_ms`.
+    pub(in crate::kafka) fn push_broker_delay(
         &self,
         broker: i32,
         api: i16,
-        error: c_int,
         delay_ms: i32,
     ) -> Result<(), NativeError> {
-        let one: usize = 1;
+        let (one, no_error): (usize, c_int) = (1, 0);
         // SAFETY: the cluster is live; the count is followed by that many pairs of error and delay.
         let code = unsafe {
             rd_kafka_mock_broker_push_request_error_rtts(
@@ -133,7 +126,7 @@ impl MockCluster {
                 broker,
                 api,
                 one,
-                error,
+                no_error,
                 delay_ms,
             )
         };
@@ -197,11 +190,6 @@ impl MockCluster {
     pub(in crate::kafka) fn start_tracking(&self) {
         // SAFETY: the cluster is live.
         unsafe { sys::rd_kafka_mock_start_request_tracking(self.as_ptr()) };
-    }
-
-    pub(in crate::kafka) fn stop_tracking(&self) {
-        // SAFETY: the cluster is live.
-        unsafe { sys::rd_kafka_mock_stop_request_tracking(self.as_ptr()) };
     }
 
     pub(in crate::kafka) fn clear_requests(&self) {

@@ -247,7 +247,7 @@ pub(crate) async fn committed(
             // A cluster that has just started has no topic for them yet.
             Err(error) if error.code.is_not_coordinator() => break Vec::new(),
             // Or its coordinator has not read it yet.
-            Err(error) if error.code.is_retriable() && Instant::now() < deadline => {
+            Err(_) if Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             answer => break answer.expect("committed offsets"),

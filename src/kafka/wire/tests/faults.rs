@@ -182,7 +182,7 @@ async fn a_partition_without_a_leader_does_not_hang_those_of_other_leaders() {
         .partition(|(partition, _)| *partition == partitions[0]);
     assert_eq!(led[0].1.as_ref().map(|offset| offset.offset), Ok(listed(0)));
     let error = leaderless[0].1.as_ref().expect_err("it has no leader");
-    assert!(error.code.is_retriable(), "{error}");
+    assert_eq!(error.code, ErrorCode::NOT_LEADER_FOR_PARTITION);
 }
 
 #[tokio::test]
