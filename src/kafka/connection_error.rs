@@ -49,6 +49,14 @@ pub enum ConnectionError {
     },
 }
 
+/// Returns the error of a property that cannot have its value. `reason` holds no secret.
+pub(in crate::kafka) fn invalid(name: &str, reason: impl Into<String>) -> ConnectionError {
+    ConnectionError::InvalidProperty {
+        name: name.to_owned(),
+        reason: reason.into(),
+    }
+}
+
 fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| {
         format!("; did you mean `{nearest}`?")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use crate::diagnostics::nearest;
-use crate::kafka::connection_error::ConnectionError;
+use crate::kafka::connection_error::{ConnectionError, invalid};
 use crate::kafka::native::conf::{self, Conf, Refusal};
 
 /// Properties that decide what lagwatch does rather than how it connects, and what to set instead.
@@ -31,9 +31,6 @@ const RESERVED: &[(&str, &str)] = &[
     ("topic.blacklist", "set the topic filter instead"),
 ];
 
-/// The mechanisms that are built in.
-const MECHANISMS: &[&str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
-
 /// Returns the properties as librdkafka's own object.
 ///
 /// # Errors
@@ -47,7 +44,6 @@ pub(super) fn conf(properties: &BTreeMap<String, String>) -> Result<Conf, Connec
             .map_err(|refusal| refused(name, value, refusal))?;
         check_file(name, value)?;
     }
-    check_mechanism(properties)?;
     Ok(conf)
 }
 
@@ -59,40 +55,6 @@ fn check_file(name: &str, value: &str) -> Result<(), ConnectionError> {
     match fs::metadata(value) {
         Ok(_) => Ok(()),
         Err(error) => Err(invalid(name, format!("`{value}`: {error}"))),
-    }
-}
-
-/// Checks that a client that is to log in can: librdkafka's default mechanism is not built in.
-fn check_mechanism(properties: &BTreeMap<String, String>) -> Result<(), ConnectionError> {
-    const PROTOCOL: &str = "security.protocol";
-    let Some(protocol) = properties.get(PROTOCOL) else {
-        return Ok(());
-    };
-    if !protocol.to_ascii_lowercase().starts_with("sasl") {
-        return Ok(());
-    }
-    let mechanisms = MECHANISMS.join(", ");
-    let given = ["sasl.mechanism", "sasl.mechanisms"];
-    let given = given
-        .iter()
-        .find_map(|name| Some((*name, properties.get(*name)?)));
-    match given {
-        None => {
-            let reason = format!("`{protocol}` needs `sasl.mechanism`: one of {mechanisms}");
-            Err(invalid(PROTOCOL, reason))
-        }
-        Some((_, mechanism)) if MECHANISMS.contains(&mechanism.as_str()) => Ok(()),
-        Some((name, mechanism)) => {
-            let reason = format!("expected one of {mechanisms}, found `{mechanism}`");
-            Err(invalid(name, reason))
-        }
-    }
-}
-
-fn invalid(name: &str, reason: String) -> ConnectionError {
-    ConnectionError::InvalidProperty {
-        name: name.to_owned(),
-        reason,
     }
 }
 
@@ -112,14 +74,8 @@ fn refused(name: &str, value: &str, refusal: Refusal) -> ConnectionError {
             name: name.to_owned(),
             nearest: nearest_property(name),
         },
-        Refusal::InvalidValue(reason) => ConnectionError::InvalidProperty {
-            name: name.to_owned(),
-            reason: if is_secret(name) {
-                "the value is not valid".to_owned()
-            } else {
-                explained(name, value, reason)
-            },
-        },
+        Refusal::InvalidValue(_) if is_secret(name) => invalid(name, "the value is not valid"),
+        Refusal::InvalidValue(reason) => invalid(name, explained(name, value, reason)),
     }
 }
 
@@ -236,7 +192,7 @@ mod tests {
                 ),
             );
         }
-        for mechanism in MECHANISMS {
+        for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] {
             let properties = [
                 protocol,
                 ("sasl.mechanism", mechanism),

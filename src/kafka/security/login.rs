@@ -8,16 +8,19 @@ use base64::prelude::BASE64_STANDARD_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::conversation::Conversation;
-use super::properties::{Properties, invalid};
+use super::properties::{PROTOCOL, Properties};
 use super::sasl::failed;
 use super::scram::{Hash, Scram};
 use super::token::TokenProvider;
 use super::unsecured::UnsecuredTokens;
-use crate::kafka::connection_error::ConnectionError;
+use crate::kafka::connection_error::{ConnectionError, invalid};
 use crate::kafka::error::KafkaError;
 
 /// Random bytes in a nonce.
 const NONCE: usize = 24;
+
+/// The mechanisms that are built in. librdkafka's default, GSSAPI, is not.
+const MECHANISMS: &str = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER";
 
 /// A mechanism with its credentials. No `Debug`: all of it is secret.
 pub(super) enum Login {
@@ -49,14 +52,14 @@ impl Login {
             Some("SCRAM-SHA-256") => Ok(Self::Scram(Hash::Sha256, Credentials::new(properties)?)),
             Some("SCRAM-SHA-512") => Ok(Self::Scram(Hash::Sha512, Credentials::new(properties)?)),
             Some("OAUTHBEARER") => Ok(Self::OauthBearer(token_provider(name, properties)?)),
-            other => {
-                let found = other.unwrap_or_default();
-                Err(invalid(
-                    name,
-                    format!(
-                        "expected one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER, found `{found}`"
-                    ),
-                ))
+            Some(found) => Err(invalid(
+                name,
+                format!("expected one of {MECHANISMS}, found `{found}`"),
+            )),
+            None => {
+                let protocol = properties.text(PROTOCOL)?.unwrap_or_default();
+                let reason = format!("`{protocol}` needs `sasl.mechanism`: one of {MECHANISMS}");
+                Err(invalid(PROTOCOL, reason))
             }
         }
     }

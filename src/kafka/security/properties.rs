@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::kafka::connection_error::ConnectionError;
+use crate::kafka::connection_error::{ConnectionError, invalid};
+
+/// The property that says whether connections are encrypted, and whether clients log in.
+pub(super) const PROTOCOL: &str = "security.protocol";
 
 /// Properties that only librdkafka knows, by the beginning of their names: the value that changes nothing, and what to set
 /// instead.
@@ -105,28 +108,19 @@ impl<'a> Properties<'a> {
 
     /// Returns `security.protocol`.
     pub(super) fn protocol(self) -> Result<Protocol, ConnectionError> {
-        const NAME: &str = "security.protocol";
-        let value = self.text(NAME)?.unwrap_or("plaintext");
+        let value = self.text(PROTOCOL)?.unwrap_or("plaintext");
         match value.to_ascii_lowercase().as_str() {
             "plaintext" => Ok(Protocol::Plaintext),
             "ssl" => Ok(Protocol::Ssl),
             "sasl_plaintext" => Ok(Protocol::SaslPlaintext),
             "sasl_ssl" => Ok(Protocol::SaslSsl),
             _ => Err(invalid(
-                NAME,
+                PROTOCOL,
                 format!(
                     "expected one of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL, found `{value}`"
                 ),
             )),
         }
-    }
-}
-
-/// Returns the error of a property that cannot have its value. `reason` holds no secret.
-pub(super) fn invalid(name: &str, reason: impl Into<String>) -> ConnectionError {
-    ConnectionError::InvalidProperty {
-        name: name.to_owned(),
-        reason: reason.into(),
     }
 }
 

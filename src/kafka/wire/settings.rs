@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::kafka::connection_error::ConnectionError;
+use crate::kafka::connection_error::{ConnectionError, invalid};
 
 /// The longest response that is accepted, unless the connection sets it: librdkafka's default.
 const MAX_RESPONSE_BYTES: usize = 100_000_000;
@@ -50,10 +50,7 @@ impl Settings {
             Some(value) => value
                 .trim()
                 .parse()
-                .map_err(|_| ConnectionError::InvalidProperty {
-                    name: name.to_owned(),
-                    reason: format!("expected a number, found `{value}`"),
-                }),
+                .map_err(|_| invalid(name, format!("expected a number, found `{value}`"))),
         };
         let millis = |name: &str, default: u64| number(name, default).map(Duration::from_millis);
         let text = |name: &str| properties.get(name).map(|value| value.to_ascii_lowercase());

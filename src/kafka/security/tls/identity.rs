@@ -9,9 +9,9 @@ use openssl::pkey::{PKey, Private};
 use openssl::ssl::SslContextBuilder;
 use openssl::x509::X509;
 
-use super::super::properties::{Properties, invalid};
+use super::super::properties::Properties;
 use super::reason::reason;
-use crate::kafka::connection_error::ConnectionError;
+use crate::kafka::connection_error::{ConnectionError, invalid};
 use crate::kafka::native::tls::withhold_unaccepted_certificates;
 
 const CERTIFICATE_LOCATION: &str = "ssl.certificate.location";

@@ -22,9 +22,9 @@ use tokio_openssl::SslStream;
 
 use self::identity::Identity;
 use self::reason::reason;
-use super::properties::{Properties, invalid};
+use super::properties::Properties;
 use super::transport::EncryptionError;
-use crate::kafka::connection_error::ConnectionError;
+use crate::kafka::connection_error::{ConnectionError, invalid};
 use crate::kafka::error::KafkaError;
 
 /// How connections to brokers are encrypted.

@@ -7,9 +7,9 @@ use openssl::ssl::SslContextBuilder;
 use openssl::x509::X509;
 use openssl::x509::verify::X509VerifyFlags;
 
-use super::super::properties::{Properties, invalid};
+use super::super::properties::Properties;
 use super::reason::reason;
-use crate::kafka::connection_error::ConnectionError;
+use crate::kafka::connection_error::{ConnectionError, invalid};
 
 const LOCATION: &str = "ssl.ca.location";
 const PEM: &str = "ssl.ca.pem";
