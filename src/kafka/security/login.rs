@@ -1,6 +1,5 @@
 //! How a client logs in: the SASL mechanism and what it needs.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use base64::Engine;
@@ -11,7 +10,6 @@ use super::conversation::Conversation;
 use super::properties::{PROTOCOL, Properties};
 use super::sasl::failed;
 use super::scram::{Hash, Scram};
-use super::token::TokenProvider;
 use super::unsecured::UnsecuredTokens;
 use crate::kafka::connection_error::{ConnectionError, invalid};
 use crate::kafka::error::KafkaError;
@@ -26,7 +24,7 @@ const MECHANISMS: &str = "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER";
 pub(super) enum Login {
     Plain(Credentials),
     Scram(Hash, Credentials),
-    OauthBearer(Arc<dyn TokenProvider>),
+    OauthBearer(UnsecuredTokens),
 }
 
 /// A name and a password.
@@ -51,7 +49,7 @@ impl Login {
             Some("PLAIN") => Ok(Self::Plain(Credentials::new(properties)?)),
             Some("SCRAM-SHA-256") => Ok(Self::Scram(Hash::Sha256, Credentials::new(properties)?)),
             Some("SCRAM-SHA-512") => Ok(Self::Scram(Hash::Sha512, Credentials::new(properties)?)),
-            Some("OAUTHBEARER") => Ok(Self::OauthBearer(token_provider(name, properties)?)),
+            Some("OAUTHBEARER") => Ok(Self::OauthBearer(unsecured_tokens(name, properties)?)),
             Some(found) => Err(invalid(
                 name,
                 format!("expected one of {MECHANISMS}, found `{found}`"),
@@ -68,7 +66,7 @@ impl Login {
     ///
     /// # Errors
     ///
-    /// `_AUTHENTICATION` where there is no valid token.
+    /// `_AUTHENTICATION` where the system has no random numbers.
     pub(super) fn start(&self) -> Result<Conversation, KafkaError> {
         match self {
             Self::Plain(Credentials { username, password }) => {
@@ -79,8 +77,7 @@ impl Login {
                 Ok(Conversation::scram(scram))
             }
             Self::OauthBearer(tokens) => {
-                let message = tokens.token()?.message(SystemTime::now())?;
-                Ok(Conversation::oauthbearer(message))
+                Ok(Conversation::oauthbearer(tokens.message(SystemTime::now())))
             }
         }
     }
@@ -102,11 +99,11 @@ impl Credentials {
     }
 }
 
-/// Returns what issues the tokens of OAUTHBEARER. `name` is the property that chose it.
-fn token_provider(
+/// Returns the tokens of OAUTHBEARER. `name` is the property that chose it.
+fn unsecured_tokens(
     name: &str,
     properties: Properties<'_>,
-) -> Result<Arc<dyn TokenProvider>, ConnectionError> {
+) -> Result<UnsecuredTokens, ConnectionError> {
     const CONFIG: &str = "sasl.oauthbearer.config";
     if !properties.flag("enable.sasl.oauthbearer.unsecure.jwt", false)? {
         return Err(invalid(
@@ -118,8 +115,7 @@ fn token_provider(
         ));
     }
     let config = properties.text(CONFIG)?.unwrap_or_default();
-    let tokens = UnsecuredTokens::read(config).map_err(|reason| invalid(CONFIG, reason))?;
-    Ok(Arc::new(tokens))
+    UnsecuredTokens::read(config).map_err(|reason| invalid(CONFIG, reason))
 }
 
 fn nonce(hash: Hash) -> Result<String, KafkaError> {

@@ -8,7 +8,6 @@ mod properties;
 mod sasl;
 mod scram;
 mod tls;
-mod token;
 mod transport;
 mod unsecured;
 
@@ -87,7 +86,7 @@ impl Security {
     ///
     /// # Errors
     ///
-    /// `_AUTHENTICATION` where there is no valid token.
+    /// `_AUTHENTICATION` where the system has no random numbers.
     pub(in crate::kafka) fn log_in(&self) -> Result<Option<Conversation>, KafkaError> {
         self.login.as_ref().map(Login::start).transpose()
     }

@@ -5,9 +5,6 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
-use super::token::{Token, TokenProvider};
-use crate::kafka::error::KafkaError;
-
 /// How long a token lives by default.
 const LIFETIME: Duration = Duration::from_secs(3600);
 
@@ -46,45 +43,43 @@ impl UnsecuredTokens {
             },
             extensions: pairs.extensions,
         };
-        tokens
-            .at(SystemTime::UNIX_EPOCH)
-            .check(SystemTime::UNIX_EPOCH)?;
+        for (key, value) in &tokens.extensions {
+            check_extension(key, value)?;
+        }
         Ok(tokens)
     }
 
-    /// Returns the token of an instant: byte for byte librdkafka's.
-    fn at(&self, now: SystemTime) -> Token {
+    /// Returns the message by which a client logs in at `now` (RFC 7628, section 3.1).
+    pub(super) fn message(&self, now: SystemTime) -> Vec<u8> {
+        let mut message = format!("n,,\x01auth=Bearer {}\x01", self.token(now));
+        for (key, value) in &self.extensions {
+            message.push_str(&format!("{key}={value}\x01"));
+        }
+        message.push('\x01');
+        message.into_bytes()
+    }
+
+    /// Returns the token of an instant, a JWS in its compact form: byte for byte librdkafka's.
+    fn token(&self, now: SystemTime) -> String {
         let Self {
             principal_claim,
             principal,
             scope_claim,
             scopes,
             lifetime,
-            extensions,
+            extensions: _,
         } = self;
         let scopes = match scopes.as_slice() {
             [] => String::new(),
             scopes => format!(",\"{scope_claim}\":[\"{}\"]", scopes.join("\",\"")),
         };
-        let expires_at = now + *lifetime;
         let claims = format!(
             "{{\"{principal_claim}\":\"{principal}\",\"iat\":{},\"exp\":{}{scopes}}}",
             numeric_date(now),
-            numeric_date(expires_at),
+            numeric_date(now + *lifetime),
         );
         let part = |json: &str| BASE64_URL_SAFE_NO_PAD.encode(json);
-        Token {
-            value: format!("{}.{}.", part("{\"alg\":\"none\"}"), part(&claims)),
-            expires_at,
-            principal: principal.clone(),
-            extensions: extensions.clone(),
-        }
-    }
-}
-
-impl TokenProvider for UnsecuredTokens {
-    fn token(&self) -> Result<Token, KafkaError> {
-        Ok(self.at(SystemTime::now()))
+        format!("{}.{}.", part("{\"alg\":\"none\"}"), part(&claims))
     }
 }
 
@@ -134,6 +129,23 @@ impl Pairs {
     }
 }
 
+/// Checks what librdkafka checks of an extension.
+fn check_extension(key: &str, value: &str) -> Result<(), String> {
+    let is_printable = |byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n');
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        return Err("the key of an extension has characters other than letters".to_owned());
+    }
+    if key == "auth" {
+        return Err("`auth` cannot be the key of an extension".to_owned());
+    }
+    if !value.bytes().all(is_printable) {
+        return Err(format!(
+            "extension `{key}` has characters other than printable ASCII"
+        ));
+    }
+    Ok(())
+}
+
 fn scopes(list: &str) -> Vec<String> {
     let mut scopes: Vec<String> = Vec::new();
     for scope in list.split(',').filter(|scope| !scope.is_empty()) {
@@ -172,8 +184,8 @@ mod tests {
 
     fn claims(config: &str) -> String {
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_549_251_467_546);
-        let token = read(config).expect("it is valid").at(now);
-        let parts: Vec<&str> = token.value.split('.').collect();
+        let token = read(config).expect("it is valid").token(now);
+        let parts: Vec<&str> = token.split('.').collect();
         let text = |part| {
             let bytes = BASE64_URL_SAFE_NO_PAD.decode(part).expect("Base64");
             String::from_utf8(bytes).expect("JSON")
@@ -205,20 +217,14 @@ mod tests {
     }
 
     #[test]
-    fn extensions_and_lifetime_reach_the_token() {
+    fn the_message_is_that_of_rfc_7628() {
+        let now = SystemTime::UNIX_EPOCH;
         let tokens = read("principal=a extension_traceId=1=2 extension_b=").expect("it is valid");
-        let token = tokens.at(SystemTime::UNIX_EPOCH);
-        assert_eq!(token.principal, "a");
-        assert_eq!(
-            token.extensions,
-            [
-                ("traceId".to_owned(), "1=2".to_owned()),
-                ("b".to_owned(), String::new())
-            ]
+        let expected = format!(
+            "n,,\x01auth=Bearer {}\x01traceId=1=2\x01b=\x01\x01",
+            tokens.token(now)
         );
-        assert_eq!(token.expires_at, SystemTime::UNIX_EPOCH + LIFETIME);
-        let now = tokens.token().expect("it is made here");
-        assert!(now.check(SystemTime::now()).is_ok());
+        assert_eq!(tokens.message(now), expected.as_bytes());
     }
 
     #[test]
@@ -255,6 +261,14 @@ mod tests {
             (
                 "principal=a extension_a-b=x",
                 "the key of an extension has characters other than letters",
+            ),
+            (
+                "principal=a extension_a=\x01",
+                "extension `a` has characters other than printable ASCII",
+            ),
+            (
+                "principal=a extension_a=ä",
+                "extension `a` has characters other than printable ASCII",
             ),
         ] {
             assert_eq!(read(config).err().as_deref(), Some(problem), "{config}");
