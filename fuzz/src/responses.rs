@@ -54,7 +54,6 @@ pub fn read(api: u8, version: u8, bytes: &[u8]) -> Option<Result<Response, Kafka
         Api::DESCRIBE_CONFIGS => {
             let request = DescribeConfigs {
                 topics: TOPICS.map(Into::into).to_vec(),
-                properties: None,
             };
             input.read(&request, other)
         }

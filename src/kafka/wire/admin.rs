@@ -183,7 +183,6 @@ impl Admin for KafkaAdmin {
         for topics in topics.chunks(MOST_CONFIGS) {
             let request = message::DescribeConfigs {
                 topics: topics.to_vec(),
-                properties: None,
             };
             match self
                 .client

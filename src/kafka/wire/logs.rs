@@ -82,21 +82,14 @@ async fn ask_leaders(
     let mut calls = stream::iter(calls).buffer_unordered(MOST_AT_ONCE);
     let (mut answers, mut moved) = (ListedOffsets::new(), Moved::new());
     while let Some((answer, request)) = calls.next().await {
-        match answer {
-            Ok(answered) => {
-                for ((partition, spec), answer) in request.queries().iter().zip(answered) {
-                    match answer {
-                        Err(error) if is_moved(error.code) => {
-                            moved.push((partition.clone(), *spec, error));
-                        }
-                        answer => answers.push((partition.clone(), answer)),
-                    }
+        let queries = request.queries();
+        let answered = answer.unwrap_or_else(|error| vec![Err(error); queries.len()]);
+        for ((partition, spec), answer) in queries.iter().zip(answered) {
+            match answer {
+                Err(error) if is_moved(error.code) => {
+                    moved.push((partition.clone(), *spec, error));
                 }
-            }
-            Err(error) => {
-                let failed = request.queries().iter();
-                answers
-                    .extend(failed.map(|(partition, _)| (partition.clone(), Err(error.clone()))));
+                answer => answers.push((partition.clone(), answer)),
             }
         }
     }

@@ -21,15 +21,10 @@ impl ModernGroups for ConsumerGroups {
     const API: Api = Api::CONSUMER_GROUP_DESCRIBE;
     const VERSIONS: (i16, i16) = (0, 1);
     const GROUP_TYPE: GroupType = GroupType::Consumer;
-    const PROTOCOL_TYPE: &'static str = "consumer";
     type Message = ConsumerGroupDescribeRequest;
 
     fn message(groups: Vec<WireGroupId>) -> ConsumerGroupDescribeRequest {
         ConsumerGroupDescribeRequest::default().with_group_ids(groups)
-    }
-
-    fn read_assignor(body: &mut Reader<'_>) -> Result<String, Malformed> {
-        Ok(body.lossy_string("Groups.AssignorName")?.into_owned())
     }
 
     fn read_member(body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {

@@ -21,8 +21,6 @@ const TOPIC: i8 = 2;
 pub(in crate::kafka) struct DescribeConfigs {
     /// The topics.
     pub(in crate::kafka) topics: Vec<TopicName>,
-    /// Only these properties, such as `retention.ms`; nothing for all.
-    pub(in crate::kafka) properties: Option<Vec<String>>,
 }
 
 /// The properties of one topic, or why they are unknown.
@@ -37,15 +35,11 @@ impl Request for DescribeConfigs {
     type Response = BTreeMap<TopicName, TopicConfig>;
 
     fn message(&self, _version: i16) -> DescribeConfigsRequest {
-        let properties = self.properties.as_ref().map(|properties| {
-            let properties = properties.iter();
-            properties.map(|name| wire_string(name)).collect()
-        });
         let resource = |topic: &TopicName| {
             DescribeConfigsResource::default()
                 .with_resource_type(TOPIC)
                 .with_resource_name(wire_string(topic.as_str()))
-                .with_configuration_keys(properties.clone())
+                .with_configuration_keys(None)
         };
         DescribeConfigsRequest::default()
             .with_resources(self.topics.iter().map(resource).collect())
@@ -125,7 +119,6 @@ mod tests {
     fn request() -> DescribeConfigs {
         DescribeConfigs {
             topics: vec!["t".into(), "u".into()],
-            properties: None,
         }
     }
 
@@ -210,23 +203,20 @@ mod tests {
     }
 
     #[test]
-    fn topics_are_asked_for_all_or_some_properties() {
-        let some = DescribeConfigs {
-            properties: Some(vec!["retention.ms".to_owned()]),
-            ..request()
-        };
+    fn topics_are_asked_for_all_properties() {
         for version in 1..=4 {
-            for (request, properties) in [(request(), None), (some.clone(), Some(1))] {
-                let sent = sent(&request, version);
-                let resources = sent.resources.iter().map(|resource| {
-                    assert_eq!(resource.resource_type, 2);
-                    let keys = resource.configuration_keys.as_ref().map(Vec::len);
-                    (resource.resource_name.as_str(), keys)
-                });
-                let expected = [("t", properties), ("u", properties)];
-                assert_eq!(resources.collect::<Vec<_>>(), expected, "version {version}");
-                assert!(!sent.include_synonyms && !sent.include_documentation);
-            }
+            let sent = sent(&request(), version);
+            let resources = sent.resources.iter().map(|resource| {
+                assert_eq!(resource.resource_type, 2);
+                assert_eq!(resource.configuration_keys, None);
+                resource.resource_name.as_str()
+            });
+            assert_eq!(
+                resources.collect::<Vec<_>>(),
+                ["t", "u"],
+                "version {version}"
+            );
+            assert!(!sent.include_synonyms && !sent.include_documentation);
         }
     }
 }

@@ -26,8 +26,6 @@ pub(in crate::kafka) trait ModernGroups: Send + Sync + 'static {
     const VERSIONS: (i16, i16);
     /// The type of the groups.
     const GROUP_TYPE: GroupType;
-    /// The protocol type of their members.
-    const PROTOCOL_TYPE: &'static str;
     /// The request as kafka-protocol encodes it.
     type Message: Encodable + HeaderVersion;
 
@@ -35,7 +33,9 @@ pub(in crate::kafka) trait ModernGroups: Send + Sync + 'static {
     fn message(groups: Vec<WireGroupId>) -> Self::Message;
 
     /// Reads the fields between the epochs and the members of a group, and returns the assignor's name.
-    fn read_assignor(body: &mut Reader<'_>) -> Result<String, Malformed>;
+    fn read_assignor(body: &mut Reader<'_>) -> Result<String, Malformed> {
+        Ok(body.lossy_string("Groups.AssignorName")?.into_owned())
+    }
 
     /// Reads a member.
     fn read_member(body: &mut Reader<'_>) -> Result<ReadMember, Malformed>;
@@ -87,7 +87,7 @@ fn read_group<K: ModernGroups>(body: &mut Reader<'_>) -> Result<Option<GroupResu
     let mut description = GroupDescription {
         state,
         group_type: K::GROUP_TYPE,
-        protocol_type: K::PROTOCOL_TYPE.to_owned(),
+        protocol_type: K::GROUP_TYPE.as_str().to_owned(),
         assignor: K::read_assignor(body)?,
         coordinator: None,
         members: Vec::new(),

@@ -20,15 +20,10 @@ impl ModernGroups for ShareGroups {
     // Version 0 was an early access in Kafka 4.0.
     const VERSIONS: (i16, i16) = (1, 1);
     const GROUP_TYPE: GroupType = GroupType::Share;
-    const PROTOCOL_TYPE: &'static str = "share";
     type Message = ShareGroupDescribeRequest;
 
     fn message(groups: Vec<WireGroupId>) -> ShareGroupDescribeRequest {
         ShareGroupDescribeRequest::default().with_group_ids(groups)
-    }
-
-    fn read_assignor(body: &mut Reader<'_>) -> Result<String, Malformed> {
-        Ok(body.lossy_string("Groups.AssignorName")?.into_owned())
     }
 
     fn read_member(body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {

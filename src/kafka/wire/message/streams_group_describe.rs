@@ -25,7 +25,6 @@ impl ModernGroups for StreamsGroups {
     const API: Api = Api::STREAMS_GROUP_DESCRIBE;
     const VERSIONS: (i16, i16) = (0, 0);
     const GROUP_TYPE: GroupType = GroupType::Streams;
-    const PROTOCOL_TYPE: &'static str = "streams";
     // Its fields and its header in version 0 are those of this one, which kafka-protocol has.
     type Message = ConsumerGroupDescribeRequest;
 
