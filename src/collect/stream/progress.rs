@@ -24,33 +24,12 @@ struct PartitionProgress {
     /// The end to reach before records replace coordinators again: their answers from before it was listed have been
     /// shown already.
     resume: Option<Offset>,
-    end_lookup: EndLookup,
-    usage: Usage,
-    group_listing: GroupListing,
-}
-
-/// Whether all groups of a partition were listed since its reading started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum GroupListing {
-    #[default]
-    Pending,
-    Done,
-}
-
-/// Whether a partition holds groups that are watched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Usage {
-    #[default]
-    Read,
-    LeftOut,
-}
-
-/// Whether the newest request for the end of a partition succeeded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum EndLookup {
-    #[default]
-    Failed,
-    Succeeded,
+    /// Whether the newest request for its end succeeded.
+    is_end_known: bool,
+    /// Whether it holds no groups that are watched.
+    is_left_out: bool,
+    /// Whether all its groups were listed since its reading started.
+    has_listed_groups: bool,
 }
 
 impl TopicProgress {
@@ -65,17 +44,13 @@ impl TopicProgress {
     pub(super) fn restrict(&mut self, is_wanted: impl Fn(PartitionId) -> bool) -> Vec<PartitionId> {
         let mut stopped = Vec::new();
         for (id, progress) in (0..).map(PartitionId).zip(&mut self.partitions) {
-            let usage = if is_wanted(id) {
-                Usage::Read
-            } else {
-                Usage::LeftOut
-            };
-            if usage == Usage::LeftOut && progress.position.is_some() {
+            let is_left_out = !is_wanted(id);
+            if is_left_out && progress.position.is_some() {
                 stopped.push(id);
             }
-            if usage != progress.usage {
+            if is_left_out != progress.is_left_out {
                 *progress = PartitionProgress {
-                    usage,
+                    is_left_out,
                     ..PartitionProgress::default()
                 };
             }
@@ -86,7 +61,7 @@ impl TopicProgress {
     /// Returns whether a partition is to be read.
     pub(super) fn is_wanted(&self, partition: PartitionId) -> bool {
         self.of(partition)
-            .is_some_and(|progress| progress.usage == Usage::Read)
+            .is_some_and(|progress| !progress.is_left_out)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -102,7 +77,7 @@ impl TopicProgress {
     pub(super) fn unread(&self) -> Vec<PartitionId> {
         let unread = (0..).map(PartitionId).zip(&self.partitions);
         unread
-            .filter(|(_, progress)| progress.position.is_none() && progress.usage == Usage::Read)
+            .filter(|(_, progress)| progress.position.is_none() && !progress.is_left_out)
             .map(|(id, _)| id)
             .collect()
     }
@@ -118,7 +93,7 @@ impl TopicProgress {
     pub(super) fn stop(&mut self, partition: PartitionId) {
         if let Some(progress) = self.of_mut(partition) {
             *progress = PartitionProgress {
-                usage: progress.usage,
+                is_left_out: progress.is_left_out,
                 ..PartitionProgress::default()
             };
         }
@@ -127,16 +102,14 @@ impl TopicProgress {
     /// Notes that all groups were listed: one that is not known by now will be created later.
     pub(super) fn note_group_listing(&mut self) {
         for progress in &mut self.partitions {
-            if progress.position.is_some() {
-                progress.group_listing = GroupListing::Done;
-            }
+            progress.has_listed_groups |= progress.position.is_some();
         }
     }
 
     /// Returns whether every group that the partition held when its reading started has been listed.
     pub(super) fn has_listed_groups(&self, partition: PartitionId) -> bool {
         self.of(partition)
-            .is_some_and(|progress| progress.group_listing == GroupListing::Done)
+            .is_some_and(|progress| progress.has_listed_groups)
     }
 
     /// Notes that everything before `next` was read. Returns whether the position moved: records may be read twice.
@@ -158,13 +131,13 @@ impl TopicProgress {
     pub(super) fn note_ends(&mut self, ends: &BTreeMap<PartitionId, Offset>, now: Instant) {
         for (id, progress) in (0..).map(PartitionId).zip(&mut self.partitions) {
             let Some(end) = ends.get(&id) else {
-                progress.end_lookup = EndLookup::Failed;
+                progress.is_end_known = false;
                 continue;
             };
             if !progress.is_live(now) {
                 progress.resume = Some(*end);
             }
-            progress.end_lookup = EndLookup::Succeeded;
+            progress.is_end_known = true;
             let is_reached = progress
                 .goal
                 .is_none_or(|(goal, _)| progress.position.is_some_and(|position| goal <= position));
@@ -184,7 +157,7 @@ impl TopicProgress {
 
     /// Returns how many partitions are live, and how many are not.
     pub(super) fn live_and_behind(&self, now: Instant) -> (usize, usize) {
-        let is_read = |progress: &&PartitionProgress| progress.usage == Usage::Read;
+        let is_read = |progress: &&PartitionProgress| !progress.is_left_out;
         let read: Vec<_> = self.partitions.iter().filter(is_read).collect();
         let live = read.iter().filter(|read| read.is_live(now)).count();
         (live, read.len() - live)
@@ -209,7 +182,7 @@ impl PartitionProgress {
             position < goal && now.saturating_duration_since(listed) > CATCH_UP_LIMIT
         });
         let has_resumed = self.resume.is_none_or(|resume| resume <= position);
-        self.end_lookup == EndLookup::Succeeded && !is_late && has_resumed
+        self.is_end_known && !is_late && has_resumed
     }
 }
 

@@ -32,16 +32,9 @@ pub(super) struct Notes {
 #[derive(Default)]
 struct CallbackState {
     notes: Vec<Note>,
-    phase: Phase,
+    /// Whether rebalances are answered at once, and do not wait for the task.
+    is_closing: bool,
     log: ClientLog,
-}
-
-/// Whether rebalances wait for the task or are answered at once.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Phase {
-    #[default]
-    Consuming,
-    Closing,
 }
 
 /// One callback.
@@ -81,7 +74,7 @@ impl Notes {
 
     /// Answers every rebalance at once from now on.
     pub(super) fn close(&self) {
-        self.lock().phase = Phase::Closing;
+        self.lock().is_closing = true;
     }
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -147,8 +140,8 @@ impl ConsumerContext for Context {
     ) {
         self.notes.calls.fetch_add(1, Ordering::Relaxed);
         let is_assign = event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-        let closing = self.notes.lock().phase == Phase::Closing;
-        if closing {
+        let is_closing = self.notes.lock().is_closing;
+        if is_closing {
             // Nobody else answers now, and librdkafka closes only after an answer. What was done is committed already.
             let answered = if is_assign {
                 assign(consumer, partitions)

@@ -23,14 +23,8 @@ pub(super) struct PartitionStream {
     has_more: Arc<AtomicBool>,
     /// Records handed over and not released.
     buffered: usize,
-    flow: Flow,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flow {
-    Running,
-    /// Until half of the buffer is free again.
-    Paused,
+    /// Whether it is not read until half of the buffer is free again.
+    is_paused: bool,
 }
 
 impl PartitionStream {
@@ -53,19 +47,19 @@ impl PartitionStream {
             queue,
             has_more,
             buffered: 0,
-            flow: Flow::Running,
+            is_paused: false,
         })
     }
 
     /// Returns whether a read may find something.
     pub(super) fn is_readable(&self) -> bool {
-        self.flow == Flow::Running && self.has_more.load(Ordering::Acquire)
+        !self.is_paused && self.has_more.load(Ordering::Acquire)
     }
 
     /// Reads a turn's records, as far as there is room, and whether the partition's end follows them.
     pub(super) fn read(&mut self, high_mark: usize) -> (Vec<ConsumerRecord>, bool) {
         let mut records = Vec::new();
-        if self.flow == Flow::Paused || !self.has_more.swap(false, Ordering::AcqRel) {
+        if self.is_paused || !self.has_more.swap(false, Ordering::AcqRel) {
             return (records, false);
         }
         let room = high_mark.saturating_sub(self.buffered).min(TURN);
@@ -91,10 +85,10 @@ impl PartitionStream {
 
     /// Pauses a partition whose buffer is full; returns how much is in it when it just did.
     pub(super) fn pause(&mut self, high_mark: usize) -> Option<usize> {
-        if self.flow == Flow::Paused || self.buffered < high_mark {
+        if self.is_paused || self.buffered < high_mark {
             return None;
         }
-        self.flow = Flow::Paused;
+        self.is_paused = true;
         Some(self.buffered)
     }
 
@@ -107,7 +101,7 @@ impl PartitionStream {
     pub(super) fn release(&mut self, records: usize, high_mark: usize) {
         self.buffered = self.buffered.saturating_sub(records);
         if self.buffered <= high_mark / 2 {
-            self.flow = Flow::Running;
+            self.is_paused = false;
         }
     }
 }
