@@ -1,10 +1,10 @@
 //! Finding groups and partitions in sorted lists that are read in parallel.
 
 use std::collections::HashMap;
-use std::iter::Peekable;
 
 use crate::lag::TopicPartition;
 use crate::snapshot::PartitionRows;
+pub(super) use crate::snapshot::walk_to;
 
 /// A map whose keys are hashed fast: names that a cluster's own administrators give.
 pub(super) type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -20,17 +20,6 @@ pub(super) fn place<T>(
         Some((known, _)) if known == id => Ok(hint),
         _ => sorted.binary_search_by(|(known, _)| known.cmp(id)),
     }
-}
-
-/// Skips the items of a sorted list up to `key`, and takes the item of that key if there is one. Keys must come in ascending
-/// order, each once.
-pub(super) fn walk_to<T, K: Ord>(
-    sorted: &mut Peekable<impl Iterator<Item = T>>,
-    key: &K,
-    key_of: impl Fn(&T) -> &K,
-) -> Option<T> {
-    while sorted.next_if(|item| key_of(item) < key).is_some() {}
-    sorted.next_if(|item| key_of(item) == key)
 }
 
 /// Keeps what is of partitions that are shown; both lists are sorted.

@@ -248,16 +248,16 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
-    use crate::snapshot::{ClusterSnapshot, CycleOutcome, TopicRow, TopicSeries};
+    use crate::snapshot::{ClusterSnapshot, CycleOutcome, Revision, TopicRow, TopicSeries};
 
-    fn snapshot(stale_after: Duration) -> Arc<ClusterSnapshot> {
+    fn snapshot(stale_after: Duration) -> ClusterSnapshot {
         let taken = Instant::now();
-        Arc::new(ClusterSnapshot {
+        ClusterSnapshot {
             outcome: CycleOutcome::Complete,
             last_up: Some(taken),
             brokers_measured: Some(taken),
             ..ClusterSnapshot::empty(taken, SystemTime::UNIX_EPOCH, stale_after)
-        })
+        }
     }
 
     fn scrapes() -> Scrapes {
@@ -336,12 +336,12 @@ mod tests {
     async fn a_rendering_goes_on_from_the_one_before_it_and_replaces_it() {
         let scrapes = scrapes();
         let slot = &scrapes.store.slots()[0];
-        let mut first = Arc::unwrap_or_clone(snapshot(Duration::from_secs(3600)));
+        let mut first = snapshot(Duration::from_secs(3600));
         first.topics = vec![Arc::new(topic("a"))];
-        slot.publish(Arc::new(first.clone()));
+        slot.publish(first.clone());
         let old = rendering(&scrapes, Encoding::Gzip).await;
         assert_eq!((old.runs_made, old.runs_kept), (1, 0));
-        slot.publish(Arc::new(first));
+        slot.publish(first);
         let new = rendering(&scrapes, Encoding::Gzip).await;
         assert_eq!((new.runs_made, new.runs_kept), (0, 1));
         let weak = Arc::downgrade(&old);
@@ -351,6 +351,7 @@ mod tests {
 
     fn topic(name: &str) -> TopicRow {
         TopicRow {
+            revision: Revision::next(),
             name: name.into(),
             series: TopicSeries::Here,
             measured: Instant::now(),
@@ -415,9 +416,9 @@ mod tests {
     async fn a_snapshot_is_counted_once_whatever_clusters_come_before_it() {
         let store = Arc::new(SnapshotStore::new([Some("b".into())]));
         let scrapes = Scrapes::new(Arc::clone(&store), OwnMetrics::new("2.0.0"));
-        let mut dropping = Arc::unwrap_or_clone(snapshot(Duration::from_secs(3600)));
+        let mut dropping = snapshot(Duration::from_secs(3600));
         dropping.exposure.max_series = 0;
-        store.slots()[0].publish(Arc::new(dropping));
+        store.slots()[0].publish(dropping);
         let cluster = scrapes.own.cluster(Some(&"b".into()));
         rendering(&scrapes, Encoding::Identity).await;
         let dropped = cluster.series_dropped().get();

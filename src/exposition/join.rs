@@ -2,20 +2,28 @@
 
 use std::time::Instant;
 
-use super::cluster::RenderedCluster;
 use super::families::{ClusterView, FAMILIES, Rows};
 use super::gzip::Follows;
 use super::lines::{Keep, Lines};
 use super::output::{Block, Encoding, Joiner, Part};
 use super::run::{Level, Maker, Run};
+use super::view::Scene;
 use super::writer::{Format, Head, Labels};
 use crate::lag::ClusterName;
 use crate::metrics::Metric;
 use crate::snapshot::Exposure;
 
+/// A cluster, and the runs of its rows, those of each level in order.
+pub(super) struct RenderedCluster<'a> {
+    pub(super) name: Option<&'a ClusterName>,
+    /// Nothing before its first snapshot.
+    pub(super) scene: Option<Scene<'a>>,
+    pub(super) runs: Vec<Run>,
+}
+
 /// The series of a cluster while its families are joined.
 struct ClusterSeries<'a> {
-    rendered: &'a RenderedCluster,
+    rendered: &'a RenderedCluster<'a>,
     labels: Labels,
     /// What may still be written.
     room: Size,
@@ -52,7 +60,7 @@ enum SeriesLimit {
 
 /// Joins everything, and counts the series of each cluster that the limits leave out.
 pub(super) fn join(
-    clusters: &[RenderedCluster],
+    clusters: &[RenderedCluster<'_>],
     now: Instant,
     format: Format,
     encoding: Encoding,
@@ -76,8 +84,9 @@ pub(super) fn join(
                 cluster.labels.cut(mark);
                 family.add_row(cluster, &Block::new(&lines, None));
             } else if let Some(level) = Level::of(rows) {
-                for run in &cluster.rendered.runs[level.index()] {
-                    family.add_run(cluster, level, run);
+                let runs = cluster.rendered.runs.iter();
+                for run in runs.filter(|run| run.level == level) {
+                    family.add_run(cluster, run);
                 }
             }
         }
@@ -87,15 +96,14 @@ pub(super) fn join(
 }
 
 impl<'a> ClusterSeries<'a> {
-    fn new(rendered: &'a RenderedCluster) -> Self {
+    fn new(rendered: &'a RenderedCluster<'a>) -> Self {
         let mut labels = Labels::default();
-        let name = rendered.name.as_ref();
-        labels.push("cluster", name.map_or("", ClusterName::as_str));
-        let snapshot = rendered.snapshot.as_ref();
+        labels.push("cluster", rendered.name.map_or("", ClusterName::as_str));
+        let exposure = rendered.scene.map(|scene| scene.snapshot.exposure);
         Self {
             rendered,
             labels,
-            room: snapshot.map_or(Size::NONE, |snapshot| Size::limit(snapshot.exposure)),
+            room: exposure.map_or(Size::NONE, Size::limit),
             written: 0,
             dropped: 0,
         }
@@ -103,7 +111,7 @@ impl<'a> ClusterSeries<'a> {
 
     fn view(&self, now: Instant) -> ClusterView<'a> {
         ClusterView {
-            snapshot: self.rendered.snapshot.as_deref(),
+            snapshot: self.rendered.scene.map(|scene| scene.snapshot),
             now,
             written: self.written,
         }
@@ -155,7 +163,7 @@ impl Family<'_> {
     }
 
     /// Adds the lines of a run: all of it as it is, or row by row where it is not kept or the limits cut through it.
-    fn add_run(&mut self, cluster: &mut ClusterSeries<'_>, level: Level, run: &Run) {
+    fn add_run(&mut self, cluster: &mut ClusterSeries<'_>, run: &Run) {
         let Some(block) = run.made.block(self.index) else {
             return;
         };
@@ -167,14 +175,14 @@ impl Family<'_> {
             return;
         }
         let rendered = cluster.rendered;
-        let Some(scene) = rendered.scene().filter(|_| room.has_room_for_a_row(block)) else {
+        let Some(scene) = rendered.scene.filter(|_| room.has_room_for_a_row(block)) else {
             self.count(cluster, block, Size::NONE);
             return;
         };
         // The text of a row that does not fit is abandoned as soon as this shows.
         let mut maker = Maker::of_family(self.index, Keep::UpTo(room.bytes));
         for row in run.rows.clone() {
-            let made = maker.make(rendered.name.as_ref(), scene, level, &(row..row + 1));
+            let made = maker.make(rendered.name, scene, run.level, &(row..row + 1));
             if let Some(block) = made.block(self.index) {
                 self.add_row(cluster, block);
             }

@@ -4,7 +4,6 @@
 //! lag or talks to Kafka. [`Scrapes`] keeps the bytes made from the newest snapshots, for every scraper to share.
 
 mod cache;
-mod cluster;
 mod families;
 mod gzip;
 pub mod html;

@@ -1,6 +1,6 @@
-//! A world as bytes: runs that look as they did are kept, the others are made, and all of them are joined.
+//! A world as bytes: runs whose rows have the same revisions as before are kept, the others are made, and all of them are joined.
 
-use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::panic::resume_unwind;
@@ -9,11 +9,10 @@ use std::sync::atomic::{self, AtomicUsize};
 use std::thread;
 use std::time::Instant;
 
-use super::cluster::RenderedCluster;
-use super::join::join;
+use super::join::{RenderedCluster, join};
 use super::output::{Encoding, Part};
-use super::run::{Level, Made, Maker, Run};
-use super::view::Scene;
+use super::run::{Level, Made, Maker, Run, RunKey};
+use super::view::{Freshness, Scene};
 use super::writer::Format;
 use crate::snapshot::World;
 
@@ -32,25 +31,28 @@ pub struct Rendering {
     pub runs_kept: usize,
     format: Format,
     encoding: Encoding,
-    clusters: Vec<RenderedCluster>,
+    made: MadeRuns,
 }
 
-/// A run that is to be made.
-struct Job {
+/// What the next rendering may take over.
+type MadeRuns = HashMap<RunKey, Arc<Made>>;
+
+/// The runs of a world.
+#[derive(Default)]
+struct Plan {
+    /// By cluster and level.
+    runs: Vec<PlannedRun>,
+    valid_until: Option<Instant>,
+}
+
+/// A run, and what was made of the same rows before.
+struct PlannedRun {
     cluster: usize,
     level: Level,
     rows: Range<usize>,
+    key: Option<RunKey>,
+    kept: Option<Arc<Made>>,
 }
-
-/// A cluster as it was rendered before, and which of its rows look like those of now.
-struct Known<'a> {
-    before: &'a RenderedCluster,
-    groups: Vec<Option<usize>>,
-    topics: Vec<Option<usize>>,
-}
-
-/// The runs of one level, each with what was made of it before, where it looks the same.
-type Plan = Vec<(Range<usize>, Option<Arc<Made>>)>;
 
 /// More threads than this have not been measured.
 const MAX_THREADS: usize = 4;
@@ -62,138 +64,143 @@ const RUNS_PER_THREAD: usize = 8;
 ///
 /// All samples of a family stand together, cluster by cluster.
 pub fn render(world: &World, now: Instant, format: Format, encoding: Encoding) -> Rendering {
-    let plans = plans(&[], world, now);
-    finish(plans, world, now, (format, encoding))
+    let plan = Plan::new(world, now, &MadeRuns::new());
+    finish(plan, world, now, (format, encoding))
 }
 
 impl Rendering {
-    /// Renders another world in the same way, and takes over what looks the same.
+    /// Renders another world in the same way, and takes over the runs whose rows have kept their revisions.
     ///
     /// The result is that of [`render`], byte for byte once it is decoded. What it does not take over is given up before
     /// anything is made, unless somebody else holds it.
     #[must_use]
     pub fn renew(self: Arc<Self>, world: &World, now: Instant) -> Self {
         let kind = (self.format, self.encoding);
-        let plans = plans(&self.clusters, world, now);
+        let plan = Plan::new(world, now, &self.made);
         drop(self);
-        finish(plans, world, now, kind)
+        finish(plan, world, now, kind)
     }
 }
 
-/// Cuts every cluster into runs, of which some look like those of `before`.
-fn plans(before: &[RenderedCluster], world: &World, now: Instant) -> Vec<[Plan; 3]> {
-    let clusters = world.clusters.iter();
-    let plans = clusters.map(|(name, snapshot)| {
-        let Some(snapshot) = snapshot else {
-            return Level::ALL.map(|_| Plan::new());
-        };
-        let scene = Scene { snapshot, now };
-        let before = before.iter().find(|before| before.name == *name);
-        let known = before.and_then(|before| Known::new(before, scene));
-        Level::ALL.map(|level| plan(level, scene, known.as_ref()))
-    });
-    plans.collect()
+impl Plan {
+    /// Cuts every cluster into runs, some of which were made `before`.
+    fn new(world: &World, now: Instant, before: &MadeRuns) -> Self {
+        let mut plan = Self::default();
+        for (cluster, (_, snapshot)) in world.clusters.iter().enumerate() {
+            if let Some(snapshot) = snapshot {
+                plan.add_cluster(cluster, Scene { snapshot, now }, before);
+            }
+        }
+        plan
+    }
+
+    fn add_cluster(&mut self, cluster: usize, scene: Scene<'_>, before: &MadeRuns) {
+        let snapshot = scene.snapshot;
+        let groups = snapshot.groups.iter();
+        let groups: Vec<_> = groups
+            .map(|row| (row.revision, scene.group_freshness(row)))
+            .collect();
+        let topics = snapshot.topics.iter();
+        let topics: Vec<_> = topics
+            .map(|row| (row.revision, scene.topic_freshness(row)))
+            .collect();
+        for level in Level::ALL {
+            let states = match level {
+                Level::Groups | Level::Partitions => &groups,
+                Level::Topics => &topics,
+            };
+            self.runs
+                .extend(level.cut(snapshot).into_iter().map(|rows| {
+                    let key = RunKey::new(level, &states[rows.clone()]);
+                    let kept = key.as_ref().and_then(|key| before.get(key)).cloned();
+                    PlannedRun {
+                        cluster,
+                        level,
+                        rows,
+                        key,
+                        kept,
+                    }
+                }));
+        }
+        let once = [Some(snapshot.taken), snapshot.brokers_measured];
+        let once = scene.freshness(once.into_iter().flatten());
+        let rows = groups
+            .iter()
+            .chain(&topics)
+            .map(|(_, freshness)| *freshness);
+        let oldest = rows.fold(once, Freshness::and).oldest;
+        let until = oldest.and_then(|oldest| oldest.checked_add(snapshot.stale_after));
+        self.valid_until = self.valid_until.into_iter().chain(until).min();
+    }
 }
 
 /// Makes what is missing, and joins everything.
 fn finish(
-    plans: Vec<[Plan; 3]>,
+    plan: Plan,
     world: &World,
     now: Instant,
     (format, encoding): (Format, Encoding),
 ) -> Rendering {
-    let jobs = jobs(&plans);
-    let runs_made = jobs.len();
-    let runs = plans.iter().flatten().map(Vec::len).sum::<usize>();
-    let mut made = make(&jobs, world, now, encoding).into_iter();
-    let mut run = |(rows, kept): (Range<usize>, Option<Arc<Made>>)| Run {
-        rows,
-        made: kept.unwrap_or_else(|| Arc::new(made.next().expect("every job was done"))),
-    };
-    let clusters = world.clusters.iter().zip(plans);
-    let clusters: Vec<_> = clusters
-        .map(|((name, snapshot), plans)| RenderedCluster {
-            name: name.clone(),
-            snapshot: snapshot.clone(),
-            now,
-            runs: plans.map(|plan| plan.into_iter().map(&mut run).collect()),
-        })
-        .collect();
+    let missing: Vec<_> = plan.runs.iter().filter(|run| run.kept.is_none()).collect();
+    let runs_made = missing.len();
+    let runs_kept = plan.runs.len() - runs_made;
+    let mut newly_made = make(&missing, world, now, encoding).into_iter();
+    let clusters = world.clusters.iter().map(|(name, snapshot)| {
+        let snapshot = snapshot.as_deref();
+        RenderedCluster {
+            name: name.as_ref(),
+            scene: snapshot.map(|snapshot| Scene { snapshot, now }),
+            runs: Vec::new(),
+        }
+    });
+    let mut clusters: Vec<_> = clusters.collect();
+    let mut all_made = MadeRuns::new();
+    for run in plan.runs {
+        let PlannedRun {
+            cluster,
+            level,
+            rows,
+            key,
+            kept,
+        } = run;
+        let made = kept.unwrap_or_else(|| Arc::new(newly_made.next().expect("every run was made")));
+        all_made.extend(key.map(|key| (key, Arc::clone(&made))));
+        clusters[cluster].runs.push(Run { level, rows, made });
+    }
     let (part, dropped) = join(&clusters, now, format, encoding);
     Rendering {
         part,
-        valid_until: clusters
-            .iter()
-            .filter_map(RenderedCluster::valid_until)
-            .min(),
+        valid_until: plan.valid_until,
         dropped,
         runs_made,
-        runs_kept: runs - runs_made,
+        runs_kept,
         format,
         encoding,
-        clusters,
+        made: all_made,
     }
 }
 
-/// Cuts the rows of a level into runs.
-fn plan(level: Level, scene: Scene<'_>, known: Option<&Known<'_>>) -> Plan {
-    let mut runs_before = known.map(|known| known.runs(level).iter().peekable());
-    let mut keep = |rows: &Range<usize>| {
-        let (known, runs_before) = (known?, runs_before.as_mut()?);
-        let first = known.alike(level)[rows.start]?;
-        while runs_before.next_if(|run| run.rows.start < first).is_some() {}
-        let run = runs_before.next_if(|run| run.rows.start == first)?;
-        let is_apart_fresh = |run: &Run| run.made.apart.0.is_none_or(|at| scene.is_fresh(at));
-        let is_same = known.has_run(level, rows, &run.rows) && is_apart_fresh(run);
-        is_same.then(|| Arc::clone(&run.made))
-    };
-    let runs = level.cut(scene.snapshot).into_iter();
-    runs.map(|rows| {
-        let kept = keep(&rows);
-        (rows, kept)
-    })
-    .collect()
-}
-
-/// Returns what is left to be made, in the order of the plans.
-fn jobs(plans: &[[Plan; 3]]) -> Vec<Job> {
-    let levels = plans.iter().enumerate().flat_map(|(cluster, plans)| {
-        let levels = Level::ALL.into_iter().zip(plans);
-        levels.map(move |(level, plan)| (cluster, level, plan))
-    });
-    levels
-        .flat_map(|(cluster, level, plan)| {
-            let missing = plan.iter().filter(|(_, kept)| kept.is_none());
-            missing.map(move |(rows, _)| Job {
-                cluster,
-                level,
-                rows: rows.clone(),
-            })
-        })
-        .collect()
-}
-
 /// Makes runs, on several threads where there are many; they end with this call.
-fn make(jobs: &[Job], world: &World, now: Instant, encoding: Encoding) -> Vec<Made> {
+fn make(runs: &[&PlannedRun], world: &World, now: Instant, encoding: Encoding) -> Vec<Made> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut maker = Maker::new(encoding);
         let numbered = std::iter::from_fn(|| {
             let number = next.fetch_add(1, atomic::Ordering::Relaxed);
-            Some((number, jobs.get(number)?))
+            Some((number, *runs.get(number)?))
         });
         numbered
-            .filter_map(|(number, job)| {
-                let (name, snapshot) = &world.clusters[job.cluster];
+            .filter_map(|(number, run)| {
+                let (name, snapshot) = &world.clusters[run.cluster];
                 let snapshot = snapshot.as_ref()?;
                 let scene = Scene { snapshot, now };
-                let made = maker.make(name.as_ref(), scene, job.level, &job.rows);
+                let made = maker.make(name.as_ref(), scene, run.level, &run.rows);
                 Some((number, made))
             })
             .collect::<Vec<_>>()
     };
     let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let threads = (jobs.len() / RUNS_PER_THREAD).min(cores).min(MAX_THREADS);
+    let threads = (runs.len() / RUNS_PER_THREAD).min(cores).min(MAX_THREADS);
     let mut made = thread::scope(|scope| {
         let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let own = work();
@@ -205,70 +212,6 @@ fn make(jobs: &[Job], world: &World, now: Instant, encoding: Encoding) -> Vec<Ma
     });
     made.sort_unstable_by_key(|(number, _)| *number);
     made.into_iter().map(|(_, made)| made).collect()
-}
-
-impl<'a> Known<'a> {
-    /// Compares every row once; nothing where no row can look the same.
-    fn new(before: &'a RenderedCluster, scene: Scene<'_>) -> Option<Self> {
-        let then = before.scene()?;
-        if then.terms() != scene.terms() {
-            return None;
-        }
-        let (now, old) = (scene.snapshot, then.snapshot);
-        Some(Self {
-            before,
-            groups: alike(
-                &now.groups,
-                &old.groups,
-                |one, other| one.id.cmp(&other.id),
-                |row, before| scene.group_looks_like(row, then, before),
-            ),
-            topics: alike(
-                &now.topics,
-                &old.topics,
-                |one, other| one.name.cmp(&other.name),
-                |row, before| scene.topic_looks_like(row, then, before),
-            ),
-        })
-    }
-
-    fn runs(&self, level: Level) -> &'a [Run] {
-        &self.before.runs[level.index()]
-    }
-
-    /// Returns, for each row of now, the index of the row that looked the same.
-    fn alike(&self, level: Level) -> &[Option<usize>] {
-        match level {
-            Level::Groups | Level::Partitions => &self.groups,
-            Level::Topics => &self.topics,
-        }
-    }
-
-    /// Returns whether rows look as those at `before` did, all of them.
-    fn has_run(&self, level: Level, rows: &Range<usize>, before: &Range<usize>) -> bool {
-        let alike = self.alike(level)[rows.clone()].iter().copied();
-        alike.eq(before.clone().map(Some))
-    }
-}
-
-/// Returns, for each of some sorted rows, the index of the row of the same name, where it looks the same.
-fn alike<T>(
-    now: &[Arc<T>],
-    before: &[Arc<T>],
-    compare_names: impl Fn(&T, &T) -> Ordering,
-    looks_the_same: impl Fn(&T, &T) -> bool,
-) -> Vec<Option<usize>> {
-    let mut rest = before.iter().enumerate().peekable();
-    now.iter()
-        .map(|row| {
-            while rest
-                .next_if(|(_, old)| compare_names(old, row).is_lt())
-                .is_some()
-            {}
-            let (index, old) = rest.next_if(|(_, old)| compare_names(old, row).is_eq())?;
-            looks_the_same(row, old).then_some(index)
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use super::families::{FAMILIES, GroupTopicView, Rows, TopicView};
 use super::lines::{Keep, Lines};
 use super::output::{Block, Compressor, Encoding};
 use super::runs::cut;
-use super::view::{GroupView, Oldest, PartitionView, Scene, Sums};
+use super::view::{Freshness, GroupView, PartitionView, Scene, Sums};
 use super::writer::{Labels, Value};
 use crate::lag::ClusterName;
-use crate::snapshot::{ClusterSnapshot, Granularity, GroupRow, TopicRow, TopicSeries};
+use crate::snapshot::{ClusterSnapshot, Granularity, GroupRow, Revision, TopicRow, TopicSeries};
 
 /// What rows of one kind become; each kind is cut into runs of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Level {
     /// What groups have once, and once a topic.
     Groups,
@@ -26,8 +26,17 @@ pub(super) enum Level {
 /// A run of rows, and what was made of it, now or earlier.
 #[derive(Debug)]
 pub(super) struct Run {
+    pub(super) level: Level,
     pub(super) rows: Range<usize>,
     pub(super) made: Arc<Made>,
+}
+
+/// What a run is made from: the same is made of the same.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct RunKey {
+    level: Level,
+    revisions: Box<[Revision]>,
+    is_fresh: bool,
 }
 
 /// A run as it was made.
@@ -35,8 +44,6 @@ pub(super) struct Run {
 pub(super) struct Made {
     /// The blocks that are not empty, each with the index of its family, in that order.
     blocks: Vec<(usize, Block)>,
-    /// The oldest of what is shown and was not read with the rest of its group.
-    pub(super) apart: Oldest,
 }
 
 /// Makes runs, one after the other.
@@ -92,30 +99,19 @@ impl Level {
             ),
         }
     }
+}
 
-    /// Counts what a run shows.
-    pub(super) fn see(
-        self,
-        scene: Scene<'_>,
-        run: &Range<usize>,
-        made: &Made,
-        oldest: &mut Oldest,
-    ) {
-        made.apart.0.into_iter().for_each(|at| oldest.see(at));
-        let snapshot = scene.snapshot;
-        match self {
-            Self::Groups => {
-                let groups = snapshot.groups[run.clone()].iter();
-                groups.for_each(|group| scene.see_group(group, oldest));
-            }
-            // They are the groups' too.
-            Self::Partitions => {}
-            Self::Topics => {
-                let topics = snapshot.topics[run.clone()].iter();
-                let shown = topics.filter(|topic| topic.series == TopicSeries::Here);
-                shown.for_each(|topic| scene.see_topic(topic, oldest));
-            }
-        }
+impl RunKey {
+    /// Returns the key of a run of rows. A run of which only a part is fresh has none: it is made again until all of it is fresh,
+    /// or nothing.
+    pub(super) fn new(level: Level, rows: &[(Revision, Freshness)]) -> Option<Self> {
+        let freshness = rows.iter().map(|(_, freshness)| *freshness);
+        let freshness = freshness.fold(Freshness::default(), Freshness::and);
+        freshness.is_uniform().then(|| Self {
+            level,
+            revisions: rows.iter().map(|(revision, _)| *revision).collect(),
+            is_fresh: !freshness.has_stale,
+        })
     }
 }
 
@@ -171,31 +167,16 @@ impl Maker {
         self.labels.cut(0);
         self.labels.push("cluster", name);
         let snapshot = scene.snapshot;
-        let apart = match level {
-            Level::Groups | Level::Partitions => {
-                let groups = || snapshot.groups[rows.clone()].iter().map(AsRef::as_ref);
-                for group in groups() {
-                    match level {
-                        Level::Groups => self.group(scene, group),
-                        Level::Partitions | Level::Topics => self.group_partitions(scene, group),
-                    }
-                    self.end_row(level);
-                }
-                scene.oldest_apart(groups())
+        for row in rows.clone() {
+            match level {
+                Level::Groups => self.group(scene, &snapshot.groups[row]),
+                Level::Partitions => self.group_partitions(scene, &snapshot.groups[row]),
+                Level::Topics => self.topic(scene, &snapshot.topics[row]),
             }
-            Level::Topics => {
-                let topics = snapshot.topics[rows.clone()].iter();
-                let shown = topics.filter(|topic| topic.series == TopicSeries::Here);
-                shown.for_each(|topic| {
-                    self.topic(scene, topic);
-                    self.end_row(level);
-                });
-                Oldest::default()
-            }
-        };
+            self.end_row(level);
+        }
         Made {
             blocks: self.take_blocks(level),
-            apart,
         }
     }
 
@@ -244,6 +225,9 @@ impl Maker {
     }
 
     fn topic(&mut self, scene: Scene<'_>, topic: &TopicRow) {
+        if topic.series == TopicSeries::Elsewhere {
+            return;
+        }
         let start = self.labels.mark();
         self.labels.push("topic", topic.name.as_str());
         let view = TopicView::new(scene, topic);

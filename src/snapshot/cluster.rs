@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::revision::revise_rows;
 use super::{
     AbandonedPolicy, CollectMode, CycleOutcome, Exposure, GroupRow, GroupState, Membership, Moment,
     PartitionRow, Reading, TopicRow, TopicSeries,
@@ -88,6 +89,19 @@ impl ClusterSnapshot {
             groups: Vec::new(),
             skipped: Arc::default(),
         }
+    }
+
+    /// Gives each row the revision that it has in `previous` if it shows the same as there, and a new one otherwise. All rows
+    /// get new ones if the settings that decide on what rows show have changed, as by a reload.
+    pub(crate) fn revise(&mut self, previous: &Self) {
+        let settings = |one: &Self| (one.stale_after, one.uncommitted, one.exposure);
+        let (groups, topics) = if settings(self) == settings(previous) {
+            (&*previous.groups, &*previous.topics)
+        } else {
+            Default::default()
+        };
+        revise_rows(&mut self.groups, groups, |row| &row.id, GroupRow::revise);
+        revise_rows(&mut self.topics, topics, |row| &row.name, TopicRow::revise);
     }
 
     /// Returns the rows of the topics that have series of their own here.

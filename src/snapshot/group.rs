@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{GroupState, GroupType, Member, MemberList, Moment, PartitionRow, PartitionRows};
+use super::{
+    GroupState, GroupType, Member, MemberList, Moment, PartitionRow, PartitionRows, Revision,
+};
 use crate::lag::{BrokerId, GroupId, Isolation, Status, Timestamp, TopicName, Verdict};
 
 /// One group as the newest cycle left it.
 #[derive(Clone, Debug)]
 pub struct GroupRow {
+    /// The revision of what it shows.
+    pub revision: Revision,
     /// The group.
     pub id: GroupId,
     /// Its members and state; nothing where the cluster cannot describe groups or the last good answer is too old.
@@ -79,12 +83,19 @@ impl GroupRow {
         self.verdict.status()
     }
 
-    /// Returns whether it shows the same as `other`: when that was measured with the whole group matters only where figures
-    /// change with time alone.
+    /// Sets the revision that follows `before`: the same if it shows the same.
+    pub(super) fn revise(&mut self, before: Option<&Self>) {
+        let known = before.filter(|before| self.shows_the_same_as(before));
+        self.revision = known.map_or_else(Revision::next, |before| before.revision);
+    }
+
+    /// Returns whether it shows the same as `other` where both are fresh: when it was measured matters only if figures change
+    /// with time alone.
     ///
     /// Cheap where the two share what they hold.
-    pub fn shows_the_same_as(&self, other: &Self) -> bool {
+    pub(crate) fn shows_the_same_as(&self, other: &Self) -> bool {
         let Self {
+            revision: _,
             id,
             membership,
             measured,
@@ -107,7 +118,7 @@ impl GroupRow {
             && *isolation == other.isolation
             && *verdict == other.verdict
             && *failures == other.failures
-            && (Arc::ptr_eq(activity, &other.activity) || *activity == other.activity)
+            && *activity == other.activity
             && *partitions == other.partitions
             && (is_same_time || !self.tells_time())
     }
@@ -161,7 +172,7 @@ pub struct Membership {
 
 impl Membership {
     /// Returns whether it says the same as `other`, but for when that was read.
-    pub fn shows_the_same_as(&self, other: &Self) -> bool {
+    fn shows_the_same_as(&self, other: &Self) -> bool {
         let Self {
             measured: _,
             state,
@@ -174,7 +185,7 @@ impl Membership {
             && *group_type == other.group_type
             && *assignor == other.assignor
             && *coordinator == other.coordinator
-            && (Arc::ptr_eq(members, &other.members) || *members == other.members)
+            && *members == other.members
     }
 
     /// Returns the member that owns a partition of the same group's row; nothing where none does.
@@ -217,6 +228,7 @@ mod tests {
             PartitionRow::new(id, reading, None)
         };
         GroupRow {
+            revision: Revision::next(),
             id: "g".into(),
             membership: None,
             measured: Moment {

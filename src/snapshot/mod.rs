@@ -13,7 +13,9 @@ mod group_state;
 mod member;
 mod moment;
 mod partition;
+mod revision;
 mod rows;
+mod sorted;
 mod store;
 mod topic;
 
@@ -29,6 +31,8 @@ pub use group_state::{GroupState, GroupType};
 pub use member::{Member, MemberList};
 pub use moment::Moment;
 pub use partition::{Judgement, MemberIndex, PartitionRow, Reading};
+pub use revision::Revision;
 pub use rows::{PartitionRows, PartitionRun};
+pub(crate) use sorted::walk_to;
 pub use store::{SnapshotSlot, SnapshotStore, World};
 pub use topic::{TopicPartitionRow, TopicRow, TopicSeries};

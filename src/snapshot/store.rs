@@ -124,10 +124,16 @@ impl SnapshotSlot {
         self.cluster.as_ref()
     }
 
-    /// Makes `snapshot` the newest. Readers that hold an older one keep it.
-    pub fn publish(&self, snapshot: Arc<ClusterSnapshot>) {
-        self.newest.store(Some(snapshot));
+    /// Makes `snapshot` the newest, and returns it. Its rows keep the revisions that they have in the snapshot before, or get
+    /// new ones. Readers that hold an older one keep it.
+    pub fn publish(&self, mut snapshot: ClusterSnapshot) -> Arc<ClusterSnapshot> {
+        if let Some(previous) = self.load() {
+            snapshot.revise(&previous);
+        }
+        let snapshot = Arc::new(snapshot);
+        self.newest.store(Some(Arc::clone(&snapshot)));
         self.generation.grow();
+        snapshot
     }
 
     /// Returns the newest snapshot; nothing before the first.
@@ -145,11 +151,11 @@ mod tests {
 
     const STALE_AFTER: Duration = Duration::from_secs(30);
 
-    fn snapshot(outcome: CycleOutcome) -> Arc<ClusterSnapshot> {
-        Arc::new(ClusterSnapshot {
+    fn snapshot(outcome: CycleOutcome) -> ClusterSnapshot {
+        ClusterSnapshot {
             outcome,
             ..ClusterSnapshot::empty(Instant::now(), SystemTime::UNIX_EPOCH, STALE_AFTER)
-        })
+        }
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::time::Instant;
 
+use super::Revision;
 use crate::lag::{BrokerId, PartitionId, TopicName, Watermarks};
 
 /// One topic as the newest metadata names it.
 #[derive(Clone, Debug)]
 pub struct TopicRow {
+    /// The revision of what it shows.
+    pub revision: Revision,
     /// Its name.
     pub name: TopicName,
     /// Whether it has series of its own.
@@ -43,9 +46,16 @@ pub struct TopicPartitionRow {
 }
 
 impl TopicRow {
-    /// Returns whether it says the same as `other`, but for when that was measured.
-    pub fn shows_the_same_as(&self, other: &Self) -> bool {
+    /// Sets the revision that follows `before`: the same if it shows the same.
+    pub(super) fn revise(&mut self, before: Option<&Self>) {
+        let known = before.filter(|before| self.shows_the_same_as(before));
+        self.revision = known.map_or_else(Revision::next, |before| before.revision);
+    }
+
+    /// Returns whether it shows the same as `other` where both are fresh: when it was measured does not count.
+    fn shows_the_same_as(&self, other: &Self) -> bool {
         let Self {
+            revision: _,
             name,
             series,
             measured: _,

@@ -129,7 +129,7 @@ pub async fn produce(
 struct Producing {
     config: ProduceConfig,
     producer: Producer,
-    in_flight: FuturesUnordered<BoxFuture<'static, Result<Delivery, KafkaError>>>,
+    in_flight: FuturesUnordered<BoxFuture<'static, Result<(), KafkaError>>>,
     last_error: Option<KafkaError>,
     summary: ProduceSummary,
 }

@@ -107,8 +107,7 @@ impl Collector {
     }
 
     pub(super) fn publish(&mut self, snapshot: ClusterSnapshot) {
-        self.newest = Arc::new(snapshot);
-        self.slot.publish(Arc::clone(&self.newest));
+        self.newest = self.slot.publish(snapshot);
     }
 
     /// Returns the time that a cycle, or a request between two cycles, has if it starts now.

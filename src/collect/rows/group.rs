@@ -12,7 +12,7 @@ use crate::collect::news::News;
 use crate::collect::rebuild::{Rebuild, Touched};
 use crate::kafka::{GroupDescription, KafkaError};
 use crate::lag::{BrokerId, Committed, GroupId, TopicPartition, Unavailable, Verdict};
-use crate::snapshot::{GroupFailure, GroupRow, Membership, Moment, PartitionRow};
+use crate::snapshot::{GroupFailure, GroupRow, Membership, Moment, PartitionRow, Revision};
 
 /// Returns a group's next row, as a whole cycle found it; nothing where the group does not exist.
 pub(super) fn row(
@@ -84,6 +84,7 @@ fn rebuilt(
     let partitions = partitions::rows(&id, before, commits, membership.as_deref(), evidence);
     let isolation = evidence.config.isolation(&id);
     let mut row = GroupRow {
+        revision: Revision::next(),
         id,
         membership,
         measured: evidence.now,
@@ -137,6 +138,7 @@ pub(super) fn aged(before: &GroupRow, evidence: Evidence<'_>) -> GroupRow {
         PartitionRow::new(row.id.clone(), reading, row.owner).judged(row.judgement())
     };
     GroupRow {
+        revision: before.revision,
         id: before.id.clone(),
         membership: evidence.kept_membership(Some(before)),
         measured: evidence.now,

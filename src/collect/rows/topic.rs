@@ -9,7 +9,7 @@ use crate::collect::fetch::marks::Marks;
 use crate::collect::fetch::topology::Topology;
 use crate::kafka::PartitionMetadata;
 use crate::lag::{PartitionId, TopicName, TopicPartition};
-use crate::snapshot::{ClusterSnapshot, TopicPartitionRow, TopicRow, TopicSeries};
+use crate::snapshot::{ClusterSnapshot, Revision, TopicPartitionRow, TopicRow, TopicSeries};
 
 /// Returns a row for each watched topic, by name.
 ///
@@ -40,6 +40,7 @@ pub(super) fn rows(
         let row = match partitions {
             Err(_) => aged(before?, config, now),
             Ok(partitions) => TopicRow {
+                revision: Revision::next(),
                 name: name.clone(),
                 series: series(name, config),
                 measured: topology.measured,

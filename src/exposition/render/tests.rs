@@ -16,8 +16,8 @@ use crate::lag::{
 };
 use crate::snapshot::{
     Activity, ClusterSnapshot, CycleOutcome, Granularity, GroupRow, GroupState, GroupType,
-    Judgement, Membership, Moment, OwnerInfo, PartitionRow, Reading, TopicPartitionRow, TopicRow,
-    TopicSeries,
+    Judgement, Membership, Moment, OwnerInfo, PartitionRow, Reading, Revision, TopicPartitionRow,
+    TopicRow, TopicSeries,
 };
 
 const STALE_AFTER: Duration = Duration::from_secs(30);
@@ -109,6 +109,7 @@ fn group(number: usize, measured: Instant) -> GroupRow {
         .collect();
     partitions.sort_by(|one, other| one.id.cmp(&other.id));
     GroupRow {
+        revision: Revision::next(),
         id: format!("group-{number:03}").into(),
         membership: Some(membership(measured, GroupState::Stable)),
         measured: moment(measured),
@@ -131,6 +132,7 @@ fn topic(number: usize, measured: Instant) -> TopicRow {
         marks: Some((measured, marks(1_000))),
     };
     TopicRow {
+        revision: Revision::next(),
         name: format!("topic-{number:03}").into(),
         series: TopicSeries::Here,
         measured,
@@ -294,7 +296,14 @@ fn measure(snapshot: &mut ClusterSnapshot, now: Instant, left_out: Option<usize>
     }
 }
 
+/// Publishes what comes of a change.
 fn apply(change: &Change, snapshot: &mut ClusterSnapshot, now: &mut Instant) {
+    let before = snapshot.clone();
+    make_change(change, snapshot, now);
+    snapshot.revise(&before);
+}
+
+fn make_change(change: &Change, snapshot: &mut ClusterSnapshot, now: &mut Instant) {
     let at = *now;
     match *change {
         Change::Cycle => measure(snapshot, at, None),
@@ -439,13 +448,17 @@ fn only_the_runs_of_what_changed_are_made() {
     ] {
         let mut changed = snapshots.clone();
         measure(&mut changed[0], later, None);
-        apply(&change, &mut changed[0], &mut later.clone());
+        make_change(&change, &mut changed[0], &mut later.clone());
+        changed[0].revise(&snapshots[0]);
         let second = Arc::clone(&first).renew(&world(&changed), later);
         assert_eq!(second.runs_made, made, "{change:?}");
         assert_eq!(second.runs_kept, first.runs_made - made, "{change:?}");
     }
     // Whatever else it shows, a run shows when it was measured by being shown at all.
-    snapshots[1].stale_after = Duration::from_secs(3_600);
+    let mut patient = snapshots[1].clone();
+    patient.stale_after = Duration::from_secs(3_600);
+    patient.revise(&snapshots[1]);
+    snapshots[1] = patient;
     let wide = Arc::clone(&first).renew(&world(&snapshots), now);
     let stale = Arc::new(wide).renew(
         &world(&snapshots),
@@ -462,15 +475,26 @@ fn what_is_not_taken_over_is_given_up_before_anything_is_made() {
     let mut snapshots = [snapshot(None, 20, 0, now)];
     let first = render(&world(&snapshots), now, Format::Text, Encoding::Identity);
     let first = Arc::new(first);
-    snapshots[0].exposure.granularity = Granularity::Topic;
-    let old: Vec<_> = first.clusters[0].runs.iter().flatten().collect();
-    let old: Vec<_> = old.iter().map(|run| Arc::downgrade(&run.made)).collect();
+    let granularity = Change::Granularity(Granularity::Topic);
+    apply(&granularity, &mut snapshots[0], &mut now.clone());
+    let old: Vec<_> = first.made.values().map(Arc::downgrade).collect();
     let second = world(&snapshots);
-    let plans = plans(&first.clusters, &second, now);
+    let plan = Plan::new(&second, now, &first.made);
     drop(first);
     assert!(old.iter().all(|made| made.upgrade().is_none()));
     let kind = (Format::Text, Encoding::Identity);
-    assert!(finish(plans, &second, now, kind).runs_made > 0);
+    assert!(finish(plan, &second, now, kind).runs_made > 0);
+}
+
+#[test]
+fn a_rendering_keeps_no_rows() {
+    let now = Instant::now();
+    let world = world(&[snapshot(None, 2, 1, now)]);
+    let rendering = render(&world, now, Format::Text, Encoding::Identity);
+    let snapshot = world.clusters[0].1.as_ref().map(Arc::downgrade);
+    drop(world);
+    assert!(snapshot.is_some_and(|snapshot| snapshot.upgrade().is_none()));
+    assert!(rendering.runs_made > 0);
 }
 
 #[test]

@@ -13,6 +13,6 @@ mod tests;
 pub(super) use self::absence::Absence;
 pub(crate) use self::group::GroupView;
 pub(crate) use self::partition::PartitionView;
-pub(super) use self::scene::Oldest;
+pub(super) use self::scene::Freshness;
 pub(crate) use self::scene::Scene;
 pub(super) use self::sums::Sums;

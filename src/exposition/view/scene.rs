@@ -1,11 +1,10 @@
 //! A snapshot as it is seen at an instant: what is fresh enough to be shown.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::lag::UncommittedPolicy;
 use crate::snapshot::{
-    AbandonedPolicy, ClusterSnapshot, Granularity, GroupRow, Membership, OwnerInfo, PartitionRow,
-    Reading, TopicRow,
+    ClusterSnapshot, Granularity, GroupRow, Membership, PartitionRow, Reading, TopicRow,
+    TopicSeries,
 };
 
 /// A snapshot and the instant at which it is looked at.
@@ -15,44 +14,16 @@ pub(crate) struct Scene<'a> {
     pub(crate) now: Instant,
 }
 
-/// What is the same for every row of a scene and decides on how it looks: rows look the same only under the same terms.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Terms {
-    stale_after: Duration,
-    uncommitted: UncommittedPolicy,
-    granularity: Granularity,
-    owner_info: OwnerInfo,
-    abandoned: AbandonedPolicy,
-    is_judged: bool,
-}
-
-/// The earliest of some instants.
+/// How fresh several figures are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Oldest(pub(crate) Option<Instant>);
-
-impl Oldest {
-    /// Counts one more.
-    pub(crate) fn see(&mut self, instant: Instant) {
-        if self.0.is_none_or(|oldest| instant < oldest) {
-            self.0 = Some(instant);
-        }
-    }
+pub(crate) struct Freshness {
+    /// When the oldest of those that are fresh was measured; nothing where none is.
+    pub(crate) oldest: Option<Instant>,
+    /// Whether some are too old to be shown.
+    pub(crate) has_stale: bool,
 }
 
 impl<'a> Scene<'a> {
-    /// Returns what is the same for every row.
-    pub(crate) fn terms(self) -> Terms {
-        let exposure = self.snapshot.exposure;
-        Terms {
-            stale_after: self.snapshot.stale_after,
-            uncommitted: self.snapshot.uncommitted,
-            granularity: exposure.granularity,
-            owner_info: exposure.owner_info,
-            abandoned: exposure.abandoned,
-            is_judged: self.is_judged(),
-        }
-    }
-
     /// Returns whether what was measured then may still be shown.
     pub(crate) fn is_fresh(self, measured: Instant) -> bool {
         self.snapshot.is_fresh(measured, self.now)
@@ -79,81 +50,62 @@ impl<'a> Scene<'a> {
         self.snapshot.exposure.granularity != Granularity::Group
     }
 
-    /// Counts what is shown of a group and was measured with all of it.
-    pub(crate) fn see_group(self, group: &GroupRow, oldest: &mut Oldest) {
+    /// Returns how fresh a group's figures are.
+    pub(crate) fn group_freshness(self, group: &GroupRow) -> Freshness {
         let mut readings = group
             .partitions
             .iter()
             .filter_map(|row| row.reading.as_ref());
-        if self.shows_readings()
-            && self.is_fresh(group.measured.instant)
-            && readings.any(Reading::is_of_its_group)
-        {
-            oldest.see(group.measured.instant);
-        }
-        if let Some(membership) = self.membership(group) {
-            oldest.see(membership.measured);
-        }
+        let read_together = readings.find(|reading| reading.is_of_its_group());
+        // Those that were read apart are among them.
+        let to_judge = group.rows_to_judge().filter_map(|row| row.reading.as_ref());
+        let readings = read_together.into_iter().chain(to_judge);
+        let measured = readings.map(|reading| reading.measured(group.measured).instant);
+        let membership = group
+            .membership
+            .iter()
+            .map(|membership| membership.measured);
+        // The newest cycle decides whether a status is shown.
+        self.freshness(measured.chain(membership).chain([self.snapshot.taken]))
     }
 
-    /// Returns the oldest of what is shown of the groups' partitions and was not read with the rest of its group.
-    pub(crate) fn oldest_apart<'g>(self, groups: impl IntoIterator<Item = &'g GroupRow>) -> Oldest {
-        let mut oldest = Oldest::default();
-        if !self.shows_readings() {
-            return oldest;
+    /// Returns how fresh a topic's figures are, as far as they are shown.
+    pub(crate) fn topic_freshness(self, topic: &TopicRow) -> Freshness {
+        if topic.series == TopicSeries::Elsewhere {
+            return Freshness::default();
         }
-        for group in groups {
-            for row in group.partitions.iter() {
-                let apart = row.reading.as_ref();
-                let apart = apart.filter(|reading| !reading.is_of_its_group());
-                let measured = apart.map(|reading| reading.measured(group.measured).instant);
-                measured
-                    .filter(|measured| self.is_fresh(*measured))
-                    .into_iter()
-                    .for_each(|measured| oldest.see(measured));
-            }
-        }
-        oldest
-    }
-
-    /// Counts what is shown of a topic.
-    pub(crate) fn see_topic(self, topic: &TopicRow, oldest: &mut Oldest) {
         let marks = topic.partitions.iter().filter_map(|row| row.marks.as_ref());
         let measured = marks.map(|(measured, _)| *measured);
-        measured
-            .chain([topic.measured])
-            .filter(|measured| self.is_fresh(*measured))
-            .for_each(|measured| oldest.see(measured));
+        self.freshness(measured.chain([topic.measured]))
     }
 
-    /// Returns whether a group looks as `before` did in `then`, whose terms were the same; of readings that were made
-    /// apart, only that they are the same.
-    pub(crate) fn group_looks_like(
-        self,
-        group: &GroupRow,
-        then: Scene<'_>,
-        before: &GroupRow,
-    ) -> bool {
-        self.is_fresh(group.measured.instant) == then.is_fresh(before.measured.instant)
-            && self.membership(group).is_some() == then.membership(before).is_some()
-            && (std::ptr::eq(group, before) || group.shows_the_same_as(before))
+    /// Returns how fresh figures are that were measured then.
+    pub(crate) fn freshness(self, measured: impl IntoIterator<Item = Instant>) -> Freshness {
+        let mut freshness = Freshness::default();
+        for measured in measured {
+            if self.is_fresh(measured) {
+                let oldest = freshness.oldest.unwrap_or(measured);
+                freshness.oldest = Some(oldest.min(measured));
+            } else {
+                freshness.has_stale = true;
+            }
+        }
+        freshness
+    }
+}
+
+impl Freshness {
+    /// Returns the freshness of the figures of both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        let oldest = self.oldest.into_iter().chain(other.oldest);
+        Self {
+            oldest: oldest.min(),
+            has_stale: self.has_stale || other.has_stale,
+        }
     }
 
-    /// Returns whether a topic looks as `before` did in `then`, whose terms were the same.
-    pub(crate) fn topic_looks_like(
-        self,
-        topic: &TopicRow,
-        then: Scene<'_>,
-        before: &TopicRow,
-    ) -> bool {
-        let is_as_fresh = |(now, before): (Option<Instant>, Option<Instant>)| {
-            now.is_some_and(|measured| self.is_fresh(measured))
-                == before.is_some_and(|measured| then.is_fresh(measured))
-        };
-        let marks = |row: &TopicRow, at: usize| row.partitions[at].marks.map(|(at, _)| at);
-        is_as_fresh((Some(topic.measured), Some(before.measured)))
-            && (std::ptr::eq(topic, before) || topic.shows_the_same_as(before))
-            && (0..topic.partitions.len())
-                .all(|at| is_as_fresh((marks(topic, at), marks(before, at))))
+    /// Returns whether all figures are fresh or none is.
+    pub(crate) fn is_uniform(self) -> bool {
+        self.oldest.is_none() || !self.has_stale
     }
 }

@@ -16,7 +16,7 @@ use crate::lag::{
 };
 use crate::snapshot::{
     AbandonedPolicy, Activity, ClusterSnapshot, Commits, CycleOutcome, Exposure, GroupRow,
-    GroupState, GroupType, Judgement, Membership, Moment, PartitionRow, Reading, World,
+    GroupState, GroupType, Judgement, Membership, Moment, PartitionRow, Reading, Revision, World,
 };
 
 const STALE_AFTER: Duration = Duration::from_secs(30);
@@ -214,6 +214,7 @@ impl Scenery {
             members: Arc::default(),
         };
         let group = GroupRow {
+            revision: Revision::next(),
             id: "billing".into(),
             membership: self.has_members.then(|| Arc::new(membership)),
             measured: Moment {

@@ -164,7 +164,7 @@ fn each_scrape_sees_one_whole_snapshot_while_they_are_swapped() {
             let mut published = 7;
             while !done.load(Ordering::Relaxed) {
                 published += 1;
-                store.slots()[0].publish(Arc::new(uniform(50, published, Instant::now())));
+                store.slots()[0].publish(uniform(50, published, Instant::now()));
                 thread::yield_now();
             }
             published

@@ -294,7 +294,7 @@ async fn dropped_series_are_counted_once_for_each_snapshot() {
     assert_eq!(counter.get(), dropped);
 
     let later = taken + Duration::from_millis(1);
-    store.slots()[0].publish(Arc::new(limited(later)));
+    store.slots()[0].publish(limited(later));
     let scraped = scrapes.scrape(Format::Text, Encoding::Identity).await;
     scraped.expect("nothing panics");
     assert_eq!(counter.get(), 2 * dropped);

@@ -11,8 +11,8 @@ use lagwatch::lag::{
 use lagwatch::snapshot::{
     Activity, BrokerRow, ClusterSnapshot, CollectMode, Commits, CycleOutcome, Exposure,
     GroupFailure, GroupRow, GroupState, GroupType, Judgement, Member, MemberIndex, Membership,
-    Moment, OwnerInfo, PartitionRow, Reading, SkippedGroup, SnapshotStore, TopicPartitionRow,
-    TopicRow, TopicSeries, World,
+    Moment, OwnerInfo, PartitionRow, Reading, Revision, SkippedGroup, SnapshotStore,
+    TopicPartitionRow, TopicRow, TopicSeries, World,
 };
 
 /// How long readings of these worlds may be shown.
@@ -117,6 +117,7 @@ fn wait(lag: Lag) -> Option<Wait> {
 /// Returns a group that nobody could describe.
 pub(crate) fn group(id: &str, partitions: Vec<PartitionRow>) -> Arc<GroupRow> {
     Arc::new(GroupRow {
+        revision: Revision::next(),
         id: id.into(),
         membership: None,
         measured: moment(Instant::now()),
@@ -155,7 +156,7 @@ pub(crate) fn store(world: World) -> Arc<SnapshotStore> {
     let store = SnapshotStore::new(world.clusters.iter().map(|(name, _)| name.clone()));
     for (slot, (_, snapshot)) in store.slots().iter().zip(world.clusters) {
         if let Some(snapshot) = snapshot {
-            slot.publish(snapshot);
+            slot.publish(Arc::unwrap_or_clone(snapshot));
         }
     }
     Arc::new(store)
@@ -224,6 +225,7 @@ fn orders_topic(taken: Instant) -> TopicRow {
     let broker_ids = |ids: &[i32]| ids.iter().copied().map(BrokerId).collect::<Vec<_>>();
     let offset = |raw| Offset::new(raw).expect("worlds use offsets from 0");
     TopicRow {
+        revision: Revision::next(),
         name: "orders".into(),
         series: TopicSeries::Here,
         measured: taken,
@@ -335,6 +337,7 @@ fn unreadable(taken: Instant, stale: Instant) -> GroupRow {
         row
     };
     GroupRow {
+        revision: Revision::next(),
         id: GroupId::from("unreadable"),
         membership: Some(Arc::new(Membership {
             measured: stale,

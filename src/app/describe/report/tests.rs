@@ -9,7 +9,7 @@ use crate::lag::{
 };
 use crate::snapshot::{
     ClusterSnapshot, GroupFailure, GroupRow, GroupType, Member, MemberIndex, Membership, Moment,
-    PartitionRow, Reading,
+    PartitionRow, Reading, Revision,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -74,6 +74,7 @@ fn member(id: &str, partitions: &[(&str, i32)]) -> Member {
 
 fn group(id: &str, state: GroupState, members: Vec<Member>, rows: Vec<PartitionRow>) -> GroupRow {
     GroupRow {
+        revision: Revision::next(),
         id: id.into(),
         membership: Some(Arc::new(Membership {
             measured: Instant::now(),
