@@ -1,16 +1,17 @@
-//! The bytes of the newest snapshots, made once and shared by all scrapers.
+//! The bytes of the newest snapshots, rendered once and shared by all scrapers.
 //!
 //! A rendering is kept for as long as nothing is published and nothing in it has become too old to be shown. The next one
-//! takes over what looks the same, and is begun ahead of the next scrape where one is to be expected.
+//! takes over what has not changed. A publication is rendered at once for each kind of scrape whose next one is due before the
+//! next publication, so that a regular scraper finds it done.
 
 use std::collections::HashMap;
 use std::convert::{Infallible, identity};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::future::Future;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use tokio::sync::Mutex;
 use tokio::task::JoinError;
 
 use super::output::{Encoding, body};
@@ -22,7 +23,7 @@ use crate::lag::ClusterName;
 use crate::metrics::OwnMetrics;
 use crate::snapshot::{SnapshotStore, World};
 
-/// How long before a scrape its rendering may be begun: publications may follow each other faster than scrapes keep time.
+/// The least time that a publication is taken to last: some follow each other faster than scrapers keep time.
 const AHEAD: Duration = Duration::from_secs(1);
 
 /// Rendering ahead rests this many times as long as it worked.
@@ -33,38 +34,24 @@ const REST: u32 = 10;
 pub struct Scrapes {
     store: Arc<SnapshotStore>,
     own: OwnMetrics,
-    cache: Arc<Mutex<Cache>>,
-}
-
-/// A rendering that everybody who asks for it waits for together.
-type Pending = Shared<BoxFuture<'static, Result<Arc<Rendering>, Arc<JoinError>>>>;
-
-#[derive(Debug, Default)]
-struct Cache {
-    entries: Vec<Entry>,
+    kinds: Arc<std::sync::Mutex<HashMap<ScrapeKind, Scraped>>>,
     /// For each cluster, the end of the cycle whose dropped series have been counted. A reload may move clusters about.
-    counted: HashMap<Option<ClusterName>, Instant>,
+    counted: Arc<std::sync::Mutex<HashMap<Option<ClusterName>, Instant>>>,
 }
 
-/// Who asks for a rendering.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    ByScrape,
-    /// Nobody yet.
-    Ahead,
-}
+/// Scrapes of one kind get the same bytes.
+type ScrapeKind = (Format, Encoding);
 
-/// The newest rendering of its kind.
-#[derive(Clone, Debug)]
-struct Entry {
-    format: Format,
-    encoding: Encoding,
-    /// When it is scraped.
+/// A kind of which there were scrapes lately.
+#[derive(Debug)]
+struct Scraped {
     rhythm: Rhythm,
-    pending: Pending,
-    /// The generation of its world; nothing before it was begun: it will be of the newest then.
-    generation: Arc<OnceLock<u64>>,
+    newest: NewestRendering,
 }
+
+/// The newest rendering of a kind, with the generation of its world. Locked while the next one is made, so that scrapes wait for
+/// it together.
+type NewestRendering = Arc<Mutex<Option<(u64, Arc<Rendering>)>>>;
 
 impl Scrapes {
     /// Returns scrapes of `store` and of `own`.
@@ -72,7 +59,8 @@ impl Scrapes {
         Self {
             store,
             own,
-            cache: Arc::default(),
+            kinds: Arc::default(),
+            counted: Arc::default(),
         }
     }
 
@@ -91,19 +79,18 @@ impl Scrapes {
         &self,
         format: Format,
         encoding: Encoding,
-    ) -> Result<Vec<Bytes>, Arc<JoinError>> {
-        let world = self.rendering(format, encoding, Instant::now()).await?;
+    ) -> Result<Vec<Bytes>, JoinError> {
+        let world = self.rendering((format, encoding), Instant::now()).await?;
         let registry = self.own.registry().clone();
         // `process_*` is read from files.
         tokio::task::spawn_blocking(move || {
             body(&world.part, &render_own(&registry, format, encoding))
         })
         .await
-        .map_err(Arc::new)
     }
 
-    /// Renders what is published for the scrapes that are expected before the next publication, so that they find it done;
-    /// a tenth of the time at most goes into it. What nobody scrapes any more is given up.
+    /// Renders each publication for the scrapes that are due before the next one; a tenth of the time at most goes into it. Kinds
+    /// that nobody scrapes any more are dropped.
     ///
     /// # Cancel safety
     ///
@@ -116,130 +103,90 @@ impl Scrapes {
             let begun = Instant::now();
             let next = begun + begun.duration_since(published).max(AHEAD);
             published = begun;
-            for (format, encoding) in self.expected(begun, next) {
-                let ahead = self.newest(format, encoding, begun, Asked::Ahead);
-                // A failure is told to whoever scrapes: that begins another one.
-                let _ = ahead.await;
+            for (kind, newest) in self.due(begun, next) {
+                // Whoever scrapes after a failure begins another one.
+                let _ = self.current(kind, newest, begun).await;
             }
             tokio::time::sleep(begun.elapsed() * REST).await;
         }
     }
 
-    /// Forgets what was not scraped for a while, and returns what will be by `next`.
-    fn expected(&self, now: Instant, next: Instant) -> Vec<(Format, Encoding)> {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.entries.retain(|entry| !entry.rhythm.has_ended(now));
-        let entries = cache.entries.iter();
-        entries
-            .filter(|entry| entry.rhythm.is_expected_by(next))
-            .map(|entry| (entry.format, entry.encoding))
+    /// Drops the kinds that were not scraped for a while, and returns those whose next scrape is due by `next`.
+    fn due(&self, now: Instant, next: Instant) -> Vec<(ScrapeKind, NewestRendering)> {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.retain(|_, scraped| !scraped.rhythm.has_ended(now));
+        let due = kinds
+            .iter()
+            .filter(|(_, scraped)| scraped.rhythm.is_due_by(next));
+        due.map(|(kind, scraped)| (*kind, Arc::clone(&scraped.newest)))
             .collect()
     }
 
-    /// Returns the newest rendering for a scrape at `now`.
-    fn rendering(&self, format: Format, encoding: Encoding, now: Instant) -> Pending {
-        self.newest(format, encoding, now, Asked::ByScrape)
-    }
-
-    /// Returns the newest rendering, or joins those who wait for it; the first to ask starts it.
-    fn newest(&self, format: Format, encoding: Encoding, now: Instant, asked: Asked) -> Pending {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let generation = self.store.load().generation;
-        let is_same = |entry: &Entry| (entry.format, entry.encoding) == (format, encoding);
-        let known = cache.entries.iter().position(is_same);
-        let known = known.map(|place| cache.entries.swap_remove(place));
-        let mut rhythm = known
-            .as_ref()
-            .map_or_else(|| Rhythm::of_first(now), |known| known.rhythm);
-        if asked == Asked::ByScrape {
-            rhythm.note(now);
-        }
-        let usable = known
-            .as_ref()
-            .filter(|known| known.is_usable(generation, now));
-        let (pending, generation) = match usable {
-            Some(usable) => (usable.pending.clone(), Arc::clone(&usable.generation)),
-            None => self.start(known.map(|known| known.pending), (format, encoding), now),
-        };
-        cache.entries.push(Entry {
-            format,
-            encoding,
-            rhythm,
-            pending: pending.clone(),
-            generation,
-        });
-        pending
-    }
-
-    /// Starts the rendering that follows `before`, once that is done: at most one of a kind is made at a time.
-    fn start(
+    /// Returns the rendering for a scrape at `now`.
+    fn rendering(
         &self,
-        before: Option<Pending>,
-        (format, encoding): (Format, Encoding),
+        kind: ScrapeKind,
         now: Instant,
-    ) -> (Pending, Arc<OnceLock<u64>>) {
-        let generation = Arc::new(OnceLock::new());
-        let (scrapes, begun) = (self.clone(), Arc::clone(&generation));
+    ) -> impl Future<Output = Result<Arc<Rendering>, JoinError>> + use<> {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        let scraped = kinds.entry(kind).or_insert_with(|| Scraped {
+            rhythm: Rhythm::of_first(now),
+            newest: NewestRendering::default(),
+        });
+        scraped.rhythm.note(now);
+        self.current(kind, Arc::clone(&scraped.newest), now)
+    }
+
+    /// Returns a rendering of a world that is no older than the newest one of now. It is finished also if nobody waits for it.
+    fn current(
+        &self,
+        (format, encoding): ScrapeKind,
+        newest: NewestRendering,
+        now: Instant,
+    ) -> impl Future<Output = Result<Arc<Rendering>, JoinError>> + use<> {
+        let generation = self.store.load().generation;
+        let scrapes = self.clone();
         // Ends by itself, with the rendering.
         let task = tokio::spawn(async move {
-            // One that failed is nothing to go on from.
-            let before = match before {
-                Some(before) => before.await.ok(),
-                None => None,
-            };
-            let world = scrapes.begin(&begun);
-            tokio::task::spawn_blocking(move || {
+            let mut newest = newest.lock().await;
+            if let Some((known, rendering)) = newest.as_ref()
+                && *known >= generation
+                && rendering.valid_until.is_none_or(|until| now <= until)
+            {
+                return Ok(Arc::clone(rendering));
+            }
+            let before = newest.take();
+            let world = scrapes.store.load();
+            let generation = world.generation;
+            let made = tokio::task::spawn_blocking(move || {
                 let now = now.max(Instant::now());
                 let rendering = match before {
-                    Some(before) => before.renew(&world, now),
+                    Some((_, before)) => before.renew(&world, now),
                     None => render(&world, now, format, encoding),
                 };
                 scrapes.count_dropped(&world, &rendering.dropped);
                 Arc::new(rendering)
-            })
-            .await
+            });
+            let rendering = made.await?;
+            *newest = Some((generation, Arc::clone(&rendering)));
+            Ok(rendering)
         });
-        let pending = task.map(|done| done.and_then(identity).map_err(Arc::new));
-        (pending.boxed().shared(), generation)
-    }
-
-    /// Returns the newest world for a rendering, from when on it is known by the world's generation.
-    fn begin(&self, generation: &OnceLock<u64>) -> World {
-        // Whoever asks later sees that it was begun: the world it would be of is not older than the question.
-        let _cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        let world = self.store.load();
-        generation.get_or_init(|| world.generation);
-        world
+        async { task.await.and_then(identity) }
     }
 
     /// Counts the series that a snapshot lost to the limit, once however often it is rendered.
     fn count_dropped(&self, world: &World, dropped: &[u64]) {
-        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        cache
-            .counted
-            .retain(|counted, _| world.clusters.iter().any(|(name, _)| name == counted));
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.retain(|counted, _| world.clusters.iter().any(|(name, _)| name == counted));
         for ((name, snapshot), dropped) in world.clusters.iter().zip(dropped) {
             let Some(snapshot) = snapshot else { continue };
-            let counted = cache.counted.get(name);
-            if counted.is_none_or(|counted| *counted < snapshot.taken) {
-                cache.counted.insert(name.clone(), snapshot.taken);
+            let last = counted.get(name);
+            if last.is_none_or(|last| *last < snapshot.taken) {
+                counted.insert(name.clone(), snapshot.taken);
                 let series_dropped = self.own.cluster(name.as_ref()).series_dropped();
                 series_dropped.inc_by(*dropped);
             }
         }
-    }
-}
-
-impl Entry {
-    /// Returns whether a rendering is still to be made of the newest world, or is and is true.
-    fn is_usable(&self, generation: u64, now: Instant) -> bool {
-        let is_newest = self.generation.get().is_none_or(|own| *own >= generation);
-        is_newest
-            && match self.pending.peek() {
-                None => true,
-                Some(Ok(rendering)) => rendering.valid_until.is_none_or(|until| now <= until),
-                Some(Err(_)) => false,
-            }
     }
 }
 
@@ -270,7 +217,7 @@ mod tests {
     }
 
     async fn rendering_at(scrapes: &Scrapes, encoding: Encoding, now: Instant) -> Arc<Rendering> {
-        let pending = scrapes.rendering(Format::Text, encoding, now);
+        let pending = scrapes.rendering((Format::Text, encoding), now);
         pending.await.expect("rendering does not panic")
     }
 
@@ -281,8 +228,8 @@ mod tests {
         slot.publish(snapshot(Duration::from_secs(3600)));
         // Both ask before the first rendering is done: it cannot begin on this thread.
         let now = Instant::now();
-        let first = scrapes.rendering(Format::Text, Encoding::Identity, now);
-        let second = scrapes.rendering(Format::Text, Encoding::Identity, now);
+        let kind = (Format::Text, Encoding::Identity);
+        let [first, second] = [(); 2].map(|()| scrapes.rendering(kind, now));
         let first = first.await.expect("rendering does not panic");
         let second = second.await.expect("rendering does not panic");
         assert!(Arc::ptr_eq(&first, &second));
@@ -319,16 +266,19 @@ mod tests {
         let slot = &scrapes.store.slots()[0];
         slot.publish(snapshot(Duration::from_secs(3600)));
         let asked = Instant::now();
-        let old = Arc::downgrade(&rendering(&scrapes, Encoding::Identity).await);
-        let kind = (Format::Text, Encoding::Identity);
-        let expected = |seconds| {
+        let old = Arc::downgrade(&rendering_at(&scrapes, Encoding::Identity, asked).await);
+        let due = |seconds| {
             let then = asked + Duration::from_secs(seconds);
-            scrapes.expected(then, then)
+            let kinds = scrapes.due(then, then).into_iter();
+            kinds.map(|(kind, _)| kind).collect::<Vec<_>>()
         };
-        assert_eq!(expected(5), []);
-        assert_eq!(expected(20), [kind]);
+        assert_eq!(due(20), [], "nothing says yet when it is scraped again");
+        let again = asked + Duration::from_secs(20);
+        rendering_at(&scrapes, Encoding::Identity, again).await;
+        assert_eq!(due(39), []);
+        assert_eq!(due(40), [(Format::Text, Encoding::Identity)]);
         assert!(old.upgrade().is_some());
-        assert_eq!(expected(120), []);
+        assert_eq!(due(120), []);
         assert!(old.upgrade().is_none());
     }
 
@@ -349,6 +299,14 @@ mod tests {
         assert!(weak.upgrade().is_none());
     }
 
+    /// Returns the newest rendering of the only kind; nothing while the next one is made.
+    fn newest(scrapes: &Scrapes) -> Option<(u64, Arc<Rendering>)> {
+        let kinds = scrapes.kinds.lock().expect("nothing panics");
+        assert_eq!(kinds.len(), 1);
+        let newest = kinds.values().next()?.newest.try_lock().ok()?;
+        newest.clone()
+    }
+
     fn topic(name: &str) -> TopicRow {
         TopicRow {
             revision: Revision::next(),
@@ -365,18 +323,16 @@ mod tests {
         let slot = &scrapes.store.slots()[0];
         for _ in 0..20 {
             slot.publish(snapshot(Duration::from_secs(3600)));
-            let early = scrapes.rendering(Format::Text, Encoding::Gzip, Instant::now());
+            let kind = (Format::Text, Encoding::Gzip);
+            let early = scrapes.rendering(kind, Instant::now());
             tokio::task::yield_now().await;
             slot.publish(snapshot(Duration::from_secs(3600)));
-            rendering(&scrapes, Encoding::Gzip).await;
+            let late = rendering(&scrapes, Encoding::Gzip).await;
             let generation = scrapes.store.load().generation;
-            let cache = scrapes.cache.lock().expect("nothing panics");
-            assert_eq!(cache.entries.len(), 1);
-            assert_eq!(cache.entries[0].generation.get(), Some(&generation));
-            assert!(
-                early.peek().is_some(),
-                "renderings of a kind follow each other"
-            );
+            let (known, newest) = newest(&scrapes).expect("nothing is being rendered");
+            assert_eq!(known, generation);
+            assert!(Arc::ptr_eq(&newest, &late));
+            early.await.expect("rendering does not panic");
         }
     }
 
@@ -385,9 +341,10 @@ mod tests {
         let scrapes = scrapes();
         let slot = &scrapes.store.slots()[0];
         slot.publish(snapshot(Duration::from_secs(3600)));
-        // Lately, and long enough ago for the next scrape to be expected.
-        let then = Instant::now() - Duration::from_secs(20);
-        let old = rendering_at(&scrapes, Encoding::Gzip, then).await;
+        // Twice, and long enough ago for the next scrape to be due.
+        let ago = |seconds| Instant::now() - Duration::from_secs(seconds);
+        rendering_at(&scrapes, Encoding::Gzip, ago(40)).await;
+        let old = rendering_at(&scrapes, Encoding::Gzip, ago(20)).await;
         let ahead = tokio::spawn({
             let scrapes = scrapes.clone();
             async move { scrapes.render_ahead().await }
@@ -396,14 +353,7 @@ mod tests {
         tokio::task::yield_now().await;
         slot.publish(snapshot(Duration::from_secs(3600)));
         let deadline = Instant::now() + Duration::from_secs(30);
-        let done = || {
-            let cache = scrapes.cache.lock().expect("nothing panics");
-            let [entry] = cache.entries.as_slice() else {
-                panic!("nothing else is rendered: {cache:?}");
-            };
-            entry.pending.peek().cloned().and_then(Result::ok)
-        };
-        while done().is_none_or(|newest| Arc::ptr_eq(&newest, &old)) {
+        while newest(&scrapes).is_none_or(|(_, newest)| Arc::ptr_eq(&newest, &old)) {
             assert!(Instant::now() < deadline, "nothing is rendered ahead");
             tokio::task::yield_now().await;
         }

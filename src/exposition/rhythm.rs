@@ -1,15 +1,9 @@
-//! When scrapes of a kind come, and when the next is to be expected.
+//! When scrapes of a kind come, and when the next one is due.
 
 use std::time::{Duration, Instant};
 
-/// For how long after a scrape another one like it is expected: the longest usual scrape interval.
-const EXPECTED_WITHIN: Duration = Duration::from_secs(60);
-
-/// The interval until two rounds were seen: Prometheus is mostly told to scrape every 15 s, or less often.
-const USUAL_INTERVAL: Duration = Duration::from_secs(15);
-
-/// A scrape that is overdue by so many intervals is not waited for.
-const MISSED: u32 = 3;
+/// A kind that was not scraped for this long is scraped no more: the longest usual scrape interval.
+const ENDED_AFTER: Duration = Duration::from_secs(60);
 
 /// Scrapes that are no further apart are those of several scrapers at once.
 const ONE_ROUND: Duration = Duration::from_secs(1);
@@ -42,14 +36,14 @@ impl Rhythm {
 
     /// Returns whether nobody seems to scrape any more.
     pub(super) fn has_ended(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.last) > EXPECTED_WITHIN
+        now.saturating_duration_since(self.last) > ENDED_AFTER
     }
 
-    /// Returns whether the next scrape is to be expected by then.
-    pub(super) fn is_expected_by(&self, then: Instant) -> bool {
-        let interval = self.intervals.iter().flatten().min().copied();
-        let interval = interval.unwrap_or(USUAL_INTERVAL);
-        (interval..=interval * MISSED).contains(&then.saturating_duration_since(self.last))
+    /// Returns whether the next scrape is due by then: the shorter of the last two intervals has passed since the last scrape.
+    /// Nothing is due before a second scrape.
+    pub(super) fn is_due_by(&self, then: Instant) -> bool {
+        let interval = self.intervals.iter().flatten().min();
+        interval.is_some_and(|interval| then.saturating_duration_since(self.last) >= *interval)
     }
 }
 
@@ -58,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_scrape_is_expected_after_the_shorter_of_two_intervals() {
+    fn the_next_scrape_is_due_after_the_shorter_of_two_intervals() {
         let begun = Instant::now();
         let at = |seconds| begun + Duration::from_secs(seconds);
         let scraped = |times: &[u64]| {
@@ -66,26 +60,22 @@ mod tests {
             times[1..].iter().for_each(|&time| rhythm.note(at(time)));
             rhythm
         };
-        for (times, expected_from) in [
-            (&[0][..], 15),
-            (&[0, 15], 30),
+        for (times, due) in [
+            (&[0, 15][..], 30),
             (&[0, 15, 30], 45),
             // Two scrapers.
             (&[0, 4, 15, 19], 23),
             (&[0, 4, 15], 19),
             // Several at once.
             (&[0, 15, 15, 15], 30),
-            (&[0, 0, 0], 15),
         ] {
             let rhythm = scraped(times);
-            assert!(rhythm.is_expected_by(at(expected_from)), "{times:?}");
-            let earlier = at(expected_from).checked_sub(Duration::from_millis(1));
-            let is_early = earlier.is_some_and(|earlier| {
-                earlier >= at(*times.last().expect("there is one"))
-                    && rhythm.is_expected_by(earlier)
-            });
-            assert!(!is_early, "{times:?}");
-            assert!(!rhythm.is_expected_by(at(expected_from + 31)), "{times:?}");
+            assert!(rhythm.is_due_by(at(due)), "{times:?}");
+            let earlier = at(due) - Duration::from_millis(1);
+            assert!(!rhythm.is_due_by(earlier), "{times:?}");
+        }
+        for times in [&[0][..], &[0, 0, 0]] {
+            assert!(!scraped(times).is_due_by(at(60)), "{times:?}");
         }
     }
 
@@ -93,7 +83,7 @@ mod tests {
     fn a_minute_without_a_scrape_ends_it() {
         let begun = Instant::now();
         let rhythm = Rhythm::of_first(begun);
-        assert!(!rhythm.has_ended(begun + EXPECTED_WITHIN));
-        assert!(rhythm.has_ended(begun + EXPECTED_WITHIN + Duration::from_millis(1)));
+        assert!(!rhythm.has_ended(begun + ENDED_AFTER));
+        assert!(rhythm.has_ended(begun + ENDED_AFTER + Duration::from_millis(1)));
     }
 }
