@@ -20,20 +20,8 @@ const FIRST_BATCHED: i16 = 8;
 /// groups are unchanged. Equal ones hold the same commits; the reverse is not promised, as the coordinator may send the
 /// same commits in another order. A clone shares the memory.
 #[derive(Clone, PartialEq, Eq)]
-pub struct CommittedOffsets(Representation);
-
-#[derive(Clone, PartialEq, Eq)]
-enum Representation {
-    Encoded(Encoded),
-    Decoded(Arc<[PartitionCommit]>),
-}
-
-/// A partition, and what is committed on it.
-type PartitionCommit = (TopicPartition, Result<Committed, KafkaError>);
-
-/// The elements of the array `Topics` in a response to OffsetFetch, which have been read once without an error.
-#[derive(Clone, PartialEq, Eq)]
-struct Encoded {
+pub struct CommittedOffsets {
+    /// The elements of the array `Topics` in a response to OffsetFetch, which have been read once without an error.
     bytes: Arc<[u8]>,
     version: i16,
     encoding: FieldEncoding,
@@ -42,6 +30,9 @@ struct Encoded {
     /// Whether one of them is an error.
     has_errors: bool,
 }
+
+/// A partition, and what is committed on it.
+type PartitionCommit = (TopicPartition, Result<Committed, KafkaError>);
 
 impl CommittedOffsets {
     /// Reads the array `Topics`. The inner error is one that costs no more than this group.
@@ -80,13 +71,13 @@ impl CommittedOffsets {
         };
         Ok(match fault {
             Some(malformed) => Err(malformed),
-            None => Ok(Self(Representation::Encoded(Encoded {
+            None => Ok(Self {
                 bytes: bytes.into(),
                 version: body.version(),
                 encoding: body.encoding(),
                 count,
                 has_errors,
-            }))),
+            }),
         })
     }
 
@@ -95,10 +86,11 @@ impl CommittedOffsets {
     /// A partition that failed, or whose offset is none that Kafka can have, is an error at its place. Of a partition that
     /// was sent twice, the first offset counts.
     pub fn decode(&self) -> Vec<(TopicPartition, Result<Committed, KafkaError>)> {
-        match &self.0 {
-            Representation::Encoded(encoded) => encoded.decode(),
-            Representation::Decoded(commits) => commits.to_vec(),
-        }
+        // As many partitions were read before.
+        let mut commits = Vec::with_capacity(self.count);
+        let mut names = Names::default();
+        commits.extend(self.commits().map(|commit| names.decode(&commit)));
+        sorted(commits)
     }
 
     /// Returns the commits that differ from those of `earlier`, sorted by partition; nothing where the two do not name the same
@@ -110,49 +102,6 @@ impl CommittedOffsets {
         &self,
         earlier: &Self,
     ) -> Option<Vec<(TopicPartition, Result<Committed, KafkaError>)>> {
-        match (&self.0, &earlier.0) {
-            (Representation::Encoded(now), Representation::Encoded(before)) => {
-                now.changes_since(before)
-            }
-            (Representation::Decoded(now), Representation::Decoded(before)) => {
-                let is_same =
-                    |((id, _), (known, _)): (&PartitionCommit, &PartitionCommit)| id == known;
-                let pairs = || now.iter().zip(&**before);
-                let changed = pairs().filter(|(now, before)| now != before);
-                (now.len() == before.len() && pairs().all(is_same))
-                    .then(|| changed.map(|(now, _)| now.clone()).collect())
-            }
-            _ => None,
-        }
-    }
-
-    /// Returns whether a partition failed.
-    pub fn has_errors(&self) -> bool {
-        match &self.0 {
-            Representation::Encoded(encoded) => encoded.has_errors,
-            Representation::Decoded(commits) => commits.iter().any(|(_, commit)| commit.is_err()),
-        }
-    }
-
-    /// Returns whether there is no partition.
-    pub fn is_empty(&self) -> bool {
-        match &self.0 {
-            Representation::Encoded(encoded) => encoded.count == 0,
-            Representation::Decoded(commits) => commits.is_empty(),
-        }
-    }
-}
-
-impl Encoded {
-    fn decode(&self) -> Vec<PartitionCommit> {
-        // As many partitions were read before.
-        let mut commits = Vec::with_capacity(self.count);
-        let mut names = Names::default();
-        commits.extend(self.commits().map(|commit| names.decode(&commit)));
-        sorted(commits)
-    }
-
-    fn changes_since(&self, earlier: &Self) -> Option<Vec<PartitionCommit>> {
         if self == earlier {
             return Some(Vec::new());
         }
@@ -177,6 +126,16 @@ impl Encoded {
         Some(sorted(changes))
     }
 
+    /// Returns whether a partition failed.
+    pub fn has_errors(&self) -> bool {
+        self.has_errors
+    }
+
+    /// Returns whether there is no partition.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// Returns the commits as they were sent.
     fn commits(&self) -> WireCommits<'_> {
         let mut body = Reader::new(&self.bytes, Schema::Response(Api::OFFSET_FETCH.name()));
@@ -191,17 +150,13 @@ impl Encoded {
 
 impl Default for CommittedOffsets {
     fn default() -> Self {
-        Self::from_iter([])
-    }
-}
-
-impl FromIterator<(TopicPartition, Result<Committed, KafkaError>)> for CommittedOffsets {
-    fn from_iter<I>(commits: I) -> Self
-    where
-        I: IntoIterator<Item = (TopicPartition, Result<Committed, KafkaError>)>,
-    {
-        let commits = sorted(commits.into_iter().collect());
-        Self(Representation::Decoded(commits.into()))
+        Self {
+            bytes: Arc::default(),
+            version: 0,
+            encoding: FieldEncoding::Fixed,
+            count: 0,
+            has_errors: false,
+        }
     }
 }
 
@@ -402,6 +357,36 @@ fn bytes_at<const N: usize>(bytes: &[u8; PLAIN], start: usize) -> [u8; N] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Writes them as a coordinator would, sorted by partition; of errors the code alone.
+    impl FromIterator<PartitionCommit> for CommittedOffsets {
+        fn from_iter<I: IntoIterator<Item = PartitionCommit>>(commits: I) -> Self {
+            let commits = sorted(commits.into_iter().collect());
+            let mut bytes = i32::try_from(commits.len())
+                .expect("few")
+                .to_be_bytes()
+                .to_vec();
+            for (TopicPartition { topic, partition }, commit) in &commits {
+                let (offset, code) = match commit {
+                    Ok(Committed::At(offset)) => (offset.value() as i64, 0),
+                    Ok(Committed::Never) => (-1, 0),
+                    Err(error) => (-1, error.code.value() as i16),
+                };
+                bytes.extend((topic.as_str().len() as i16).to_be_bytes());
+                bytes.extend(topic.as_str().as_bytes());
+                // One partition.
+                bytes.extend(1_i32.to_be_bytes());
+                bytes.extend(partition.0.to_be_bytes());
+                bytes.extend(offset.to_be_bytes());
+                // No metadata.
+                bytes.extend((-1_i16).to_be_bytes());
+                bytes.extend(code.to_be_bytes());
+            }
+            let mut body = Reader::new(&bytes, Schema::Response(Api::OFFSET_FETCH.name()));
+            let read = Self::read(&mut body).expect("the bytes are whole");
+            read.expect("the partitions are ones that Kafka can have")
+        }
+    }
 
     #[test]
     fn commits_that_a_fake_makes_are_sorted_and_each_partition_counts_once() {

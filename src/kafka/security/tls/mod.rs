@@ -31,16 +31,10 @@ use crate::kafka::error::KafkaError;
 pub(super) struct Tls {
     context: SslContext,
     identity: Identity,
-    host_check: HostCheck,
+    /// Whether the broker's certificate has to hold the broker's name.
+    checks_host: bool,
     /// Loaded as long as they are used here.
     _providers: Vec<Provider>,
-}
-
-/// Whether the broker's certificate has to hold the broker's name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum HostCheck {
-    Https,
-    None,
 }
 
 impl Tls {
@@ -71,7 +65,7 @@ impl Tls {
         Ok(Self {
             context: context.build(),
             identity,
-            host_check: host_check(properties)?,
+            checks_host: checks_host(properties)?,
             _providers: providers,
         })
     }
@@ -121,10 +115,10 @@ impl Tls {
             // SNI is for names alone (RFC 6066).
             ssl.set_hostname(host)?;
         }
-        match (self.host_check, address) {
-            (HostCheck::None, _) => {}
-            (HostCheck::Https, Some(address)) => ssl.param_mut().set_ip(address)?,
-            (HostCheck::Https, None) => ssl.param_mut().set_host(host)?,
+        match (self.checks_host, address) {
+            (false, _) => {}
+            (true, Some(address)) => ssl.param_mut().set_ip(address)?,
+            (true, None) => ssl.param_mut().set_host(host)?,
         }
         Ok(ssl)
     }
@@ -170,12 +164,12 @@ fn set_algorithms(
     Ok(())
 }
 
-fn host_check(properties: Properties<'_>) -> Result<HostCheck, ConnectionError> {
+fn checks_host(properties: Properties<'_>) -> Result<bool, ConnectionError> {
     const NAME: &str = "ssl.endpoint.identification.algorithm";
     let value = properties.text(NAME)?.unwrap_or("https");
     match value.to_ascii_lowercase().as_str() {
-        "https" => Ok(HostCheck::Https),
-        "none" => Ok(HostCheck::None),
+        "https" => Ok(true),
+        "none" => Ok(false),
         _ => Err(invalid(
             NAME,
             format!("expected `https` or `none`, found `{value}`"),

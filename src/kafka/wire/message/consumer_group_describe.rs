@@ -2,9 +2,7 @@
 
 use kafka_protocol::messages::{ConsumerGroupDescribeRequest, GroupId as WireGroupId};
 
-use super::described_group::{
-    ReadMember, read_assignment, read_nullable_shared, read_shared, skip_assignment, skip_strings,
-};
+use super::described_group::{ReadMember, read_assignment, skip_assignment, skip_strings};
 use super::modern_group_describe::{ModernGroupDescribe, ModernGroups};
 use crate::kafka::api::Api;
 use crate::offsets_topic::Malformed;
@@ -28,12 +26,14 @@ impl ModernGroups for ConsumerGroups {
     }
 
     fn read_member(body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
-        let id = read_shared(body, "Members.MemberId")?;
-        let instance_id = read_nullable_shared(body, "Members.InstanceId")?;
+        let id = body.lossy_string("Members.MemberId")?.into();
+        let instance_id = body
+            .nullable_lossy_string("Members.InstanceId")?
+            .map(Into::into);
         body.nullable_string_bytes("Members.RackId")?;
         body.i32("Members.MemberEpoch")?;
-        let client_id = read_shared(body, "Members.ClientId")?;
-        let host = read_shared(body, "Members.ClientHost")?;
+        let client_id = body.lossy_string("Members.ClientId")?.into();
+        let host = body.lossy_string("Members.ClientHost")?.into();
         skip_strings(body, "Members.SubscribedTopicNames")?;
         body.nullable_string_bytes("Members.SubscribedTopicRegex")?;
         let assignment = read_assignment(body)?;

@@ -4,7 +4,7 @@ use kafka_protocol::messages::DescribeGroupsRequest;
 
 use super::described_group::{
     DescribedGroup, DescribedGroups, GroupResult, ReadMember, read_groups, read_members,
-    read_nullable_shared, read_operations, read_shared,
+    read_operations,
 };
 use super::names::wire_group;
 use super::request::{Request, Throttled, read_throttle_time, succeeded};
@@ -119,13 +119,15 @@ fn read_group(body: &mut Reader<'_>) -> Result<Option<GroupResult>, Malformed> {
 }
 
 fn read_member(body: &mut Reader<'_>, protocol_type: &str) -> Result<ReadMember, Malformed> {
-    let id = read_shared(body, "Members.MemberId")?;
+    let id = body.lossy_string("Members.MemberId")?.into();
     let instance_id = match body.version() {
-        4.. => read_nullable_shared(body, "Members.GroupInstanceId")?,
+        4.. => body
+            .nullable_lossy_string("Members.GroupInstanceId")?
+            .map(Into::into),
         _ => None,
     };
-    let client_id = read_shared(body, "Members.ClientId")?;
-    let host = read_shared(body, "Members.ClientHost")?;
+    let client_id = body.lossy_string("Members.ClientId")?.into();
+    let host = body.lossy_string("Members.ClientHost")?.into();
     body.nullable_bytes("Members.MemberMetadata")?;
     let assignment = body.embedded("Members.MemberAssignment", Schema::Assignment)?;
     body.end()?;

@@ -1,7 +1,5 @@
 //! What the requests that describe groups have in common.
 
-use std::sync::Arc;
-
 use crate::kafka::admin::{GroupDescription, MalformedMembers};
 use crate::kafka::error::KafkaError;
 use crate::lag::{GroupId, TopicPartition};
@@ -65,22 +63,6 @@ pub(super) fn read_members(
 pub(super) fn read_operations(body: &mut Reader<'_>) -> Result<Option<i32>, Malformed> {
     let operations = body.i32("Groups.AuthorizedOperations")?;
     Ok((operations != i32::MIN).then_some(operations))
-}
-
-/// Reads a string into shared memory; bytes that are not UTF-8 become replacement characters.
-pub(super) fn read_shared(
-    body: &mut Reader<'_>,
-    field: &'static str,
-) -> Result<Arc<str>, Malformed> {
-    Ok(body.lossy_string(field)?.into())
-}
-
-/// Reads a string that may be null as [`read_shared`] does.
-pub(super) fn read_nullable_shared(
-    body: &mut Reader<'_>,
-    field: &'static str,
-) -> Result<Option<Arc<str>>, Malformed> {
-    Ok(body.nullable_lossy_string(field)?.map(Arc::from))
 }
 
 /// Reads an assignment by names, as coordinators write it since KIP-848. The inner error is one that costs no more than

@@ -2,7 +2,7 @@
 
 use kafka_protocol::messages::{GroupId as WireGroupId, ShareGroupDescribeRequest};
 
-use super::described_group::{ReadMember, read_assignment, read_shared, skip_strings};
+use super::described_group::{ReadMember, read_assignment, skip_strings};
 use super::modern_group_describe::{ModernGroupDescribe, ModernGroups};
 use crate::kafka::api::Api;
 use crate::offsets_topic::Malformed;
@@ -27,11 +27,11 @@ impl ModernGroups for ShareGroups {
     }
 
     fn read_member(body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
-        let id = read_shared(body, "Members.MemberId")?;
+        let id = body.lossy_string("Members.MemberId")?.into();
         body.nullable_string_bytes("Members.RackId")?;
         body.i32("Members.MemberEpoch")?;
-        let client_id = read_shared(body, "Members.ClientId")?;
-        let host = read_shared(body, "Members.ClientHost")?;
+        let client_id = body.lossy_string("Members.ClientId")?.into();
+        let host = body.lossy_string("Members.ClientHost")?.into();
         skip_strings(body, "Members.SubscribedTopicNames")?;
         let assignment = read_assignment(body)?;
         body.end()?;

@@ -4,9 +4,7 @@
 
 use kafka_protocol::messages::{ConsumerGroupDescribeRequest, GroupId as WireGroupId};
 
-use super::described_group::{
-    ReadMember, read_nullable_shared, read_shared, skip_numbers, skip_strings,
-};
+use super::described_group::{ReadMember, skip_numbers, skip_strings};
 use super::modern_group_describe::{ModernGroupDescribe, ModernGroups};
 use crate::kafka::api::Api;
 use crate::offsets_topic::Malformed;
@@ -41,12 +39,14 @@ impl ModernGroups for StreamsGroups {
     }
 
     fn read_member(body: &mut Reader<'_>) -> Result<ReadMember, Malformed> {
-        let id = read_shared(body, "Members.MemberId")?;
+        let id = body.lossy_string("Members.MemberId")?.into();
         body.i32("Members.MemberEpoch")?;
-        let instance_id = read_nullable_shared(body, "Members.InstanceId")?;
+        let instance_id = body
+            .nullable_lossy_string("Members.InstanceId")?
+            .map(Into::into);
         body.nullable_string_bytes("Members.RackId")?;
-        let client_id = read_shared(body, "Members.ClientId")?;
-        let host = read_shared(body, "Members.ClientHost")?;
+        let client_id = body.lossy_string("Members.ClientId")?.into();
+        let host = body.lossy_string("Members.ClientHost")?.into();
         body.i32("Members.TopologyEpoch")?;
         body.string_bytes("Members.ProcessId")?;
         if is_present(body, "Members.UserEndpoint")? {
