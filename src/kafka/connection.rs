@@ -65,25 +65,31 @@ impl Connection {
 
     /// Returns the properties as librdkafka's own object, without the bootstrap servers, which are checked alone.
     pub(in crate::kafka) fn native_conf(&self) -> Result<Conf, ConnectionError> {
-        self.check_servers()?;
+        self.servers()?;
         properties::conf(&self.properties)
     }
 
-    fn check_servers(&self) -> Result<(), ConnectionError> {
+    /// Returns the host and the port of each bootstrap server; an IPv6 address without its brackets.
+    ///
+    /// # Errors
+    ///
+    /// The first server that is none, or that there is no server.
+    pub(in crate::kafka) fn servers(&self) -> Result<Vec<(String, u16)>, ConnectionError> {
         if self.bootstrap_servers.is_empty() {
             return Err(ConnectionError::NoBootstrapServer);
         }
-        self.bootstrap_servers.iter().try_for_each(|server| {
-            check_server(server).map_err(|problem| ConnectionError::BootstrapServer {
+        let servers = self.bootstrap_servers.iter().map(|server| {
+            parse_server(server).map_err(|problem| ConnectionError::BootstrapServer {
                 server: server.clone(),
                 problem,
             })
-        })
+        });
+        servers.collect()
     }
 }
 
-/// Checks `host:port`, `[address]:port`, either behind `SCHEME://`.
-fn check_server(server: &str) -> Result<(), &'static str> {
+/// Reads `host:port`, `[address]:port`, either behind `SCHEME://`.
+fn parse_server(server: &str) -> Result<(String, u16), &'static str> {
     let address = match server.split_once("://") {
         Some((scheme, address)) if SCHEMES.contains(&scheme) => address,
         Some(_) => return Err("the scheme is none of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
@@ -111,7 +117,7 @@ fn check_server(server: &str) -> Result<(), &'static str> {
         return Err("an IPv6 address needs brackets, such as `[::1]:9092`");
     }
     match port.parse::<u16>() {
-        Ok(1..) => Ok(()),
+        Ok(port @ 1..) => Ok((host.to_owned(), port)),
         _ => Err("the port is not a number from 1 to 65535"),
     }
 }
@@ -148,14 +154,20 @@ mod tests {
 
     #[test]
     fn servers_that_kafka_accepts_are_valid() {
-        for server in [
-            "localhost:9092",
-            "10.0.0.1:1",
-            "[::1]:9092",
-            "kafka_1.prod-eu.example.com:65535",
-            "SASL_SSL://kafka-1:9093",
+        for (server, host, port) in [
+            ("localhost:9092", "localhost", 9092),
+            ("10.0.0.1:1", "10.0.0.1", 1),
+            ("[::1]:9092", "::1", 9092),
+            (
+                "kafka_1.prod-eu.example.com:65535",
+                "kafka_1.prod-eu.example.com",
+                65535,
+            ),
+            ("SASL_SSL://kafka-1:9093", "kafka-1", 9093),
         ] {
-            assert_eq!(Connection::plain([server]).validate(), Ok(()), "{server}");
+            let connection = Connection::plain([server]);
+            assert_eq!(connection.validate(), Ok(()), "{server}");
+            assert_eq!(connection.servers(), Ok(vec![(host.to_owned(), port)]));
         }
     }
 

@@ -43,10 +43,8 @@ impl WireClient {
         requests: impl RequestObserver,
     ) -> Result<Self, ConnectionError> {
         connection.native_conf()?;
-        let servers = connection.bootstrap_servers.iter();
-        let bootstrap = servers
-            .filter_map(|server| Endpoint::parse(server))
-            .collect();
+        let servers = connection.servers()?.into_iter();
+        let bootstrap = servers.map(|(host, port)| Endpoint { host, port });
         let common = Common {
             settings: Settings::new(&connection.properties)?,
             security: Security::new(&connection.properties)?,
@@ -54,7 +52,7 @@ impl WireClient {
             journal: ConnectionJournal::default(),
         };
         Ok(Self {
-            cluster: Cluster::new(bootstrap, common),
+            cluster: Cluster::new(bootstrap.collect(), common),
             coordinators: Coordinators::default(),
             kinds: Kinds::default(),
         })

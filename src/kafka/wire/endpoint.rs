@@ -28,19 +28,6 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Returns the endpoint of `host:port`, `[address]:port`, either behind `SCHEME://`; nothing for anything else.
-    pub(super) fn parse(server: &str) -> Option<Self> {
-        let address = server.split_once("://").map_or(server, |(_, rest)| rest);
-        let (host, port) = address.rsplit_once(':')?;
-        let host = host
-            .strip_prefix('[')
-            .map_or(host, |host| host.trim_end_matches(']'));
-        Some(Self {
-            host: host.to_owned(),
-            port: port.parse().ok()?,
-        })
-    }
-
     /// Connects to the first of the host's addresses that accepts.
     ///
     /// # Errors
@@ -118,17 +105,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_server_that_a_connection_accepts_is_an_endpoint() {
-        for (server, host, port) in [
-            ("localhost:9092", "localhost", 9092),
-            ("[::1]:9093", "::1", 9093),
-            ("SASL_SSL://kafka-1.example:1", "kafka-1.example", 1),
-        ] {
-            let endpoint = Endpoint::parse(server).expect("it is host and port");
-            assert_eq!((endpoint.host.as_str(), endpoint.port), (host, port));
+    fn an_ipv6_address_is_shown_in_brackets() {
+        for (host, shown) in [("::1", "[::1]:9093"), ("kafka-1", "kafka-1:9093")] {
+            let endpoint = Endpoint {
+                host: host.to_owned(),
+                port: 9093,
+            };
+            assert_eq!(endpoint.to_string(), shown);
         }
-        let endpoint = Endpoint::parse("[::1]:9093").expect("it is host and port");
-        assert_eq!(endpoint.to_string(), "[::1]:9093");
-        assert_eq!(Endpoint::parse("localhost"), None);
     }
 }

@@ -275,13 +275,17 @@ where
     let batches = groups.chunks(size.max(1));
     let mut running: FuturesUnordered<_> = batches.map(|groups| batch(groups.to_vec())).collect();
     while let Some((groups, answer)) = running.next().await {
-        match answer {
+        let missing = match answer {
             Ok(answered) => {
                 let asked: HashSet<&GroupId> = groups.iter().collect();
                 for (group, answer) in answered {
                     if asked.contains(&group) {
                         answers.entry(group).or_insert(answer);
                     }
+                }
+                KafkaError {
+                    code: ErrorCode::BAD_MSG,
+                    message: "the broker left the group out of its response".to_owned(),
                 }
             }
             Err(error) if error.code == ErrorCode::BAD_MSG && groups.len() > 1 => {
@@ -290,18 +294,11 @@ where
                 running.push(batch(other.to_vec()));
                 continue;
             }
-            Err(error) => {
-                let failed = groups.iter();
-                answers.extend(failed.map(|group| (group.clone(), Err(error.clone()))));
-            }
-        }
+            Err(error) => error,
+        };
         for group in groups {
-            answers.entry(group).or_insert_with(|| {
-                Err(KafkaError {
-                    code: ErrorCode::BAD_MSG,
-                    message: "the broker left the group out of its response".to_owned(),
-                })
-            });
+            let answer = answers.entry(group);
+            answer.or_insert_with(|| Err(missing.clone()));
         }
     }
     answers

@@ -90,19 +90,18 @@ impl GroupMembers {
             Described::Unsupported | Described::Failed(_) => return,
         };
         self.basis = Basis::Answer { until };
-        let before = std::mem::take(&mut self.protocol);
+        let (mut generation, mut reached) = (None, None);
+        match &self.protocol {
+            GroupProtocol::Classic(classic) => generation = classic.generation(),
+            GroupProtocol::Consumer(consumer) => reached = consumer.reached(),
+            GroupProtocol::None | GroupProtocol::Changing(_) => {}
+        }
         self.protocol = match (group_type, described) {
-            (GroupType::Consumer, _) => GroupProtocol::Consumer(ConsumerMembers::from_answer(
-                members,
-                description,
-                before.reached(),
-            )),
+            (GroupType::Consumer, _) => {
+                GroupProtocol::Consumer(ConsumerMembers::from_answer(members, description, reached))
+            }
             (_, Described::NotFound) => GroupProtocol::None,
-            _ => GroupProtocol::Classic(Classic::from_answer(
-                members,
-                description,
-                before.generation(),
-            )),
+            _ => GroupProtocol::Classic(Classic::from_answer(members, description, generation)),
         };
     }
 
@@ -297,22 +296,6 @@ impl GroupMembers {
         // All later members have records.
         self.basis = Basis::Records;
         MemberChange::Known
-    }
-}
-
-impl GroupProtocol {
-    fn generation(&self) -> Option<i32> {
-        match self {
-            Self::Classic(classic) => classic.generation(),
-            Self::None | Self::Consumer(_) | Self::Changing(_) => None,
-        }
-    }
-
-    fn reached(&self) -> Option<i32> {
-        match self {
-            Self::Consumer(consumer) => consumer.reached(),
-            Self::None | Self::Classic(_) | Self::Changing(_) => None,
-        }
     }
 }
 
