@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Serialize;
 use thiserror::Error;
 
 use super::log_start::LogStart;
@@ -81,7 +82,8 @@ pub enum Headroom {
 }
 
 /// What makes a record eligible for deletion.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Limit {
     /// `retention.ms`.
     Time,

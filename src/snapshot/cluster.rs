@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use serde::Serialize;
+
 use super::revision::revise_rows;
 use super::{
     AbandonedPolicy, CollectMode, CycleOutcome, Exposure, GroupRow, GroupState, Membership, Moment,
@@ -60,7 +62,7 @@ pub struct SkippedGroup {
 }
 
 /// A broker as the metadata names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BrokerRow {
     /// Its node id.
     pub id: BrokerId,

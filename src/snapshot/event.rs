@@ -36,16 +36,20 @@ pub struct Happening {
     pub kind: EventKind,
 }
 
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What happened, with the names of `/api/v1/events`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum EventKind {
     /// The group's committed offset for a partition was written or taken away.
     Commit {
         /// The partition.
+        #[serde(flatten)]
         partition: TopicPartition,
         /// The next record the group will read; nothing: the commit was deleted or has expired.
+        #[serde(rename = "current_offset")]
         offset: Option<Offset>,
         /// What was committed before; nothing: there was no commit, or none that is known.
+        #[serde(rename = "previous_offset")]
         previous: Option<Offset>,
     },
     /// The group's partitions were dealt out anew.
@@ -53,14 +57,16 @@ pub enum EventKind {
 }
 
 /// A new generation of a classic group, or a new epoch of a KIP-848 group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rebalance {
     /// Classic or KIP-848.
+    #[serde(rename = "type")]
     pub group_type: GroupType,
+    /// The assignor: the one that the leader of a classic group used; empty where it has none or nobody tells.
+    #[serde(rename = "protocol")]
+    pub assignor: Arc<str>,
     /// The generation of a classic group, the epoch of a KIP-848 group.
     pub generation: i32,
-    /// The assignor: the one that the leader of a classic group used; empty where it has none or nobody tells.
-    pub assignor: Arc<str>,
     /// The ids of the members that are new.
     pub joined: Vec<Arc<str>>,
     /// The ids of the members that are gone.
@@ -70,13 +76,16 @@ pub struct Rebalance {
 }
 
 /// How many partitions a member of a group had before a rebalance, and has after it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MemberShare {
     /// The member's id.
+    #[serde(rename = "member_id")]
     pub id: Arc<str>,
     /// Nothing: it was no member, or what it had is not known.
+    #[serde(rename = "partitions_before")]
     pub before: Option<u32>,
     /// Nothing: it is no member, or what it has is not known.
+    #[serde(rename = "partitions_after")]
     pub after: Option<u32>,
 }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde::Serialize;
+
 use super::{
     GroupState, GroupType, Member, MemberList, Moment, PartitionRow, PartitionRows, Revision,
 };
@@ -195,7 +197,7 @@ impl Membership {
 }
 
 /// A fetch of the newest cycle that failed for this group alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GroupFailure {
     /// What was tried: `describe_group`, `committed_offsets`.
     pub operation: &'static str,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 /// The state of a group.
 ///
 /// Source: KIP-518, KIP-848; the words are those of `kafka-consumer-groups --state`.
@@ -87,6 +89,12 @@ pub enum GroupType {
     Share,
     /// KIP-1071: a Streams application, whose tasks the broker assigns.
     Streams,
+}
+
+impl Serialize for GroupType {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
 }
 
 /// Returns whether two words are the same but for their case and for `_`.

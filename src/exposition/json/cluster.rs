@@ -31,16 +31,10 @@ struct Newest<'a> {
     age_seconds: Option<f64>,
     last_complete_at: Option<String>,
     stale_after_seconds: Option<f64>,
-    brokers: Option<Vec<BrokerBody<'a>>>,
+    brokers: Option<&'a [BrokerRow]>,
     topics: Option<usize>,
     groups: Option<usize>,
     shard_partitions: Option<usize>,
-}
-
-#[derive(Debug, Serialize)]
-struct BrokerBody<'a> {
-    id: i32,
-    address: &'a str,
 }
 
 /// Returns every configured cluster as it is to be seen at `now`.
@@ -61,7 +55,6 @@ pub fn clusters(world: &World, now: Instant) -> Clusters<'_> {
 }
 
 fn newest(snapshot: &ClusterSnapshot, now: Instant) -> Newest<'_> {
-    let brokers = snapshot.fresh_brokers(now);
     Newest {
         outcome: Some(snapshot.outcome.as_str()),
         mode: Some(snapshot.mode.as_str()),
@@ -69,14 +62,9 @@ fn newest(snapshot: &ClusterSnapshot, now: Instant) -> Newest<'_> {
         age_seconds: Some(age_seconds(snapshot.taken, now)),
         last_complete_at: snapshot.last_complete.and_then(timestamp),
         stale_after_seconds: Some(snapshot.stale_after.as_secs_f64()),
-        brokers: brokers.map(|brokers| brokers.iter().map(broker_body).collect()),
+        brokers: snapshot.fresh_brokers(now),
         topics: Some(snapshot.topics_shown().count()),
         groups: Some(snapshot.groups.len()),
         shard_partitions: snapshot.shard_partitions,
     }
-}
-
-fn broker_body(broker: &BrokerRow) -> BrokerBody<'_> {
-    let BrokerRow { id, address } = broker;
-    BrokerBody { id: id.0, address }
 }

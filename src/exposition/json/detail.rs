@@ -70,7 +70,7 @@ struct PartitionBody<'a> {
     status_reason: Option<String>,
     blocked: Option<u64>,
     retention_headroom_seconds: Option<f64>,
-    retention_limit: Option<&'static str>,
+    retention_limit: Option<Limit>,
     age_seconds: Option<f64>,
     member_id: Option<&'a str>,
     client_id: Option<&'a str>,
@@ -122,13 +122,6 @@ fn member_body(member: &Member) -> MemberBody<'_> {
                 partitions: partitions.iter().map(|id| id.partition.0).collect(),
             })
             .collect(),
-    }
-}
-
-fn limit_word(limit: Limit) -> &'static str {
-    match limit {
-        Limit::Time => "time",
-        Limit::Size => "size",
     }
 }
 
@@ -207,7 +200,7 @@ fn partition_body(view: PartitionView<'_>) -> PartitionBody<'_> {
             .map(|finding| sentence(&view.row.id, finding, row.judged_at)),
         blocked: view.blocked(),
         retention_headroom_seconds: headroom.map(|(time, _)| seconds(time)),
-        retention_limit: headroom.map(|(_, limit)| limit_word(limit)),
+        retention_limit: headroom.map(|(_, limit)| limit),
         age_seconds: view
             .measured()
             .map(|measured| age_seconds(measured.instant, scene.now)),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::time::timestamp_of;
-use crate::lag::{ClusterName, GroupId, Offset, PartitionId, TopicName};
-use crate::snapshot::{Event, EventKind, EventPosition, Gap, MemberShare, Rebalance};
+use crate::lag::{ClusterName, GroupId};
+use crate::snapshot::{Event, EventKind, EventPosition, Gap};
 
 /// The answer of `/api/v1/events`.
 #[derive(Debug, Serialize)]
@@ -35,40 +35,13 @@ pub struct EventBody<'a> {
     group: &'a GroupId,
     at: Option<String>,
     #[serde(flatten)]
-    detail: Detail<'a>,
+    detail: &'a EventKind,
 }
 
 /// What was missed.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GapBody {
     missed: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Detail<'a> {
-    Commit {
-        topic: &'a TopicName,
-        partition: PartitionId,
-        current_offset: Option<Offset>,
-        previous_offset: Option<Offset>,
-    },
-    Rebalance {
-        #[serde(rename = "type")]
-        group_type: &'static str,
-        protocol: &'a str,
-        generation: i32,
-        joined: &'a [Arc<str>],
-        left: &'a [Arc<str>],
-        members: Vec<ShareBody<'a>>,
-    },
-}
-
-#[derive(Debug, Serialize)]
-struct ShareBody<'a> {
-    member_id: &'a str,
-    partitions_before: Option<u32>,
-    partitions_after: Option<u32>,
 }
 
 /// Returns some events, and where to go on after them.
@@ -101,7 +74,7 @@ pub fn event(event: &Event) -> EventBody<'_> {
         cluster: cluster.as_ref(),
         group,
         at: at_ms.and_then(timestamp_of),
-        detail: detail(kind),
+        detail: kind,
     }
 }
 
@@ -112,43 +85,4 @@ pub fn gap(gap: Gap) -> GapBody {
         Gap::Unknown => None,
     };
     GapBody { missed }
-}
-
-fn detail(kind: &EventKind) -> Detail<'_> {
-    match kind {
-        EventKind::Commit {
-            partition,
-            offset,
-            previous,
-        } => Detail::Commit {
-            topic: &partition.topic,
-            partition: partition.partition,
-            current_offset: *offset,
-            previous_offset: *previous,
-        },
-        EventKind::Rebalance(Rebalance {
-            group_type,
-            generation,
-            assignor,
-            joined,
-            left,
-            members,
-        }) => Detail::Rebalance {
-            group_type: group_type.as_str(),
-            protocol: assignor,
-            generation: *generation,
-            joined,
-            left,
-            members: members.iter().map(share).collect(),
-        },
-    }
-}
-
-fn share(share: &MemberShare) -> ShareBody<'_> {
-    let MemberShare { id, before, after } = share;
-    ShareBody {
-        member_id: id,
-        partitions_before: *before,
-        partitions_after: *after,
-    }
 }

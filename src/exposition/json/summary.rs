@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::time::{age_seconds, seconds, timestamp_of};
 use crate::exposition::view::{Absence, GroupView, Scene, Sums};
-use crate::lag::{ClusterName, GroupId, Status};
-use crate::snapshot::World;
+use crate::lag::{BrokerId, ClusterName, GroupId, Status};
+use crate::snapshot::{GroupFailure, World};
 
 /// The answer of `/api/v1/groups`.
 #[derive(Debug, Serialize)]
@@ -36,7 +36,7 @@ pub(super) struct GroupSummary<'a> {
     #[serde(rename = "type")]
     group_type: Option<&'static str>,
     protocol: Option<&'a str>,
-    coordinator: Option<i32>,
+    coordinator: Option<BrokerId>,
     members: Option<usize>,
     topics: usize,
     partitions: usize,
@@ -51,15 +51,7 @@ pub(super) struct GroupSummary<'a> {
     last_rebalance_at: Option<String>,
     member_joins: Option<u64>,
     member_leaves: Option<u64>,
-    failures: Vec<FailureBody<'a>>,
-}
-
-/// A fetch of the newest cycle that failed for this group.
-#[derive(Debug, Serialize)]
-struct FailureBody<'a> {
-    operation: &'a str,
-    error: &'a str,
-    message: &'a str,
+    failures: &'a [GroupFailure],
 }
 
 /// Returns one page of the groups of `cluster`, or of all clusters, as they are to be seen at `now`.
@@ -105,19 +97,13 @@ pub(super) fn group_summary<'a>(
     let sums = Sums::new(group, row.partitions.all());
     let totals = sums.totals();
     let activity = group.activity();
-    let coordinator = membership.and_then(|membership| membership.coordinator);
-    let failures = row.failures.iter().map(|failure| FailureBody {
-        operation: failure.operation,
-        error: failure.error,
-        message: &failure.message,
-    });
     GroupSummary {
         cluster,
         group: &row.id,
         state: membership.map(|membership| membership.state.as_str()),
         group_type: membership.map(|membership| membership.group_type.as_str()),
         protocol: membership.map(|membership| membership.assignor.as_str()),
-        coordinator: coordinator.map(|coordinator| coordinator.0),
+        coordinator: membership.and_then(|membership| membership.coordinator),
         members: membership.map(|membership| membership.members.len()),
         topics: row.partitions.by_topic().count(),
         partitions: row.partitions.len(),
@@ -136,6 +122,6 @@ pub(super) fn group_summary<'a>(
             .and_then(timestamp_of),
         member_joins: activity.map(|activity| activity.member_joins),
         member_leaves: activity.map(|activity| activity.member_leaves),
-        failures: failures.collect(),
+        failures: &row.failures,
     }
 }
