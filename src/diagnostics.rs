@@ -1,7 +1,9 @@
-//! How errors are written, in every part alike: one line that says what is wrong, where, and the nearest valid thing.
+//! How errors are written, in every part alike: one line that says what is wrong, where, and the nearest valid thing. YAML files
+//! are read here, so that their errors are alike, too.
 
 use std::error::Error;
 
+use serde::de::DeserializeOwned;
 use serde_saphyr::Error as YamlError;
 
 /// How similar two words have to be, from 0 to 1, for one to be suggested in the place of the other.
@@ -13,6 +15,22 @@ pub struct YamlProblem {
     pub line: u64,
     /// What is wrong there, and what would be right. Quotes no value: it may be a secret.
     pub problem: String,
+}
+
+/// Reads a YAML file. One of comments alone is a file in which every key is left out.
+///
+/// # Errors
+///
+/// It is no YAML, or not of the type.
+pub fn read_yaml<T: DeserializeOwned + Default>(text: &str) -> Result<T, YamlProblem> {
+    let is_empty = text
+        .lines()
+        .map(str::trim)
+        .all(|line| line.is_empty() || line.starts_with('#'));
+    if is_empty {
+        return Ok(T::default());
+    }
+    serde_saphyr::from_str(text).map_err(|error| YamlProblem::of(&error))
 }
 
 /// Returns an error and its causes in one line.
@@ -51,7 +69,7 @@ pub fn unknown(what: &str, word: &str, known: &[&str]) -> String {
 
 impl YamlProblem {
     /// Returns what a parser found, in the words of people who write YAML.
-    pub fn of(error: &YamlError) -> Self {
+    fn of(error: &YamlError) -> Self {
         let error = error.without_snippet();
         let line = error.location().map_or(1, |location| location.line());
         Self {

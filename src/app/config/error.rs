@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use serde_saphyr::Error as YamlError;
 use thiserror::Error;
 
 use crate::diagnostics::YamlProblem;
@@ -97,10 +96,8 @@ impl Origin {
     }
 }
 
-impl From<&YamlError> for SettingProblem {
-    /// Returns what makes a file no YAML, or not of the schema.
-    fn from(error: &YamlError) -> Self {
-        let YamlProblem { line, problem } = YamlProblem::of(error);
+impl From<YamlProblem> for SettingProblem {
+    fn from(YamlProblem { line, problem }: YamlProblem) -> Self {
         Self::at(&Origin::Line(line), problem)
     }
 }

@@ -36,6 +36,7 @@ use self::error::SettingProblem;
 use self::overlay::Overlay;
 use self::schema::{ClusterFile, ConfigFile, ConsumerFile, LogFile, WebFile};
 use crate::collect::PollConfig;
+use crate::diagnostics::read_yaml;
 use crate::task::TaskConfig;
 
 /// Where settings come from, in the order of growing importance. Loaded again on SIGHUP.
@@ -217,15 +218,7 @@ fn watch_own_group(poll: &mut PollConfig, file: &ClusterFile, task: &TaskConfig)
 }
 
 fn parse(text: &str) -> Result<ConfigFile, SettingProblem> {
-    // A file of comments alone is a file in which every key is left out.
-    let is_empty = text
-        .lines()
-        .map(str::trim)
-        .all(|line| line.is_empty() || line.starts_with('#'));
-    if is_empty {
-        return Ok(ConfigFile::default());
-    }
-    serde_saphyr::from_str(text).map_err(|error| SettingProblem::from(&error))
+    Ok(read_yaml(text)?)
 }
 
 #[cfg(test)]

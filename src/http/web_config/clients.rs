@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{
 
 use super::error::WebConfigError;
 use super::pem::{Pem, PemReader};
-use super::schema::{TlsSection, given};
+use super::schema::TlsSection;
 use crate::diagnostics::unknown;
 
 /// Whether a client has to show a certificate.
@@ -60,15 +60,18 @@ pub(super) fn verifier(
     reader: &mut PemReader<'_>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, WebConfigError> {
-    let word = given(&section.client_auth_type);
+    let word = section.client_auth_type.as_ref();
     let auth = match word {
         Some(word) => parse(word, reader.path)?,
         None => ClientAuth::None,
     };
-    let inline = given(&section.client_ca);
-    let file = given(&section.client_ca_file);
+    let TlsSection {
+        client_ca: inline,
+        client_ca_file: file,
+        ..
+    } = section;
     let authorities = reader.pem("client authorities", "client_ca", inline, file)?;
-    match (auth, authorities, word, inline.or(file)) {
+    match (auth, authorities, word, inline.as_ref().or(file.as_ref())) {
         (ClientAuth::None, None, ..) => Ok(None),
         (ClientAuth::None, Some(_), _, authorities) => {
             let problem = "client authorities are of no use without a `client_auth_type`";

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_saphyr::{Error as YamlError, Location};
+use serde_saphyr::Location;
 use thiserror::Error;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::server::VerifierBuilderError;
@@ -94,8 +94,7 @@ impl WebConfigError {
     }
 
     /// Returns the error for a file that is no YAML, or not of the schema.
-    pub(super) fn from_yaml(path: &Path, error: &YamlError) -> Self {
-        let YamlProblem { line, problem } = YamlProblem::of(error);
+    pub(super) fn not_yaml(path: &Path, YamlProblem { line, problem }: YamlProblem) -> Self {
         Self::Invalid {
             path: path.display().to_string(),
             line,

@@ -40,11 +40,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::rustls::ServerConfig;
 use tracing::{info, warn};
 
-use crate::diagnostics::one_line;
+use crate::diagnostics::{one_line, read_yaml};
 pub use error::WebConfigError;
 use files::Files;
 use pem::PemReader;
-use schema::WebConfigFile;
+use schema::{TlsSection, WebConfigFile};
 use users::Users;
 
 /// How often the files are looked at. One that has changed is read when it has stayed the same for as long.
@@ -192,7 +192,8 @@ impl Loaded {
             let error = error.utf8_error();
             unreadable(io::Error::new(io::ErrorKind::InvalidData, error))
         })?;
-        let file = parse(path, &text)?;
+        let file: WebConfigFile =
+            read_yaml(&text).map_err(|problem| WebConfigError::not_yaml(path, problem))?;
         file.check_supported(path)?;
         let mut reader = PemReader {
             path,
@@ -200,7 +201,7 @@ impl Loaded {
             files,
         };
         let section = file.tls_server_config.as_ref();
-        let section = section.filter(|section| !section.value.is_empty());
+        let section = section.filter(|section| section.value != TlsSection::default());
         let tls = match section {
             Some(section) => Some(Arc::new(tls::server_config(section, &mut reader)?)),
             None => None,
@@ -226,18 +227,6 @@ impl Loaded {
         let opens = self.users.is_some() && next.users.is_none();
         opens.then_some("removing all of `basic_auth_users`")
     }
-}
-
-fn parse(path: &Path, text: &str) -> Result<WebConfigFile, WebConfigError> {
-    // A file of comments alone asks for nothing.
-    let is_empty = text
-        .lines()
-        .map(str::trim)
-        .all(|line| line.is_empty() || line.starts_with('#'));
-    if is_empty {
-        return Ok(WebConfigFile::default());
-    }
-    serde_saphyr::from_str(text).map_err(|error| WebConfigError::from_yaml(path, &error))
 }
 
 impl PartialEq for WebConfig {

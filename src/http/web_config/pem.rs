@@ -32,8 +32,8 @@ impl PemReader<'_> {
         &mut self,
         what: &'static str,
         key: &str,
-        inline: Option<&Spanned<String>>,
-        file: Option<&Spanned<String>>,
+        inline: &Option<Spanned<String>>,
+        file: &Option<Spanned<String>>,
     ) -> Result<Option<Pem>, WebConfigError> {
         let (place, text) = match (inline, file) {
             (None, None) => return Ok(None),

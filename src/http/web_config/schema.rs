@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use super::error::WebConfigError;
@@ -23,18 +23,27 @@ pub(super) struct WebConfigFile {
     rate_limit: Option<Spanned<IgnoredAny>>,
 }
 
-/// `tls_server_config`.
-#[derive(Default, Deserialize)]
+/// `tls_server_config`. One in which nothing is given is like the default.
+#[derive(Default, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TlsSection {
+    #[serde(deserialize_with = "not_empty")]
     pub(super) cert: Option<Spanned<String>>,
+    #[serde(deserialize_with = "not_empty")]
     pub(super) cert_file: Option<Spanned<String>>,
+    #[serde(deserialize_with = "not_empty")]
     pub(super) key: Option<Spanned<String>>,
+    #[serde(deserialize_with = "not_empty")]
     pub(super) key_file: Option<Spanned<String>>,
+    #[serde(deserialize_with = "not_empty")]
     pub(super) client_auth_type: Option<Spanned<String>>,
+    #[serde(deserialize_with = "not_empty")]
     pub(super) client_ca: Option<Spanned<String>>,
+    #[serde(deserialize_with = "not_empty")]
     pub(super) client_ca_file: Option<Spanned<String>>,
+    #[serde(deserialize_with = "not_empty")]
     pub(super) min_version: Option<Spanned<String>>,
+    #[serde(deserialize_with = "not_empty")]
     pub(super) max_version: Option<Spanned<String>>,
     pub(super) prefer_server_cipher_suites: Option<bool>,
     client_allowed_sans: Option<Spanned<IgnoredAny>>,
@@ -98,42 +107,13 @@ impl WebConfigFile {
     }
 }
 
-impl TlsSection {
-    /// Returns whether nothing is asked for.
-    pub(super) fn is_empty(&self) -> bool {
-        let Self {
-            cert,
-            cert_file,
-            key,
-            key_file,
-            client_auth_type,
-            client_ca,
-            client_ca_file,
-            min_version,
-            max_version,
-            prefer_server_cipher_suites,
-            client_allowed_sans: _,
-            cipher_suites: _,
-            curve_preferences: _,
-        } = self;
-        let texts = [
-            cert,
-            cert_file,
-            key,
-            key_file,
-            client_auth_type,
-            client_ca,
-            client_ca_file,
-            min_version,
-            max_version,
-        ];
-        texts.into_iter().all(|text| given(text).is_none()) && prefer_server_cipher_suites.is_none()
-    }
-}
-
-/// Returns a value that is not empty.
-pub(super) fn given(value: &Option<Spanned<String>>) -> Option<&Spanned<String>> {
-    value.as_ref().filter(|value| !value.value.is_empty())
+/// Reads a text; an empty one is none.
+fn not_empty<'de, D>(deserializer: D) -> Result<Option<Spanned<String>>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let text = Option::<Spanned<String>>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.value.is_empty()))
 }
 
 fn header(

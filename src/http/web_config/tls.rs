@@ -11,7 +11,7 @@ use tokio_rustls::rustls::{
 use super::clients;
 use super::error::WebConfigError;
 use super::pem::PemReader;
-use super::schema::{TlsSection, given};
+use super::schema::TlsSection;
 use crate::diagnostics::unknown;
 
 /// The versions of TLS, oldest first.
@@ -31,13 +31,13 @@ pub(super) fn server_config(
         let problem = format!("`tls_server_config` needs `{key}_file`");
         WebConfigError::invalid(path, *referenced, problem)
     };
-    let [cert, cert_file, key, key_file] = [
-        &section.cert,
-        &section.cert_file,
-        &section.key,
-        &section.key_file,
-    ]
-    .map(given);
+    let TlsSection {
+        cert,
+        cert_file,
+        key,
+        key_file,
+        ..
+    } = section;
     let certificate = reader.pem("certificate", "cert", cert, cert_file)?;
     let certificate = certificate.ok_or_else(|| missing(reader.path, "cert"))?;
     let key = reader.pem("private key", "key", key, key_file)?;
@@ -86,11 +86,11 @@ fn versions(
             reader.invalid(Some(written), problem)
         })
     };
-    let min = given(&section.min_version);
+    let min = section.min_version.as_ref();
     let first = index("min_version", min, 0)?;
     let last = index(
         "max_version",
-        given(&section.max_version),
+        section.max_version.as_ref(),
         VERSIONS.len() - 1,
     )?;
     if first > last {
