@@ -8,7 +8,7 @@ use super::args::RealClusterArgs;
 use super::exit::CommandResult;
 use super::print::print;
 use crate::app::config::schema::LogFile;
-use crate::app::config::{ConfigSources, ListenAddress, NoAddress, Overrides, parse_flag};
+use crate::app::config::{ConfigSources, ListenAddress, Overrides, parse_flag};
 use crate::app::demo::{Demo, DemoCluster, Port};
 use crate::app::logging;
 use crate::app::signals::Signals;
@@ -22,7 +22,12 @@ topics task-created and task-created.dlq.";
 #[command(after_help = AFTER_HELP)]
 pub(super) struct DemoArgs {
     /// Where to listen [default: :9308, or a free port if that one is taken]
-    #[arg(long = "web.listen-address", value_name = "HOST:PORT", value_parser = address, env = "LAGWATCH_WEB_LISTEN_ADDRESS", hide_env = true)]
+    #[arg(
+        long = "web.listen-address",
+        value_name = "HOST:PORT",
+        env = "LAGWATCH_WEB_LISTEN_ADDRESS",
+        hide_env = true
+    )]
     listen_address: Option<ListenAddress>,
     /// TLS, basic auth and headers, in the form that Prometheus exporters share
     #[arg(
@@ -102,8 +107,4 @@ hangs and recovers; tasks that nobody can read go to {topic}.dlq. Ctrl-C ends it
 
 "
     )
-}
-
-fn address(text: &str) -> Result<ListenAddress, String> {
-    text.parse().map_err(|error: NoAddress| error.to_string())
 }

@@ -123,6 +123,15 @@ mod tests {
     }
 
     #[test]
+    fn the_environment_does_not_choose_the_cluster_of_the_demo() {
+        let mut cli = command_line();
+        let demo = cli.find_subcommand_mut("demo").expect("it is a command");
+        let mut flags = demo.get_arguments();
+        let server = flags.find(|arg| arg.get_long() == Some("bootstrap-server"));
+        assert_eq!(server.expect("there is one").get_env(), None);
+    }
+
+    #[test]
     fn each_environment_variable_is_named_after_its_flag() {
         let cli = command_line();
         let mut checked = 0;

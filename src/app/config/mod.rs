@@ -20,7 +20,7 @@ mod shard;
 mod web;
 mod words;
 
-pub use address::{ListenAddress, NoAddress};
+pub use address::ListenAddress;
 pub use cluster::ClusterConfig;
 pub use consumer::TaskConsumerConfig;
 pub use error::{ConfigError, Origin, environment_name};
