@@ -69,9 +69,18 @@ pub(super) struct Course {
     last: Observation,
     /// Those before it.
     earlier: PackedPoints,
+    /// The highest of those before it, so that a lag that does not shrink is known without unpacking them.
+    earlier_peak: Option<Peak>,
     spacing_ms: u64,
     outlook: Outlook,
     doubtful_since: Option<Timestamp>,
+}
+
+/// The greatest lag of some points.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Peak {
+    lag: u64,
+    at: Timestamp,
 }
 
 /// How the lag changed since its peak.
@@ -134,6 +143,7 @@ impl Course {
         Self {
             last: first,
             earlier: PackedPoints::default(),
+            earlier_peak: None,
             spacing_ms: 0,
             outlook: Outlook::Unknown,
             doubtful_since: None,
@@ -214,17 +224,14 @@ impl Course {
     /// Compares the peak with the highest point of the last third since then: peaks with peaks, so that where in the saw
     /// the newest point lies does not matter.
     fn descent(&self, next: Observation, settling: Duration) -> Option<Descent> {
-        let highest = |points: &[Observation]| {
-            let lags = points.iter().map(|point| point.lag());
-            lags.zip(0_usize..).max().map(|(_, index)| index)
-        };
+        let peak = self.earlier_peak.filter(|peak| peak.lag > self.last.lag())?;
+        if next.at.since(peak.at) < settling {
+            return None;
+        }
         let points = self.points();
         let since_peak = &points[highest(&points)?..];
         let peak = since_peak[0];
         let elapsed = next.at.since(peak.at);
-        if elapsed < settling {
-            return None;
-        }
         let recently = peak.at.after(elapsed * 2 / 3);
         let last_third = since_peak.partition_point(|point| point.at < recently);
         let last_third = &since_peak[last_third..];
@@ -256,6 +263,10 @@ impl Course {
         if let Some(last) = points.pop() {
             self.last = last;
         }
+        self.earlier_peak = highest(&points).map(|index| Peak {
+            lag: points[index].lag(),
+            at: points[index].at,
+        });
         self.earlier = PackedPoints::pack(&points);
     }
 
@@ -284,6 +295,12 @@ impl Course {
         points.push(self.last);
         points
     }
+}
+
+/// Returns the index of the point of the highest lag; of several the last.
+fn highest(points: &[Observation]) -> Option<usize> {
+    let lags = points.iter().map(|point| point.lag());
+    lags.zip(0_usize..).max().map(|(_, index)| index)
 }
 
 fn in_one_stretch(one: &Observation, other: &Observation, spacing_ms: u64) -> bool {
