@@ -9,10 +9,13 @@ use tracing::{error, info};
 
 use super::config::TaskConsumerConfig;
 use crate::metrics::TaskMetrics;
-use crate::task::{self, TaskConsumer};
+use crate::task::{self, Backoff, TaskConsumer};
 
-/// The wait before a failed consumer starts again: at first, and at most.
-const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The wait before a failed consumer starts again.
+const RESTART: Backoff = Backoff {
+    initial: Duration::from_secs(1),
+    max: Duration::from_secs(60),
+};
 
 /// A consumer that has run this long had recovered from whatever failed before.
 const RECOVERED: Duration = Duration::from_secs(300);
@@ -114,8 +117,7 @@ async fn keep_running<F>(
 where
     F: Future<Output = anyhow::Result<()>>,
 {
-    let (shortest, longest) = RESTART;
-    let mut wait = shortest;
+    let mut failures = 0_u32;
     let mut started = Instant::now();
     let mut outcome = first.await;
     while let Err(failure) = outcome {
@@ -123,14 +125,15 @@ where
             return Err(failure);
         }
         if started.elapsed() >= RECOVERED {
-            wait = shortest;
+            failures = 0;
         }
+        failures = failures.saturating_add(1);
+        let wait = RESTART.delay_after(failures);
         failed(&failure, wait);
         let waited = shutdown.run_until_cancelled(sleep(wait)).await;
         if waited.is_none() {
             return Ok(());
         }
-        wait = longest.min(2 * wait);
         started = Instant::now();
         outcome = again().await;
     }

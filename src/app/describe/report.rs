@@ -9,8 +9,8 @@ use crate::exposition::{GroupView, PartitionView};
 use crate::lag::{Age, Distance, Drain, Finding, Lag, Method, Status};
 use crate::snapshot::{GroupState, Judgement};
 
-/// The least widths are those of Kafka's tool.
-const COLUMNS: [Column; 9] = [
+/// The columns of Kafka's tool with its least widths, then those that `--wide` adds.
+const COLUMNS: [Column; 17] = [
     Column::new("GROUP", 15),
     Column::new("TOPIC", 15),
     Column::new("PARTITION", 10),
@@ -20,10 +20,6 @@ const COLUMNS: [Column; 9] = [
     Column::new("CONSUMER-ID", 15),
     Column::new("HOST", 15),
     Column::new("CLIENT-ID", 15),
-];
-
-/// What `--wide` adds; behind the others, so that these keep their places.
-const WIDE_COLUMNS: [Column; 8] = [
     Column::new("LAG-SECONDS", 12),
     Column::new("STATUS", 8),
     Column::new("DRAIN", 8),
@@ -52,6 +48,15 @@ pub struct Report {
     pub remark: Option<String>,
     /// What could not be read.
     pub complaints: Vec<String>,
+}
+
+impl ColumnSet {
+    fn columns(self) -> &'static [Column] {
+        match self {
+            Self::AsKafka => &COLUMNS[..9],
+            Self::Wide => &COLUMNS,
+        }
+    }
 }
 
 impl Report {
@@ -95,18 +100,11 @@ impl Report {
 }
 
 fn table(group: GroupView<'_>, columns: ColumnSet) -> String {
-    let rows: Vec<Vec<String>> = ordered(group)
-        .iter()
-        .map(|partition| cells(partition, columns))
-        .collect();
+    let rows: Vec<Vec<String>> = ordered(group).iter().map(cells).collect();
     if rows.is_empty() {
         return String::new();
     }
-    let mut shown = COLUMNS.to_vec();
-    if columns == ColumnSet::Wide {
-        shown.extend(WIDE_COLUMNS);
-    }
-    format!("\n{}", render(&shown, &rows))
+    format!("\n{}", render(columns.columns(), &rows))
 }
 
 /// Returns the partitions of the members, the one with the most first, and then those that have only a commit.
@@ -121,14 +119,16 @@ fn ordered(group: GroupView<'_>) -> Vec<PartitionView<'_>> {
     partitions
 }
 
-fn cells(view: &PartitionView<'_>, columns: ColumnSet) -> Vec<String> {
+/// Returns a partition's cells of all columns.
+fn cells(view: &PartitionView<'_>) -> Vec<String> {
     let id = &view.row.id;
     let member = view.owner();
     // A figure of an earlier cycle is no answer to a question asked now.
     let current = view.is_current().then_some(view);
     let marks = current.and_then(|view| Some(view.reading()?.marks));
     let distance = current.and_then(PartitionView::distance);
-    let mut cells = vec![
+    let state = view.group.membership.map(|membership| membership.state);
+    vec![
         view.group.row.id.to_string(),
         id.topic.to_string(),
         id.partition.to_string(),
@@ -138,21 +138,15 @@ fn cells(view: &PartitionView<'_>, columns: ColumnSet) -> Vec<String> {
         or_dash(member.map(|member| &member.id)),
         or_dash(member.map(|member| &member.host)),
         or_dash(member.map(|member| &member.client_id)),
-    ];
-    if columns == ColumnSet::Wide {
-        let state = view.group.membership.map(|membership| membership.state);
-        cells.extend([
-            or_dash(current.and_then(PartitionView::age).map(lag_seconds)),
-            or_dash(status(view)),
-            or_dash(view.drain().and_then(drain)),
-            or_dash(state),
-            or_dash(marks.and_then(|marks| marks.log_start)),
-            or_dash(distance.and_then(|Distance { lost, .. }| lost)),
-            or_dash(distance.map(|Distance { ahead, .. }| ahead)),
-            or_dash(current.and_then(PartitionView::backlog)),
-        ]);
-    }
-    cells
+        or_dash(current.and_then(PartitionView::age).map(lag_seconds)),
+        or_dash(status(view)),
+        or_dash(view.drain().and_then(drain)),
+        or_dash(state),
+        or_dash(marks.and_then(|marks| marks.log_start)),
+        or_dash(distance.and_then(|Distance { lost, .. }| lost)),
+        or_dash(distance.map(|Distance { ahead, .. }| ahead)),
+        or_dash(current.and_then(PartitionView::backlog)),
+    ]
 }
 
 /// Returns a time lag in seconds, and whether it is at least so much.

@@ -18,7 +18,7 @@ impl Column {
     }
 }
 
-/// Returns the table, headings first, one line a row; the last column is not padded.
+/// Returns the table, headings first, one line a row; the last column is not padded. Cells without a column are left out.
 ///
 /// Control characters in cells are escaped: a row stays a row, and a name cannot drive the terminal.
 pub(super) fn render(columns: &[Column], rows: &[Vec<String>]) -> String {
