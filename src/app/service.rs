@@ -17,7 +17,7 @@ use super::config::{ClusterConfig, WebSettings};
 use super::listen;
 use super::signals::Signals;
 use super::stage::Stage;
-use super::watch::{Connected, Watch};
+use super::watch::Watch;
 use crate::http::{self, HttpConfig, Sources, WebConfig};
 use crate::kafka::librdkafka_version;
 use crate::metrics::OwnMetrics;
@@ -85,10 +85,10 @@ impl Prepared {
             own,
             server: prepared,
         } = self;
-        let clusters = Connected::connect(clusters, &own).await?;
         let store = Arc::new(SnapshotStore::default());
         let events = EventLog::new(SystemTime::now(), EventBounds::default());
-        let watch = Watch::start(clusters, own.clone(), Arc::clone(&store), events.clone());
+        let mut watch = Watch::new(own.clone(), Arc::clone(&store), events.clone());
+        watch.change(clusters).await?;
         let mut server = Stage::default();
         let mut web_config = None;
         if let Some((listener, config)) = prepared {

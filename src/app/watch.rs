@@ -27,10 +27,6 @@ pub struct Watch {
     clusters: Vec<RunningPoller>,
 }
 
-/// Clusters whose clients are made, and nothing of which has been asked yet.
-#[derive(Debug)]
-pub struct Connected(Vec<(ClusterConfig, Arc<KafkaAdmin>)>);
-
 #[derive(Debug)]
 struct RunningPoller {
     config: ClusterConfig,
@@ -40,54 +36,16 @@ struct RunningPoller {
     ended: oneshot::Receiver<Memory>,
 }
 
-impl Connected {
-    /// Makes a client for each cluster. Asks nothing yet.
-    ///
-    /// # Errors
-    ///
-    /// librdkafka refuses the properties of one; the clients made before are closed.
-    pub async fn connect(
-        clusters: Vec<ClusterConfig>,
-        own: &OwnMetrics,
-    ) -> Result<Self, ConnectionError> {
-        let mut connected = Vec::new();
-        for config in clusters {
-            let requests = own.cluster(config.name());
-            match KafkaAdmin::connect(&config.connection, requests) {
-                Ok(admin) => connected.push((config, Arc::new(admin))),
-                Err(error) => {
-                    close(connected.into_iter().map(|(_, admin)| admin)).await;
-                    return Err(error);
-                }
-            }
-        }
-        Ok(Self(connected))
-    }
-}
-
 impl Watch {
-    /// Starts to poll.
-    pub fn start(
-        clusters: Connected,
-        own: OwnMetrics,
-        store: Arc<SnapshotStore>,
-        events: EventLog,
-    ) -> Self {
-        let mut watch = Self {
+    /// Polls no cluster yet.
+    pub fn new(own: OwnMetrics, store: Arc<SnapshotStore>, events: EventLog) -> Self {
+        Self {
             store,
             events,
             own,
             stage: Stage::default(),
             clusters: Vec::new(),
-        };
-        let Connected(clusters) = clusters;
-        let names = clusters.iter().map(|(config, _)| config.name().cloned());
-        watch.store.set_clusters(names);
-        watch.clusters = clusters
-            .into_iter()
-            .map(|(config, admin)| watch.poll(config, admin, Memory::default()))
-            .collect();
-        watch
+        }
     }
 
     /// Returns the counters of this process.
@@ -105,7 +63,7 @@ impl Watch {
     ///
     /// librdkafka refuses the properties of one; nothing has changed then.
     pub async fn change(&mut self, clusters: Vec<ClusterConfig>) -> Result<(), ConnectionError> {
-        let next = self.connect_changed(&clusters)?;
+        let next = self.connect_changed(&clusters).await?;
         let is_kept = |running: &RunningPoller| clusters.contains(&running.config);
         let (kept, ending): (Vec<_>, Vec<_>) = self.clusters.drain(..).partition(is_kept);
         self.clusters = kept;
@@ -136,8 +94,12 @@ impl Watch {
         Ok(())
     }
 
-    /// Returns the clusters that are new or whose settings have changed, each with a client.
-    fn connect_changed(
+    /// Returns the clusters that are new or whose settings have changed, each with a client. Asks nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// librdkafka refuses the properties of one; the clients made before are closed.
+    async fn connect_changed(
         &self,
         clusters: &[ClusterConfig],
     ) -> Result<Vec<(ClusterConfig, Arc<KafkaAdmin>)>, ConnectionError> {
@@ -152,7 +114,13 @@ impl Watch {
                 Some(running) => Arc::clone(&running.admin),
                 None => {
                     let requests = self.own.cluster(config.name());
-                    Arc::new(KafkaAdmin::connect(&config.connection, requests)?)
+                    match KafkaAdmin::connect(&config.connection, requests) {
+                        Ok(admin) => Arc::new(admin),
+                        Err(error) => {
+                            close(changed.into_iter().map(|(_, admin)| admin)).await;
+                            return Err(error);
+                        }
+                    }
                 }
             };
             changed.push((config.clone(), admin));
