@@ -28,67 +28,85 @@ pub struct OwnMetrics {
     clusters: Arc<Mutex<BTreeMap<String, ClusterMetrics>>>,
 }
 
-/// Counters of one cluster's collector.
-///
-/// Each cluster has families of its own, with its name as a fixed label: what is counted after the cluster is forgotten,
-/// such as by a client that still ends, shows nowhere. A cluster without a name has the label's value empty, which
-/// exposition leaves out.
-#[derive(Clone, Debug)]
-pub struct ClusterMetrics {
-    series_dropped: IntCounterVec,
-    polls: IntCounterVec,
-    poll_duration: HistogramVec,
-    errors: IntCounterVec,
-    group_collection_errors: IntCounterVec,
-    kafka_requests: IntCounterVec,
-    stream_records: IntCounterVec,
-    stream_bytes: IntCounterVec,
-    stream_gaps: IntCounterVec,
-    stream_drift: IntCounterVec,
+/// Declares handles: a family for each of some metrics of the table.
+macro_rules! handles {
+    ($(#[$doc:meta])* pub struct $name:ident { $( $visible:vis $field:ident: $family:ident = $metric:ident; )* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name {
+            $(
+                #[doc = concat!("[`table::", stringify!($metric), "`].")]
+                $visible $field: $family,
+            )*
+        }
+
+        impl $name {
+            /// Registers the families; `cluster` is the value of their label of that name.
+            fn new(registry: &Registry, cluster: Option<&str>) -> Self {
+                let handles = Self { $( $field: OwnFamily::of(&table::$metric, cluster), )* };
+                for family in handles.families() {
+                    registry
+                        .register(family)
+                        .expect("each family of the table is registered once, and once for each cluster");
+                }
+                handles
+            }
+
+            /// Returns every family, as the registry knows it.
+            fn families(&self) -> Vec<Box<dyn Collector>> {
+                vec![$( Box::new(self.$field.clone()) ),*]
+            }
+        }
+    };
 }
 
-/// Counters of the HTTP server.
-#[derive(Clone, Debug)]
-pub struct HttpMetrics {
-    /// [`table::HTTP_REQUESTS`].
-    pub requests: IntCounterVec,
-    /// [`table::HTTP_REQUEST_DURATION`].
-    pub duration: HistogramVec,
-    /// [`table::HTTP_CONNECTIONS`].
-    pub connections: IntGauge,
-    /// [`table::HTTP_REJECTED`].
-    pub rejected: IntCounter,
-    /// [`table::HTTP_TLS_HANDSHAKE_ERRORS`].
-    pub tls_handshake_errors: IntCounter,
-    /// [`table::HTTP_EVENT_STREAMS`].
-    pub event_streams: IntGauge,
-    /// [`table::HTTP_EVENT_STREAMS_DROPPED`].
-    pub event_streams_dropped: IntCounterVec,
+handles! {
+    /// Counters of one cluster's collector.
+    ///
+    /// Each cluster has families of its own, with its name as a fixed label: what is counted after the cluster is forgotten,
+    /// such as by a client that still ends, shows nowhere. A cluster without a name has the label's value empty, which
+    /// exposition leaves out.
+    pub struct ClusterMetrics {
+        series_dropped: IntCounterVec = SERIES_DROPPED;
+        polls: IntCounterVec = POLLS;
+        poll_duration: HistogramVec = POLL_DURATION;
+        errors: IntCounterVec = ERRORS;
+        group_collection_errors: IntCounterVec = GROUP_COLLECTION_ERRORS;
+        kafka_requests: IntCounterVec = KAFKA_REQUESTS;
+        stream_records: IntCounterVec = STREAM_RECORDS;
+        stream_bytes: IntCounterVec = STREAM_BYTES;
+        stream_gaps: IntCounterVec = STREAM_GAPS;
+        stream_drift: IntCounterVec = STREAM_DRIFT;
+    }
 }
 
-/// Counters of the task consumer.
-#[derive(Clone, Debug)]
-pub struct TaskMetrics {
-    /// [`table::TASK_MESSAGES`].
-    pub messages: IntCounterVec,
-    /// [`table::TASK_COMMITS`].
-    pub commits: IntCounterVec,
-    /// [`table::TASK_COMMIT_DURATION`].
-    pub commit_duration: HistogramVec,
-    /// [`table::TASK_REBALANCES`].
-    pub rebalances: IntCounterVec,
-    /// [`table::TASK_ASSIGNED_PARTITIONS`].
-    pub assigned_partitions: IntGaugeVec,
-    /// [`table::TASK_PROCESSING`].
-    pub processing: HistogramVec,
-    /// [`table::TASK_DUPLICATES`].
-    pub duplicates: IntCounterVec,
-    /// [`table::TASK_DEAD_LETTERS`].
-    pub dead_letters: IntCounterVec,
-    /// [`table::TASK_RETRIES`].
-    pub retries: IntCounterVec,
-    /// [`table::TASK_ERRORS`].
-    pub errors: IntCounterVec,
+handles! {
+    /// Counters of the HTTP server.
+    pub struct HttpMetrics {
+        pub requests: IntCounterVec = HTTP_REQUESTS;
+        pub duration: HistogramVec = HTTP_REQUEST_DURATION;
+        pub connections: IntGauge = HTTP_CONNECTIONS;
+        pub rejected: IntCounter = HTTP_REJECTED;
+        pub tls_handshake_errors: IntCounter = HTTP_TLS_HANDSHAKE_ERRORS;
+        pub event_streams: IntGauge = HTTP_EVENT_STREAMS;
+        pub event_streams_dropped: IntCounterVec = HTTP_EVENT_STREAMS_DROPPED;
+    }
+}
+
+handles! {
+    /// Counters of the task consumer.
+    pub struct TaskMetrics {
+        pub messages: IntCounterVec = TASK_MESSAGES;
+        pub commits: IntCounterVec = TASK_COMMITS;
+        pub commit_duration: HistogramVec = TASK_COMMIT_DURATION;
+        pub rebalances: IntCounterVec = TASK_REBALANCES;
+        pub assigned_partitions: IntGaugeVec = TASK_ASSIGNED_PARTITIONS;
+        pub processing: HistogramVec = TASK_PROCESSING;
+        pub duplicates: IntCounterVec = TASK_DUPLICATES;
+        pub dead_letters: IntCounterVec = TASK_DEAD_LETTERS;
+        pub retries: IntCounterVec = TASK_RETRIES;
+        pub errors: IntCounterVec = TASK_ERRORS;
+    }
 }
 
 impl OwnMetrics {
@@ -99,33 +117,16 @@ impl OwnMetrics {
         registry
             .register(Box::new(ProcessCollector::for_self()))
             .expect("the only collector of `process_*`");
-        let families = Families::of_process(&registry);
-        let build_info = families.gauge_vec(&table::BUILD_INFO);
+        let build_info: IntGaugeVec = OwnFamily::of(&table::BUILD_INFO, None);
         build_info
             .with_label_values(&[env!("CARGO_PKG_VERSION"), librdkafka_version])
             .set(1);
+        registry
+            .register(Box::new(build_info))
+            .expect("the only family of its name");
         Self {
-            http: HttpMetrics {
-                requests: families.counter_vec(&table::HTTP_REQUESTS),
-                duration: families.histogram_vec(&table::HTTP_REQUEST_DURATION),
-                connections: families.gauge(&table::HTTP_CONNECTIONS),
-                rejected: families.counter(&table::HTTP_REJECTED),
-                tls_handshake_errors: families.counter(&table::HTTP_TLS_HANDSHAKE_ERRORS),
-                event_streams: families.gauge(&table::HTTP_EVENT_STREAMS),
-                event_streams_dropped: families.counter_vec(&table::HTTP_EVENT_STREAMS_DROPPED),
-            },
-            task: TaskMetrics {
-                messages: families.counter_vec(&table::TASK_MESSAGES),
-                commits: families.counter_vec(&table::TASK_COMMITS),
-                commit_duration: families.histogram_vec(&table::TASK_COMMIT_DURATION),
-                rebalances: families.counter_vec(&table::TASK_REBALANCES),
-                assigned_partitions: families.gauge_vec(&table::TASK_ASSIGNED_PARTITIONS),
-                processing: families.histogram_vec(&table::TASK_PROCESSING),
-                duplicates: families.counter_vec(&table::TASK_DUPLICATES),
-                dead_letters: families.counter_vec(&table::TASK_DEAD_LETTERS),
-                retries: families.counter_vec(&table::TASK_RETRIES),
-                errors: families.counter_vec(&table::TASK_ERRORS),
-            },
+            http: HttpMetrics::new(&registry, None),
+            task: TaskMetrics::new(&registry, None),
             clusters: Arc::default(),
             registry,
         }
@@ -150,11 +151,9 @@ impl OwnMetrics {
     pub fn cluster(&self, cluster: Option<&ClusterName>) -> ClusterMetrics {
         let mut clusters = self.clusters();
         let known = clusters.entry(label(cluster));
-        let metrics = known.or_insert_with_key(|label| {
-            let families = Families::of_cluster(&self.registry, label);
-            ClusterMetrics::new(&families)
-        });
-        metrics.clone()
+        known
+            .or_insert_with_key(|label| ClusterMetrics::new(&self.registry, Some(label)))
+            .clone()
     }
 
     /// Shows the counters of a cluster no more: it is watched no more. Should it come back, they begin anew.
@@ -163,7 +162,7 @@ impl OwnMetrics {
         let Some(metrics) = clusters.remove(&label(cluster)) else {
             return;
         };
-        for family in metrics.collectors() {
+        for family in metrics.families() {
             self.registry
                 .unregister(family)
                 .expect("registered when the cluster became known");
@@ -176,157 +175,82 @@ impl OwnMetrics {
     }
 }
 
-impl ClusterMetrics {
-    fn new(families: &Families<'_>) -> Self {
-        Self {
-            series_dropped: families.counter_vec(&table::SERIES_DROPPED),
-            polls: families.counter_vec(&table::POLLS),
-            poll_duration: families.histogram_vec(&table::POLL_DURATION),
-            errors: families.counter_vec(&table::ERRORS),
-            group_collection_errors: families.counter_vec(&table::GROUP_COLLECTION_ERRORS),
-            kafka_requests: families.counter_vec(&table::KAFKA_REQUESTS),
-            stream_records: families.counter_vec(&table::STREAM_RECORDS),
-            stream_bytes: families.counter_vec(&table::STREAM_BYTES),
-            stream_gaps: families.counter_vec(&table::STREAM_GAPS),
-            stream_drift: families.counter_vec(&table::STREAM_DRIFT),
+/// Declares methods that return what a family counts under the given values of its labels.
+macro_rules! counted_by {
+    ($name:ident { $( $field:ident($($label:ident),*) -> $counter:ident; )* }) => {
+        impl $name {
+            $(
+                #[doc = concat!("Counts into the family `", stringify!($field), "`, under these values of its labels.")]
+                pub fn $field(&self, $($label: &str),*) -> $counter {
+                    self.$field.with_label_values::<&str>(&[$($label),*])
+                }
+            )*
         }
-    }
+    };
+}
 
-    /// Returns every family, as the registry knows it.
-    fn collectors(self) -> [Box<dyn Collector>; 10] {
-        let Self {
-            series_dropped,
-            polls,
-            poll_duration,
-            errors,
-            group_collection_errors,
-            kafka_requests,
-            stream_records,
-            stream_bytes,
-            stream_gaps,
-            stream_drift,
-        } = self;
-        [
-            Box::new(series_dropped),
-            Box::new(polls),
-            Box::new(poll_duration),
-            Box::new(errors),
-            Box::new(group_collection_errors),
-            Box::new(kafka_requests),
-            Box::new(stream_records),
-            Box::new(stream_bytes),
-            Box::new(stream_gaps),
-            Box::new(stream_drift),
-        ]
-    }
-
-    /// [`table::SERIES_DROPPED`].
-    pub fn series_dropped(&self) -> IntCounter {
-        self.series_dropped.with_label_values::<&str>(&[])
-    }
-
-    /// [`table::STREAM_RECORDS`] of that kind.
-    pub fn stream_records(&self, kind: &str) -> IntCounter {
-        self.stream_records.with_label_values(&[kind])
-    }
-
-    /// [`table::STREAM_BYTES`].
-    pub fn stream_bytes(&self) -> IntCounter {
-        self.stream_bytes.with_label_values::<&str>(&[])
-    }
-
-    /// [`table::STREAM_GAPS`].
-    pub fn stream_gaps(&self) -> IntCounter {
-        self.stream_gaps.with_label_values::<&str>(&[])
-    }
-
-    /// [`table::STREAM_DRIFT`].
-    pub fn stream_drift(&self) -> IntCounter {
-        self.stream_drift.with_label_values::<&str>(&[])
-    }
-
-    /// [`table::POLLS`] of that result.
-    pub fn polls(&self, result: &str) -> IntCounter {
-        self.polls.with_label_values(&[result])
-    }
-
-    /// [`table::POLL_DURATION`] of that phase.
-    pub fn poll_duration(&self, phase: &str) -> Histogram {
-        self.poll_duration.with_label_values(&[phase])
-    }
-
-    /// [`table::ERRORS`] of that operation and error.
-    pub fn errors(&self, operation: &str, error: &str) -> IntCounter {
-        self.errors.with_label_values(&[operation, error])
-    }
-
-    /// [`table::GROUP_COLLECTION_ERRORS`].
-    pub fn group_collection_errors(&self) -> IntCounter {
-        self.group_collection_errors.with_label_values::<&str>(&[])
-    }
-
-    /// [`table::KAFKA_REQUESTS`] of that API.
-    pub fn kafka_requests(&self, api: &str) -> IntCounter {
-        self.kafka_requests.with_label_values(&[api])
+counted_by! {
+    ClusterMetrics {
+        series_dropped() -> IntCounter;
+        polls(result) -> IntCounter;
+        poll_duration(phase) -> Histogram;
+        errors(operation, error) -> IntCounter;
+        group_collection_errors() -> IntCounter;
+        kafka_requests(api) -> IntCounter;
+        stream_records(kind) -> IntCounter;
+        stream_bytes() -> IntCounter;
+        stream_gaps() -> IntCounter;
+        stream_drift() -> IntCounter;
     }
 }
 
-/// Makes families from the table and registers them.
-struct Families<'a> {
-    registry: &'a Registry,
-    /// The label `cluster`, where they are a cluster's.
-    cluster: Option<&'a str>,
-}
+/// A family of the table.
+trait OwnFamily: Sized {
+    fn made(opts: Opts, labels: &[&str]) -> prometheus::Result<Self>;
 
-impl<'a> Families<'a> {
-    fn of_process(registry: &'a Registry) -> Self {
-        let cluster = None;
-        Self { registry, cluster }
-    }
-
-    fn of_cluster(registry: &'a Registry, cluster: &'a str) -> Self {
-        let cluster = Some(cluster);
-        Self { registry, cluster }
-    }
-
-    fn register<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
-        let family = made.expect("a name and labels of the table, which a test checks");
-        self.registry
-            .register(Box::new(family.clone()))
-            .expect("each family of the table is registered once, and once for each cluster");
-        family
-    }
-
-    fn counter(&self, metric: &Metric) -> IntCounter {
-        self.register(IntCounter::with_opts(self.opts(metric)))
-    }
-
-    fn counter_vec(&self, metric: &Metric) -> IntCounterVec {
-        self.register(IntCounterVec::new(self.opts(metric), metric.labels))
-    }
-
-    fn gauge(&self, metric: &Metric) -> IntGauge {
-        self.register(IntGauge::with_opts(self.opts(metric)))
-    }
-
-    fn gauge_vec(&self, metric: &Metric) -> IntGaugeVec {
-        self.register(IntGaugeVec::new(self.opts(metric), metric.labels))
-    }
-
-    fn histogram_vec(&self, metric: &Metric) -> HistogramVec {
-        let opts = HistogramOpts {
-            common_opts: self.opts(metric),
-            buckets: DURATION_BUCKETS.to_vec(),
-        };
-        self.register(HistogramVec::new(opts, metric.labels))
-    }
-
-    fn opts(&self, metric: &Metric) -> Opts {
+    fn of(metric: &Metric, cluster: Option<&str>) -> Self {
         let opts = Opts::new(metric.name, metric.help);
-        match self.cluster {
+        let opts = match cluster {
             Some(cluster) => opts.const_label("cluster", cluster),
             None => opts,
-        }
+        };
+        Self::made(opts, metric.labels)
+            .expect("a name and labels of the table, which a test checks")
+    }
+}
+
+impl OwnFamily for IntCounter {
+    fn made(opts: Opts, _: &[&str]) -> prometheus::Result<Self> {
+        Self::with_opts(opts)
+    }
+}
+
+impl OwnFamily for IntCounterVec {
+    fn made(opts: Opts, labels: &[&str]) -> prometheus::Result<Self> {
+        Self::new(opts, labels)
+    }
+}
+
+impl OwnFamily for IntGauge {
+    fn made(opts: Opts, _: &[&str]) -> prometheus::Result<Self> {
+        Self::with_opts(opts)
+    }
+}
+
+impl OwnFamily for IntGaugeVec {
+    fn made(opts: Opts, labels: &[&str]) -> prometheus::Result<Self> {
+        Self::new(opts, labels)
+    }
+}
+
+impl OwnFamily for HistogramVec {
+    fn made(common_opts: Opts, labels: &[&str]) -> prometheus::Result<Self> {
+        let buckets = DURATION_BUCKETS.to_vec();
+        let opts = HistogramOpts {
+            common_opts,
+            buckets,
+        };
+        Self::new(opts, labels)
     }
 }
 
