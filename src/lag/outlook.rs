@@ -224,7 +224,9 @@ impl Course {
     /// Compares the peak with the highest point of the last third since then: peaks with peaks, so that where in the saw
     /// the newest point lies does not matter.
     fn descent(&self, next: Observation, settling: Duration) -> Option<Descent> {
-        let peak = self.earlier_peak.filter(|peak| peak.lag > self.last.lag())?;
+        let peak = self
+            .earlier_peak
+            .filter(|peak| peak.lag > self.last.lag())?;
         if next.at.since(peak.at) < settling {
             return None;
         }
