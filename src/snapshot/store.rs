@@ -147,7 +147,7 @@ mod tests {
     use std::time::{Duration, Instant, SystemTime};
 
     use super::*;
-    use crate::snapshot::CycleOutcome;
+    use crate::snapshot::{CycleOutcome, Granularity, Revision, TopicRow, TopicSeries};
 
     const STALE_AFTER: Duration = Duration::from_secs(30);
 
@@ -218,5 +218,34 @@ mod tests {
         assert_eq!(names, [Some("c".into()), Some("b".into())]);
         assert!(Arc::ptr_eq(&kept, &store.slots()[1]));
         assert!(world.generation > before);
+    }
+
+    #[test]
+    fn a_row_keeps_its_revision_while_it_shows_the_same() {
+        let store = SnapshotStore::new([None]);
+        let mut next = snapshot(CycleOutcome::Complete);
+        next.topics = vec![Arc::new(TopicRow {
+            revision: Revision::next(),
+            name: "orders".into(),
+            series: TopicSeries::Here,
+            measured: next.taken,
+            partitions: Vec::new(),
+        })];
+        let mut publish = |change: fn(&mut ClusterSnapshot)| {
+            change(&mut next);
+            store.slots()[0].publish(next.clone()).topics[0].revision
+        };
+        let first = publish(|_| {});
+        assert_eq!(publish(|_| {}), first);
+        let measured = publish(|next| {
+            Arc::make_mut(&mut next.topics[0]).measured += Duration::from_secs(10);
+        });
+        assert_eq!(measured, first);
+        let moved = publish(|next| {
+            Arc::make_mut(&mut next.topics[0]).series = TopicSeries::Elsewhere;
+        });
+        assert_ne!(moved, first);
+        let reloaded = publish(|next| next.exposure.granularity = Granularity::Group);
+        assert_ne!(reloaded, moved);
     }
 }
