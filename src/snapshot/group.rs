@@ -115,14 +115,15 @@ impl GroupRow {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        has_same_membership
+        // What is pending tells time in nearly every group that has changed, so that this is asked first.
+        (is_same_time || !self.tells_time())
+            && has_same_membership
             && *id == other.id
             && *isolation == other.isolation
             && *verdict == other.verdict
             && *failures == other.failures
             && *activity == other.activity
             && *partitions == other.partitions
-            && (is_same_time || !self.tells_time())
     }
 
     /// Returns the rows at the places of `to_judge`; all rows where these are not known.
@@ -187,7 +188,7 @@ impl Membership {
             && *group_type == other.group_type
             && *assignor == other.assignor
             && *coordinator == other.coordinator
-            && *members == other.members
+            && (Arc::ptr_eq(members, &other.members) || *members == other.members)
     }
 
     /// Returns the member that owns a partition of the same group's row; nothing where none does.
