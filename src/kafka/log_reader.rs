@@ -111,7 +111,7 @@ impl LogReader {
     ///
     /// # Errors
     ///
-    /// What [`Connection::validate`] finds, and properties that contradict each other.
+    /// Properties that contradict each other, or that librdkafka refuses; [`Connection::validate`] finds more.
     pub fn start(
         connection: &Connection,
         topic: &str,

@@ -95,6 +95,15 @@ struct Descent {
     noise: f64,
 }
 
+impl Peak {
+    fn of(point: Observation) -> Self {
+        Self {
+            lag: point.lag(),
+            at: point.at,
+        }
+    }
+}
+
 impl Tempo {
     pub(super) fn records_per_second(self) -> Option<f64> {
         self.0.map(f64::from)
@@ -257,32 +266,40 @@ impl Course {
             take_higher(&mut self.last, next);
             return;
         }
-        let mut points = self.points();
-        points.push(next);
-        if points.len() == MAX_POINTS {
-            self.thin(&mut points, interval);
+        self.earlier.push(self.last);
+        let is_peak = |peak: Peak| self.last.lag() >= peak.lag;
+        if self.earlier_peak.is_none_or(is_peak) {
+            self.earlier_peak = Some(Peak::of(self.last));
         }
-        if let Some(last) = points.pop() {
-            self.last = last;
+        self.last = next;
+        if self.earlier.len() + 1 == MAX_POINTS {
+            self.thin(interval);
         }
-        self.earlier_peak = highest(&points).map(|index| Peak {
-            lag: points[index].lag(),
-            at: points[index].at,
-        });
-        self.earlier = PackedPoints::pack(&points);
     }
 
     /// Takes points away: the oldest, or every other one while they do not span what is wanted.
-    fn thin(&mut self, points: &mut Points, interval: Option<Duration>) {
+    fn thin(&mut self, interval: Option<Duration>) {
         let wanted = SPAN.max(interval.unwrap_or_default() * SPAN_INTERVALS);
-        let span = points[points.len() - 1].at.since(points[0].at);
+        let oldest = self.earlier.oldest().unwrap_or(self.last);
+        let span = self.last.at.since(oldest.at);
         if span >= wanted {
-            points.remove(0);
-            return;
+            self.earlier.pop_oldest();
+            if self.earlier_peak != Some(Peak::of(oldest)) {
+                return;
+            }
+        } else {
+            let spacing = span / (MAX_POINTS as u32 / 2);
+            self.spacing_ms = u64::try_from(spacing.as_millis()).unwrap_or(u64::MAX);
+            self.merge();
         }
-        let spacing = span / (MAX_POINTS as u32 / 2);
-        self.spacing_ms = u64::try_from(spacing.as_millis()).unwrap_or(u64::MAX);
+        let earlier = self.earlier.unpack();
+        self.earlier_peak = highest(&earlier).map(|index| Peak::of(earlier[index]));
+    }
+
+    /// Leaves one point in each stretch.
+    fn merge(&mut self) {
         let spacing_ms = self.spacing_ms;
+        let mut points = self.points();
         points.dedup_by(|later, kept| {
             let is_one = in_one_stretch(later, kept, spacing_ms);
             if is_one {
@@ -290,6 +307,8 @@ impl Course {
             }
             is_one
         });
+        self.last = points.pop().unwrap_or(self.last);
+        self.earlier = points.into_iter().collect();
     }
 
     fn points(&self) -> Points {

@@ -16,51 +16,92 @@ const MAX_NUMBER: usize = 10;
 /// Observations as they are worked with, the oldest first.
 pub(super) type Points = SmallVec<[Observation; MAX_POINTS]>;
 
-/// Observations as they are kept, the oldest first: of each its time, commit and end, as differences from the one before, in
-/// the variable-length encoding of Protocol Buffers. 7 to 9 bytes an observation, which takes 24 otherwise.
+/// Observations as they are kept, the oldest first: of each its time, commit and end, as differences from the one before (from
+/// zero for the oldest), in the variable-length encoding of Protocol Buffers. 7 to 9 bytes an observation, which takes 24
+/// otherwise.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct PackedPoints(Box<[u8]>);
+pub(super) struct PackedPoints {
+    steps: Vec<u8>,
+    newest: Option<Observation>,
+    len: usize,
+}
 
 impl PackedPoints {
-    /// The most memory that [`MAX_POINTS`] take, in bytes.
-    pub(super) const MAX_HEAP: usize = MAX_POINTS * 3 * MAX_NUMBER;
+    /// The most memory that [`MAX_POINTS`] take, in bytes; a vector that grows doubles.
+    pub(super) const MAX_HEAP: usize = 2 * MAX_POINTS * 3 * MAX_NUMBER;
 
-    pub(super) fn pack(points: &[Observation]) -> Self {
-        let mut bytes: SmallVec<[u8; PackedPoints::MAX_HEAP]> = SmallVec::new();
-        let mut before = [0_u64; 3];
-        for point in points {
-            let numbers = numbers(*point);
-            for (number, before) in numbers.into_iter().zip(before) {
-                let mut room = [0; MAX_NUMBER];
-                // Both are below 2^63, so that the difference is right whichever is greater.
-                let length = number
-                    .wrapping_sub(before)
-                    .cast_signed()
-                    .encode_var(&mut room);
-                bytes.extend_from_slice(&room[..length]);
-            }
-            before = numbers;
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn push(&mut self, point: Observation) {
+        let before = self.newest.map_or([0; 3], numbers);
+        push_step(&mut self.steps, before, numbers(point));
+        self.newest = Some(point);
+        self.len += 1;
+    }
+
+    pub(super) fn oldest(&self) -> Option<Observation> {
+        observation(read_step(&mut &*self.steps, [0; 3])?)
+    }
+
+    /// Removes the oldest.
+    pub(super) fn pop_oldest(&mut self) {
+        let mut rest = &*self.steps;
+        let Some(oldest) = read_step(&mut rest, [0; 3]) else {
+            return;
+        };
+        let mut steps = Vec::new();
+        if let Some(next) = read_step(&mut rest, oldest) {
+            push_step(&mut steps, [0; 3], next);
         }
-        Self(bytes.as_slice().into())
+        let read = self.steps.len() - rest.len();
+        self.steps.splice(..read, steps);
+        self.len -= 1;
+        self.newest = self.newest.filter(|_| self.len > 0);
     }
 
     pub(super) fn unpack(&self) -> Points {
+        let (mut steps, mut before) = (&*self.steps, [0; 3]);
         let mut points = Points::new();
-        let (mut bytes, mut before) = (&*self.0, [0_u64; 3]);
-        while !bytes.is_empty() {
-            for number in &mut before {
-                let (difference, length) = i64::decode_var(bytes).unwrap_or((0, bytes.len()));
-                bytes = &bytes[length..];
-                *number = number.wrapping_add_signed(difference);
-            }
-            points.extend(observation(before));
+        while let Some(numbers) = read_step(&mut steps, before) {
+            points.extend(observation(numbers));
+            before = numbers;
         }
         points
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.0.len()
+        self.steps.capacity()
     }
+}
+
+impl FromIterator<Observation> for PackedPoints {
+    fn from_iter<I: IntoIterator<Item = Observation>>(points: I) -> Self {
+        let mut packed = Self::default();
+        points.into_iter().for_each(|point| packed.push(point));
+        packed
+    }
+}
+
+fn push_step(steps: &mut Vec<u8>, before: [u64; 3], numbers: [u64; 3]) {
+    for (number, before) in numbers.into_iter().zip(before) {
+        let mut room = [0; MAX_NUMBER];
+        // Both are below 2^63, so that the difference is right whichever is greater.
+        let difference = number.wrapping_sub(before).cast_signed();
+        let length = difference.encode_var(&mut room);
+        steps.extend_from_slice(&room[..length]);
+    }
+}
+
+/// Returns the numbers of the next observation; nothing at the end.
+fn read_step(steps: &mut &[u8], mut numbers: [u64; 3]) -> Option<[u64; 3]> {
+    for number in &mut numbers {
+        let (difference, length) = i64::decode_var(steps)?;
+        *steps = &steps[length..];
+        *number = number.wrapping_add_signed(difference);
+    }
+    Some(numbers)
 }
 
 fn numbers(point: Observation) -> [u64; 3] {
@@ -92,9 +133,14 @@ mod tests {
                 .into_iter()
                 .filter_map(|(at, committed, end)| observation([at, committed, end].map(unsigned)))
                 .collect();
-            let packed = PackedPoints::pack(&points);
-            prop_assert_eq!(packed.unpack(), points);
-            prop_assert!(packed.heap_bytes() <= PackedPoints::MAX_HEAP);
+            let mut packed: PackedPoints = points.iter().copied().collect();
+            for gone in 0..=points.len() {
+                prop_assert_eq!(&packed.unpack()[..], &points[gone..]);
+                prop_assert_eq!(packed.oldest(), points.get(gone).copied());
+                prop_assert_eq!(packed.len(), points.len() - gone);
+                prop_assert!(packed.heap_bytes() <= PackedPoints::MAX_HEAP);
+                packed.pop_oldest();
+            }
         }
     }
 
@@ -109,6 +155,7 @@ mod tests {
         };
         let points: Points = (100..115).filter_map(point).collect();
         let plain = points.len() * size_of::<Observation>();
-        assert!(PackedPoints::pack(&points).heap_bytes() * 2 < plain);
+        let packed: PackedPoints = points.into_iter().collect();
+        assert!(packed.steps.len() * 2 < plain);
     }
 }

@@ -41,11 +41,12 @@ const INSERT: &str = "\
     INSERT OR IGNORE INTO audit_log (id, title, topic, \"partition\", \"offset\", key, done_at_ms)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
-/// The open audit log. Calls of SQLite block, so each runs on a thread for such work, and to its end even if its caller is
-/// dropped: the rows stay, and a redelivery finds them.
+/// The open audit log. Calls of SQLite block, so each runs on a thread for such work, and once it has begun to its end, even
+/// if its caller is dropped: the rows stay, and a redelivery finds them.
 #[derive(Debug)]
 pub(super) struct AuditLog {
-    database: Arc<Mutex<Connection>>,
+    /// Nothing once it is closed.
+    database: Arc<Mutex<Option<Connection>>>,
 }
 
 /// Whether an event was new to the audit log.
@@ -101,7 +102,7 @@ impl AuditLog {
         let database =
             run(move || open(&path).map_err(|source| open_error(path, source))).await??;
         Ok(Self {
-            database: Arc::new(Mutex::new(database)),
+            database: Arc::new(Mutex::new(Some(database))),
         })
     }
 
@@ -138,9 +139,9 @@ impl AuditLog {
 
     /// Waits until the file is closed.
     pub(super) async fn close(self) {
-        let Self { database } = self;
+        let database = Arc::clone(&self.database);
         // An error means that it is closed, too.
-        let _ = run(move || drop(database)).await;
+        let _ = run(move || shut(&database)).await;
     }
 
     async fn with_database<T: Send + 'static>(
@@ -148,7 +149,25 @@ impl AuditLog {
         call: impl FnOnce(&mut Connection) -> T + Send + 'static,
     ) -> Result<T, AuditError> {
         let database = Arc::clone(&self.database);
-        run(move || call(&mut database.lock().expect("no call has panicked"))).await
+        let called = run(move || {
+            let mut database = database.lock().expect("no call has panicked");
+            database.as_mut().map(call)
+        });
+        called.await?.ok_or(AuditError::Closed)
+    }
+}
+
+impl Drop for AuditLog {
+    /// Closes the file on a thread of its own: SQLite may write then, and whoever drops this must not wait for it.
+    fn drop(&mut self) {
+        let database = Arc::clone(&self.database);
+        thread::spawn(move || shut(&database));
+    }
+}
+
+fn shut(database: &Mutex<Option<Connection>>) {
+    if let Ok(mut database) = database.lock() {
+        *database = None;
     }
 }
 

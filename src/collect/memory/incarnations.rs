@@ -15,7 +15,8 @@ pub(super) struct Incarnations(HashMap<TopicName, TopicId>);
 impl Incarnations {
     /// Takes over the ids of topics whose logs are about to be read, and returns the topics that had another one.
     ///
-    /// Before, and not after: a topic that is recreated in between then shows in the next cycle.
+    /// Before, and not after: a topic that is recreated in between then shows in the next cycle, or in the first one that can read
+    /// metadata again.
     pub(super) fn observe(&mut self, topology: &Topology) -> BTreeSet<TopicName> {
         let mut recreated = BTreeSet::new();
         for (topic, &id) in &topology.topic_ids {

@@ -57,9 +57,13 @@ impl<'a> Scene<'a> {
             .iter()
             .filter_map(|row| row.reading.as_ref());
         let read_together = readings.find(|reading| reading.is_of_its_group());
-        // Those that were read apart are among them.
-        let to_judge = group.rows_to_judge().filter_map(|row| row.reading.as_ref());
-        let readings = read_together.into_iter().chain(to_judge);
+        let to_judge = group.to_judge.as_ref();
+        let may_be_apart = to_judge.is_none_or(|to_judge| to_judge.has_apart);
+        // Those that were read apart are among the rows to judge.
+        let apart = may_be_apart.then(|| group.rows_to_judge());
+        let apart = apart.into_iter().flatten();
+        let apart = apart.filter_map(|row| row.reading.as_ref());
+        let readings = read_together.into_iter().chain(apart);
         let measured = readings.map(|reading| reading.measured(group.measured).instant);
         let membership = group
             .membership

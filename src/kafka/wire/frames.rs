@@ -21,6 +21,8 @@ pub(super) struct Frames {
     transport: Transport,
     outbox: BytesMut,
     inbox: BytesMut,
+    /// Whether a long response was read into the memory of `inbox`.
+    is_inbox_long: bool,
     max_response_bytes: usize,
 }
 
@@ -38,6 +40,7 @@ impl Frames {
             transport,
             outbox: BytesMut::new(),
             inbox: BytesMut::new(),
+            is_inbox_long: false,
             max_response_bytes,
         }
     }
@@ -138,7 +141,8 @@ impl Frames {
         }
         self.inbox.advance(LENGTH);
         let mut bytes = self.inbox.split_to(length).freeze();
-        if self.inbox.is_empty() && length > MOST_KEPT {
+        self.is_inbox_long |= length > MOST_KEPT;
+        if self.inbox.is_empty() && std::mem::take(&mut self.is_inbox_long) {
             // What a long response has taken goes with it.
             self.inbox = BytesMut::new();
         }
