@@ -13,6 +13,9 @@ pub(super) const MAX_POINTS: usize = 16;
 /// The most bytes of one number.
 const MAX_NUMBER: usize = 10;
 
+/// The most bytes of one observation.
+const MAX_STEP: usize = 3 * MAX_NUMBER;
+
 /// Observations as they are worked with, the oldest first.
 pub(super) type Points = SmallVec<[Observation; MAX_POINTS]>;
 
@@ -27,8 +30,8 @@ pub(super) struct PackedPoints {
 }
 
 impl PackedPoints {
-    /// The most memory that [`MAX_POINTS`] take, in bytes; a vector that grows doubles.
-    pub(super) const MAX_HEAP: usize = 2 * MAX_POINTS * 3 * MAX_NUMBER;
+    /// The most memory that [`MAX_POINTS`] take, in bytes.
+    pub(super) const MAX_HEAP: usize = MAX_POINTS * MAX_STEP;
 
     pub(super) fn len(&self) -> usize {
         self.len
@@ -36,7 +39,10 @@ impl PackedPoints {
 
     pub(super) fn push(&mut self, point: Observation) {
         let before = self.newest.map_or([0; 3], numbers);
-        push_step(&mut self.steps, before, numbers(point));
+        let step = step(before, numbers(point));
+        // Room that is not needed would be the greater part of what a million of them take.
+        self.steps.reserve_exact(step.len());
+        self.steps.extend_from_slice(&step);
         self.newest = Some(point);
         self.len += 1;
     }
@@ -51,12 +57,12 @@ impl PackedPoints {
         let Some(oldest) = read_step(&mut rest, [0; 3]) else {
             return;
         };
-        let mut steps = Vec::new();
-        if let Some(next) = read_step(&mut rest, oldest) {
-            push_step(&mut steps, [0; 3], next);
-        }
-        let read = self.steps.len() - rest.len();
-        self.steps.splice(..read, steps);
+        let next = read_step(&mut rest, oldest);
+        let first = next.map(|next| step([0; 3], next)).unwrap_or_default();
+        let mut steps = Vec::with_capacity(first.len() + rest.len());
+        steps.extend_from_slice(&first);
+        steps.extend_from_slice(rest);
+        self.steps = steps;
         self.len -= 1;
         self.newest = self.newest.filter(|_| self.len > 0);
     }
@@ -84,14 +90,16 @@ impl FromIterator<Observation> for PackedPoints {
     }
 }
 
-fn push_step(steps: &mut Vec<u8>, before: [u64; 3], numbers: [u64; 3]) {
+fn step(before: [u64; 3], numbers: [u64; 3]) -> SmallVec<[u8; MAX_STEP]> {
+    let mut step = SmallVec::new();
     for (number, before) in numbers.into_iter().zip(before) {
         let mut room = [0; MAX_NUMBER];
         // Both are below 2^63, so that the difference is right whichever is greater.
         let difference = number.wrapping_sub(before).cast_signed();
         let length = difference.encode_var(&mut room);
-        steps.extend_from_slice(&room[..length]);
+        step.extend_from_slice(&room[..length]);
     }
+    step
 }
 
 /// Returns the numbers of the next observation; nothing at the end.

@@ -392,7 +392,7 @@ mod tests {
                 prop_assert!(window.size_bytes() <= Window::MAX_SIZE_BYTES);
                 prop_assert_eq!(window.behind_since().is_some(), committed < end);
             }
-            prop_assert!(Window::MAX_SIZE_BYTES < 1_300);
+            prop_assert!(Window::MAX_SIZE_BYTES < 800);
             prop_assert!(window.silent_since() >= window.standing_since());
             prop_assert!(window.silent_since() <= Some(second_of(second)));
             prop_assert!(window.tempo().is_none_or(|tempo| tempo.is_finite() && tempo >= 0.0));
