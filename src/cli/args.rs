@@ -119,7 +119,7 @@ impl WatchArgs {
     }
 }
 
-/// Returns the log's settings for a command whose answer is not its log: errors alone, unless told otherwise.
+/// Returns the log's settings for a command that prints its result: only errors are logged, unless flags say otherwise.
 pub(super) fn quiet(mut log: LogFile) -> LogFile {
     let errors_alone = Setting::from_flag("--log.level", "error".to_owned());
     log.level.get_or_insert(errors_alone);
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(setting, Setting::from_flag("-X", "hunter2=".to_owned()));
     }
 
-    /// Checks that each default that the help of `A` tells is what holds without the flag.
+    /// Checks that each default in the help of `A` is the one that applies without the flag.
     #[track_caller]
     fn assert_defaults<A: Args>(lay_over: impl Fn(A, &mut Overrides)) {
         let command = A::augment_args(Command::new("lagwatch").no_binary_name(true));
@@ -237,7 +237,7 @@ mod tests {
             assert_eq!(given, configured(&[]), "{flag} {default}");
             checked += 1;
         }
-        assert!(checked > 0, "no help tells a default");
+        assert!(checked > 0, "no help shows a default");
     }
 
     #[test]

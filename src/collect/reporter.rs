@@ -181,7 +181,7 @@ impl Condition {
         }
     }
 
-    /// Returns whether something fails that did not fail when `before` was told.
+    /// Returns whether something fails that did not fail when `before` was logged.
     fn is_news(&self, before: Option<&Self>) -> bool {
         before.is_none_or(|before| {
             before.outcome != self.outcome || !self.failing.is_subset(&before.failing)

@@ -1,7 +1,7 @@
 //! The bytes of the newest snapshots, rendered once and shared by all scrapers.
 //!
 //! A rendering is kept for as long as nothing is published and nothing in it has become too old to be shown. The next one
-//! takes over what has not changed. A publication is rendered at once for each kind of scrape whose next one is due before the
+//! reuses what has not changed. A publication is rendered at once for each kind of scrape whose next one is due before the
 //! next publication, so that a regular scraper finds it done.
 
 use std::collections::HashMap;
@@ -104,7 +104,7 @@ impl Scrapes {
             let next = begun + begun.duration_since(published).max(AHEAD);
             published = begun;
             for (kind, newest) in self.due(begun, next) {
-                // Whoever scrapes after a failure begins another one.
+                // After a failure, the next scrape renders again.
                 let _ = self.current(kind, newest, begun).await;
             }
             tokio::time::sleep(begun.elapsed() * REST).await;

@@ -69,7 +69,7 @@ pub(super) struct Course {
     last: Observation,
     /// Those before it.
     earlier: PackedPoints,
-    /// The highest of those before it, so that a lag that does not shrink is known without unpacking them.
+    /// The highest of the earlier points: if the lag has not shrunk since, they need not be unpacked.
     earlier_peak: Option<Peak>,
     spacing_ms: u64,
     outlook: Outlook,

@@ -40,7 +40,7 @@ impl PackedPoints {
     pub(super) fn push(&mut self, point: Observation) {
         let before = self.newest.map_or([0; 3], numbers);
         let step = step(before, numbers(point));
-        // Room that is not needed would be the greater part of what a million of them take.
+        // Spare capacity would take more memory than the points themselves, in each of a million partitions.
         self.steps.reserve_exact(step.len());
         self.steps.extend_from_slice(&step);
         self.newest = Some(point);

@@ -115,8 +115,8 @@ impl GroupRow {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        // What is pending tells time in nearly every group that has changed, so that this is asked first.
-        (is_same_time || !self.tells_time())
+        // First, as it is quick: nearly every group that has changed has pending records, and their age changes with time.
+        (is_same_time || !self.changes_with_time())
             && has_same_membership
             && *id == other.id
             && *isolation == other.isolation
@@ -142,8 +142,8 @@ impl GroupRow {
             .is_some_and(|to_judge| to_judge.places.is_empty())
     }
 
-    fn tells_time(&self) -> bool {
-        self.rows_to_judge().any(PartitionRow::tells_time)
+    fn changes_with_time(&self) -> bool {
+        self.rows_to_judge().any(PartitionRow::changes_with_time)
     }
 
     /// Returns whether the newest cycle could read everything about the group.

@@ -210,7 +210,7 @@ impl PartitionRow {
     }
 
     /// Returns whether what is shown of it changes with time alone.
-    pub(super) fn tells_time(&self) -> bool {
+    pub(super) fn changes_with_time(&self) -> bool {
         let wait = self.reading.as_ref().and_then(Reading::wait);
         matches!(wait, Some(Wait::Since { .. }))
             || matches!(self.judgement().headroom, Headroom::Until { .. })

@@ -15,7 +15,7 @@ const PIECE: usize = 8;
 ///
 /// Clones share what they hold, and a row that is changed afterwards makes a copy of its piece alone.
 ///
-/// Comparing clones is cheap, too: shared pieces are equal without a look into them.
+/// Comparing clones is cheap, too: shared pieces are equal, and are not read.
 #[derive(Clone, Debug, Default)]
 pub struct PartitionRows {
     /// Each is full but for the last.

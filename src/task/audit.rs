@@ -158,7 +158,7 @@ impl AuditLog {
 }
 
 impl Drop for AuditLog {
-    /// Closes the file on a thread of its own: SQLite may write then, and whoever drops this must not wait for it.
+    /// Closes the file on a thread of its own: SQLite may write to it then, which must not block a thread of the runtime.
     fn drop(&mut self) {
         let database = Arc::clone(&self.database);
         thread::spawn(move || shut(&database));

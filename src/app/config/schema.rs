@@ -153,7 +153,7 @@ pub struct CommitFile {
     /// auto (loses records in a crash), auto-store, per-message or per-batch [default: per-batch]
     #[arg(long = "commit-strategy", value_name = "STRATEGY")]
     pub strategy: Option<Setting<Strategy>>,
-    /// per-batch: commit after so many records [default: 500]
+    /// per-batch: commit after N records [default: 500]
     #[arg(long = "commit-records", value_name = "N")]
     pub records: Option<Setting<NonZeroUsize>>,
     /// Commit after this long; not for per-message [default: 1s]

@@ -13,7 +13,7 @@ const LENGTH: usize = 4;
 /// sends it costs no more.
 const READ_AHEAD: usize = 64 * 1024;
 
-/// The longest response whose memory is kept for the next one: to give it back and take it again costs more than the reading.
+/// The longest response whose buffer is reused for the next one. Allocating it again costs more than reading into it.
 const MOST_KEPT: usize = 512 * 1024;
 
 /// A connection that frames can be sent and received on.
